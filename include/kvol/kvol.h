@@ -1,0 +1,471 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef KVOL_KVOL_H
+#define KVOL_KVOL_H
+
+/*
+ * libkvol: volumes for containers, from inside the calling process.
+ *
+ * A pool is one disk (or one regular file). It holds volumes and snapshots, thinly provisioned
+ * by the kernel's device-mapper, and a catalogue that cannot diverge from them. A volume is
+ * published at as many targets as there are containers that need it.
+ *
+ * What every function keeps to:
+ *
+ *  1. The library never prints, exits, aborts, installs signal handlers, leaves threads or
+ *     daemons behind, or runs a shell.
+ *  2. One call is one durable, all-or-nothing change: 0 means that it survives a power cut; an
+ *     error means that nothing changed. Publishes end with the boot, as mounts do.
+ *  3. Every mutating verb is idempotent: same name and same parameters again gives 0; same name
+ *     with other parameters gives -EEXIST; deleting or unpublishing what is not there gives 0.
+ *  4. Every call takes a handle; there are no hidden globals. Volumes are named by strings;
+ *     there is no per-volume handle to leak.
+ *  5. Outputs are written only on success, the error struct only on failure.
+ *  6. Required arguments are parameters; optional ones live in a size-first struct; NULL means
+ *     defaults.
+ *  7. A pool handle may be used by any number of threads, and a pool by any number of processes,
+ *     at the same time. Iterators belong to one thread at a time. After fork the child gets
+ *     -ECHILD from inherited handles (and may only free them).
+ *  8. Only kvol_pool_format and the creation of a volume ever write a file system or wipe
+ *     anything. Publishing never formats.
+ *
+ * Return values are 0, a positive count, or a negative errno. What a program branches on is the
+ * reason in struct kvol_error; what a person reads is its one-line message.
+ *
+ * Errors that any function may return are listed here once, and not again below:
+ *   -EINVAL    KVOL_R_INVALID            a NULL where the header does not allow it, a bad name,
+ *                                        an options struct of an impossible size, an unknown flag
+ *   -E2BIG     KVOL_R_INVALID            an options struct from a newer header with a field set
+ *                                        that this library does not know
+ *   -ECHILD    KVOL_R_INVALID            the handle was inherited through fork
+ *   -EPERM     KVOL_R_SYSTEM             the caller lacks a capability
+ *   -ENOMEM    KVOL_R_SYSTEM             out of memory
+ *   -EIO       KVOL_R_IO                 the disk failed
+ *   -EUCLEAN   KVOL_R_CORRUPT            the catalogue or the pool's metadata is damaged
+ *   -ETIMEDOUT KVOL_R_TIMEOUT            a lock was not had within its deadline (see "Waiting")
+ *   -EOPNOTSUPP KVOL_R_NO_KERNEL_SUPPORT the kernel lacks device-mapper, thin provisioning, or a
+ *                                        file system
+ * Other errors of the system calls behind a step are passed on with KVOL_R_SYSTEM.
+ *
+ * Waiting. A call waits for the disk, for other calls on the same volume (at most 30 seconds,
+ * then -ETIMEDOUT) and for the catalogue (at most 30 seconds). Calls on different volumes do not
+ * wait for each other, but for the catalogue's commits, which take one disk flush each.
+ *
+ * Units. Sizes are bytes, times are seconds since the epoch, strings are UTF-8.
+ *
+ * Privilege. Everything that touches a device needs CAP_SYS_ADMIN in the initial user namespace; growing
+ * an ext4 file system needs CAP_SYS_RESOURCE as well.
+ */
+
+#include <stdint.h>
+
+#include <kvol/version.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct kvol_ctx;	/* settings and logging; immutable after kvol_new() */
+struct kvol_pool;	/* one open pool */
+struct kvol_iter;	/* a consistent listing */
+
+/* --- Errors ------------------------------------------------------------------------------- */
+
+/* Why a call failed. Append-only: a number is never given a second meaning. */
+#define KVOL_R_NONE              0u
+#define KVOL_R_INVALID           1u	/* the arguments themselves are wrong */
+#define KVOL_R_NOT_FOUND         2u	/* no such pool, volume, source or target */
+#define KVOL_R_EXISTS_DIFFERENT  3u	/* the name (or the target) is taken, with other parameters */
+#define KVOL_R_BUSY_OPEN         4u	/* somebody holds the device, the target or the pool open */
+#define KVOL_R_BUSY_PUBLISHED    5u	/* the volume is published */
+#define KVOL_R_HAS_SIGNATURE     6u	/* the device carries data of somebody else */
+#define KVOL_R_NOT_A_POOL        7u	/* the device or file holds no kvol pool */
+#define KVOL_R_POOL_READ_ONLY    8u	/* the pool takes no changes: the message says why */
+#define KVOL_R_POOL_NEEDS_CHECK  9u	/* the thin pool's metadata must be checked offline first */
+#define KVOL_R_NO_DATA_SPACE     10u	/* free data blocks are below the reserve */
+#define KVOL_R_NO_METADATA_SPACE 11u	/* free metadata blocks are below the reserve */
+#define KVOL_R_LIMIT             12u	/* a limit of the pool is reached */
+#define KVOL_R_FOREIGN_HOST      13u	/* the pool is open on another host */
+#define KVOL_R_UNSUPPORTED       14u	/* known, and not possible here */
+#define KVOL_R_NO_KERNEL_SUPPORT 15u	/* the kernel lacks what the call needs */
+#define KVOL_R_IO                16u	/* the disk failed */
+#define KVOL_R_CORRUPT           17u	/* what is on the disk contradicts itself */
+#define KVOL_R_SYSTEM            18u	/* a system call failed: code is its errno */
+#define KVOL_R_TIMEOUT           19u	/* a deadline passed */
+
+/*
+ * Filled on failure, untouched on success. Caller-allocated, needs no initialising; wherever a
+ * function takes one, NULL is allowed. Frozen: these 256 bytes never change.
+ */
+struct kvol_error {
+	int32_t code;		/* the negative errno that was also returned */
+	uint32_t reason;	/* KVOL_R_*: what programs branch on */
+	uint32_t index;		/* failing element of an array argument, else 0 */
+	uint32_t reserved0;
+	char msg[240];		/* one line: object, failed step, errno text; never empty */
+};
+
+/*
+ * The name of a reason, such as "KVOL_R_BUSY_OPEN"; "KVOL_R_UNKNOWN" for a number that this
+ * library does not know. The string is static. Since: 0.1
+ */
+const char *kvol_reason_str(uint32_t reason);
+
+/* The version of the library in use, such as "0.1.0". The string is static. Since: 0.1 */
+const char *kvol_version(void);
+
+/* --- Context ------------------------------------------------------------------------------ */
+
+/*
+ * Options structs: set `size` to sizeof(struct ...) and zero the rest. Fields are only ever
+ * appended; zero is always the old behaviour. Strings are borrowed for the call.
+ */
+struct kvol_ctx_opts {
+	uint32_t size;
+	uint32_t flags;		/* none defined: 0 */
+	/* Called with one line at a time, from the thread of the call, never while a file system
+	 * is suspended. Priorities are those of syslog(3). NULL: nothing is logged. */
+	void (*log)(void *arg, int priority, const char *msg);
+	void *log_arg;
+	/* Where locks and the records of publishes live; made (mode 0700) if it is not there. All
+	 * processes that share a pool must share it, and it must not survive a boot. NULL or "":
+	 * /run/kvol. */
+	const char *run_dir;
+};
+
+/*
+ * Makes a context. It is cheap: it opens nothing.
+ * May not block. Errors: only those that any function returns. Since: 0.1
+ */
+int kvol_new(const struct kvol_ctx_opts *opts, struct kvol_ctx **ret_ctx, struct kvol_error *reterr);
+
+/* Frees a context. Pools that were opened with it stay usable. NULL is a no-op. Since: 0.1 */
+void kvol_free(struct kvol_ctx *ctx);
+
+/* --- Pools -------------------------------------------------------------------------------- */
+
+#define KVOL_FORMAT_FORCE (1u << 0)	/* overwrite whatever the device holds */
+
+struct kvol_format_opts {
+	uint32_t size;
+	uint32_t flags;		/* KVOL_FORMAT_* */
+	uint64_t file_bytes;	/* make PATH a sparse regular file of this size; 0: it exists */
+	uint64_t block_bytes;	/* a multiple of 65536, at most 1 GiB; 0: chosen by size */
+	uint64_t max_volumes;	/* what catalogue and metadata are sized for; 0: chosen by size */
+};
+
+/*
+ * Makes a pool called NAME on PATH, a block device or a regular file. Everything on it is lost;
+ * so anything but blank space is refused unless KVOL_FORMAT_FORCE is set.
+ *
+ * Pool names: 1 to 64 of A-Z a-z 0-9 . _ -, not beginning with '.' or '-'.
+ * Idempotent: PATH already being a pool of this name, and of these parameters where they are
+ *   given, is 0 and changes nothing in it (with KVOL_FORMAT_FORCE it is made anew).
+ * Durable: the partition table is written last, so that a crash leaves either no pool or a whole one.
+ * Blocks: on the disk, for some seconds at the most (mkfs.ext4 runs for the catalogue).
+ * Errors:
+ *   -EEXIST  KVOL_R_HAS_SIGNATURE     PATH carries a signature (the message names it)
+ *   -EEXIST  KVOL_R_EXISTS_DIFFERENT  PATH is a pool of another name or other parameters; or
+ *                                     file_bytes is set and PATH has another size
+ *   -EBUSY   KVOL_R_BUSY_OPEN         PATH is mounted, an active pool, or held by somebody
+ *   -EINVAL  KVOL_R_INVALID           too small (the message has the least size), a bad name,
+ *                                     path or parameter
+ *   -ENOENT  KVOL_R_NOT_FOUND         PATH does not exist, and file_bytes is 0
+ * Since: 0.1
+ */
+int kvol_pool_format(struct kvol_ctx *ctx, const char *name, const char *path,
+		     const struct kvol_format_opts *opts, struct kvol_error *reterr);
+
+struct kvol_open_opts {
+	uint32_t size;
+	uint32_t flags;		/* none defined: 0 */
+};
+
+/*
+ * Opens a pool. PATH with a '/' in it is a path of a member (block device or regular file);
+ * without one it is the name of an active pool. An inactive pool is activated; a file is attached
+ * through a loop device with direct I/O. What a crash left half-done is finished or undone.
+ *
+ * Idempotent: any number of handles, in any number of processes, may be open.
+ * Durable: recovery commits what it does; opening changes nothing else.
+ * Blocks: on the disk; for another process that activates the pool, at most 30 seconds.
+ * A pool whose catalogue and thin pool do not belong together (a restored catalogue, a foreign
+ * writer) opens for audit: reading works, every change is refused with KVOL_R_POOL_READ_ONLY.
+ * Errors:
+ *   -ENOENT   KVOL_R_NOT_FOUND         no such path, or no active pool of that name
+ *   -EMEDIUMTYPE KVOL_R_NOT_A_POOL     there is something else, or nothing
+ *   -EUCLEAN  KVOL_R_CORRUPT           there is a pool, and it is truncated or damaged
+ *   -EEXIST   KVOL_R_EXISTS_DIFFERENT  another active pool has this name, or the same UUID (a
+ *                                      copy of the disk beside its original)
+ *   -EBUSY    KVOL_R_BUSY_OPEN         the device is mounted or held by somebody
+ * Since: 0.1
+ */
+int kvol_pool_open(struct kvol_ctx *ctx, const char *path, const struct kvol_open_opts *opts,
+		   struct kvol_pool **ret_pool, struct kvol_error *reterr);
+
+/*
+ * Drops the handle; the pool stays active, and what is published stays so. No thread, file
+ * descriptor or mount is left over. NULL is a no-op. May block for one commit. Since: 0.1
+ */
+void kvol_pool_close(struct kvol_pool *pool);
+
+/*
+ * Takes the pool out of use, so that its disk can move. After success the handle is good for
+ * kvol_pool_close only (other calls give -ESHUTDOWN, KVOL_R_INVALID).
+ *
+ * Idempotent: deactivating through such a handle again is 0.
+ * Durable: everything is on the disk when it returns.
+ * Blocks: on the disk.
+ * Errors:
+ *   -EBUSY  KVOL_R_BUSY_PUBLISHED  a volume is published (the message names one)
+ *   -EBUSY  KVOL_R_BUSY_OPEN       another handle is open, or somebody holds a device open
+ * Since: 0.1
+ */
+int kvol_pool_deactivate(struct kvol_pool *pool, struct kvol_error *reterr);
+
+#define KVOL_POOL_AUDIT       (1u << 0)	/* opened for audit: catalogue and thin pool disagree */
+#define KVOL_POOL_READ_ONLY   (1u << 1)	/* the thin pool is read-only or failed */
+#define KVOL_POOL_NEEDS_CHECK (1u << 2)	/* the thin pool's metadata needs an offline check */
+#define KVOL_POOL_OUT_OF_DATA (1u << 3)	/* the thin pool is out of data space */
+
+/*
+ * Info structs: set `size` to sizeof(struct ...). The library fills what fits, zeroes what it
+ * does not know and writes the filled size back. Strings are inline: there is nothing to free.
+ */
+struct kvol_pool_info {
+	uint32_t size;
+	uint32_t flags;			/* KVOL_POOL_* */
+	uint64_t data_bytes;
+	uint64_t data_used;
+	uint64_t metadata_bytes;
+	uint64_t metadata_used;
+	uint64_t block_bytes;
+	uint64_t n_volumes;
+	uint64_t n_snapshots;
+	char name[128];
+	char uuid[40];
+	char device[128];		/* the member: what the pool was activated from */
+	uint64_t max_volumes;
+	uint64_t snapshots_left;	/* snapshots and clones that can still be taken in its life */
+};
+
+/*
+ * Tells about the pool. Reads the kernel's own figures: they may be ahead of the disk by what is
+ * being written. May block for the catalogue. Since: 0.1
+ */
+int kvol_pool_stat(struct kvol_pool *pool, struct kvol_pool_info *ret_info,
+		   struct kvol_error *reterr);
+
+/* --- Volumes and snapshots ---------------------------------------------------------------- */
+
+/*
+ * Names are 1 to 255 bytes of UTF-8 without '/', NUL or control characters. Volumes and snapshots
+ * share one name space. Sizes are rounded up to 4096 bytes and otherwise exact.
+ */
+struct kvol_create_opts {
+	uint32_t size;
+	uint32_t flags;		/* none defined: 0 */
+	const char *fs_type;	/* "ext4", "xfs", "btrfs"; NULL or "": a raw block volume. For a
+				 * clone: NULL or "", or what the source has */
+	uint64_t bytes;		/* kvol_clone only: at least this size; 0: the source's */
+};
+
+/*
+ * Makes a volume of BYTES, blank, or with an empty file system.
+ *
+ * Idempotent: the volume being there with this size and file system is 0.
+ * Durable: when it returns 0. A crash before leaves nothing.
+ * Blocks: two flushes of the disk; with a file system for its mkfs, at most 5 minutes.
+ * Errors:
+ *   -EINVAL  KVOL_R_INVALID            0 bytes, or less than the file system can live in (the
+ *                                      message has the least size), or more than the kernel takes
+ *   -EINVAL  KVOL_R_UNSUPPORTED        an unknown file system, or its mkfs is not installed
+ *   -EEXIST  KVOL_R_EXISTS_DIFFERENT   the name is taken: by a snapshot, another size or file system
+ *   -ENOSPC  KVOL_R_NO_DATA_SPACE, KVOL_R_NO_METADATA_SPACE   the pool is below its reserve
+ *   -ENOSPC  KVOL_R_LIMIT              max_volumes is reached
+ *   -EROFS   KVOL_R_POOL_READ_ONLY, KVOL_R_POOL_NEEDS_CHECK   the pool takes no changes
+ * Since: 0.1
+ */
+int kvol_create(struct kvol_pool *pool, const char *name, uint64_t bytes,
+		const struct kvol_create_opts *opts, struct kvol_error *reterr);
+
+struct kvol_snapshot_opts {
+	uint32_t size;
+	uint32_t flags;		/* none defined: 0 */
+};
+
+/*
+ * Takes a read-only snapshot of VOLUME (or of a snapshot) under the name SNAPSHOT. A published
+ * file system is flushed first and frozen for the moment of the snapshot, so that the snapshot is
+ * clean; a volume that is published as a block device is caught as a power cut would catch it.
+ * A snapshot outlives its source.
+ *
+ * Idempotent: SNAPSHOT being there as a snapshot of VOLUME is 0.
+ * Durable: when it returns 0. A crash before leaves nothing; a freeze that a killed process left
+ *   is undone by the next kvol_pool_open.
+ * Blocks: two flushes of the disk, and what the published file system has to write.
+ * Errors:
+ *   -ENOENT  KVOL_R_NOT_FOUND          no VOLUME
+ *   -EEXIST  KVOL_R_EXISTS_DIFFERENT   the name is taken by something else
+ *   -ENOSPC  KVOL_R_NO_DATA_SPACE, KVOL_R_NO_METADATA_SPACE   the pool is below its reserve
+ *   -ENOSPC  KVOL_R_LIMIT              max_volumes, or the kernel's 2^24 snapshots in a pool's
+ *                                      life, are reached
+ *   -EROFS   KVOL_R_POOL_READ_ONLY, KVOL_R_POOL_NEEDS_CHECK   the pool takes no changes
+ * Since: 0.1
+ */
+int kvol_snapshot(struct kvol_pool *pool, const char *volume, const char *snapshot,
+		  const struct kvol_snapshot_opts *opts, struct kvol_error *reterr);
+
+/*
+ * Makes a writable volume NAME with the contents of SOURCE, a volume or a snapshot. It shares
+ * SOURCE's blocks until one of them is written, and can be published beside it. With opts->bytes
+ * above SOURCE's size the file system is grown at the first publish.
+ *
+ * Idempotent: NAME being there as a clone of SOURCE with this size is 0.
+ * Durable, blocks, errors: as kvol_snapshot, and
+ *   -EINVAL  KVOL_R_INVALID  opts->bytes is below SOURCE's size, or another file system is asked for
+ * Since: 0.1
+ */
+int kvol_clone(struct kvol_pool *pool, const char *source, const char *name,
+	       const struct kvol_create_opts *opts, struct kvol_error *reterr);
+
+/*
+ * Makes the volume at least BYTES large, device and file system; never shrinks. A published file
+ * system is grown while in use; otherwise it is mounted out of sight for the purpose.
+ *
+ * Idempotent: a volume of BYTES or more is 0.
+ * Durable: when it returns 0. After a crash the volume has its old size, or its new one with the
+ *   file system grown at the next publish or kvol_expand. The same holds when growing the file
+ *   system fails: the error is returned, and the next publish or kvol_expand takes it up again.
+ * Blocks: on the disk, and on the file system's own growing.
+ * Errors:
+ *   -ENOENT  KVOL_R_NOT_FOUND     no such volume
+ *   -EINVAL  KVOL_R_INVALID       0 bytes, or more than the kernel takes
+ *   -EINVAL  KVOL_R_UNSUPPORTED   NAME is a snapshot
+ *   -ENOSPC  KVOL_R_NO_DATA_SPACE, KVOL_R_NO_METADATA_SPACE   the pool is below its reserve
+ *   -EROFS   KVOL_R_POOL_READ_ONLY, KVOL_R_POOL_NEEDS_CHECK   the pool takes no changes
+ * `flags`: none defined, 0. Since: 0.1
+ */
+int kvol_expand(struct kvol_pool *pool, const char *name, uint64_t bytes, uint32_t flags,
+		struct kvol_error *reterr);
+
+/*
+ * Deletes a volume or a snapshot for good. Its snapshots and clones stay whole.
+ *
+ * Idempotent: no such name is 0.
+ * Durable: when it returns 0. After a crash the volume is wholly there or gone.
+ * Blocks: two flushes of the disk, longer for a volume with many blocks of its own.
+ * Errors:
+ *   -EBUSY  KVOL_R_BUSY_PUBLISHED  it is published (the message names a target)
+ *   -EBUSY  KVOL_R_BUSY_OPEN       somebody holds its device open
+ *   -EROFS  KVOL_R_POOL_READ_ONLY, KVOL_R_POOL_NEEDS_CHECK   the pool takes no changes
+ * `flags`: none defined, 0. Since: 0.1
+ */
+int kvol_delete(struct kvol_pool *pool, const char *name, uint32_t flags,
+		struct kvol_error *reterr);
+
+#define KVOL_KIND_VOLUME   1u
+#define KVOL_KIND_SNAPSHOT 2u
+
+struct kvol_info {
+	uint32_t size;
+	uint32_t flags;		/* none defined: 0 */
+	uint64_t bytes;
+	uint64_t allocated;	/* bytes of pool space mapped, shared blocks included; of an inactive
+				 * volume as of the pool's last commit, a second ago at the most */
+	uint64_t created;	/* seconds since the epoch */
+	uint32_t kind;		/* KVOL_KIND_* */
+	uint32_t n_targets;	/* targets that it is published at on this host; one that was unmounted
+				 * by hand counts until the next call on the volume */
+	char name[256];
+	char source[256];	/* what it was snapshotted or cloned from, else "" */
+	char fs_type[16];	/* "": raw */
+	char uuid[40];
+	char device[128];	/* the block device while it is active, else "" */
+};
+
+/*
+ * Tells about one volume or snapshot. May block for the catalogue and for a few reads of the
+ * disk. Errors: -ENOENT KVOL_R_NOT_FOUND. Since: 0.1
+ */
+int kvol_stat(struct kvol_pool *pool, const char *name, struct kvol_info *ret_info,
+	      struct kvol_error *reterr);
+
+#define KVOL_LIST_VOLUMES   (1u << 0)
+#define KVOL_LIST_SNAPSHOTS (1u << 1)
+
+/*
+ * Lists volumes and snapshots (flags 0: both) in the order of their names' bytes, as the catalogue
+ * stood at the call. The iterator belongs to one thread at a time and must be freed before the
+ * pool is closed. May block for the catalogue. Since: 0.1
+ */
+int kvol_list(struct kvol_pool *pool, uint32_t flags, struct kvol_iter **ret_iter,
+	      struct kvol_error *reterr);
+
+/* The next item: 1 and an item, 0 at the end, negative on an error. Since: 0.1 */
+int kvol_iter_next(struct kvol_iter *iter, struct kvol_info *ret_info);
+
+/* NULL is a no-op. Since: 0.1 */
+void kvol_iter_free(struct kvol_iter *iter);
+
+/* --- Publishing --------------------------------------------------------------------------- */
+
+#define KVOL_PUBLISH_READONLY (1u << 0)
+#define KVOL_PUBLISH_BLOCK    (1u << 1)	/* the target is a file on which the device appears */
+
+struct kvol_publish_opts {
+	uint32_t size;
+	uint32_t flags;			/* KVOL_PUBLISH_* */
+	const char *mount_options;	/* as mount(8) -o takes them, comma-separated; NULL: none */
+	const char *mount_namespace;	/* a path such as /proc/123/ns/mnt; NULL: the caller's */
+};
+
+/*
+ * Makes the volume's file system, or with KVOL_PUBLISH_BLOCK its device, appear at TARGET: an
+ * absolute path of an existing directory, or of an existing regular file for a device, as seen in
+ * the mount namespace. No component of TARGET may be a symbolic link. A snapshot is always
+ * published read-only. The volume's device is activated if it was not; nothing is ever formatted.
+ *
+ * Idempotent: the same volume on the same target with the same options is 0.
+ * Durable: no. Publishes end with the boot, as mounts do. A crash leaves the target published or not.
+ * Blocks: on the disk (a journal may be replayed); on the file system's growing after a clone
+ *   that was made larger than its source.
+ * Errors:
+ *   -ENOENT   KVOL_R_NOT_FOUND         no such volume, target or namespace
+ *   -ENOTDIR, -EISDIR  KVOL_R_INVALID  the target is not what the flags ask for
+ *   -ELOOP    KVOL_R_INVALID           a component of the target is a symbolic link
+ *   -EINVAL   KVOL_R_INVALID           an option that is not allowed here or that the file system
+ *                                      refuses (the message says which)
+ *   -EINVAL   KVOL_R_UNSUPPORTED       a raw volume without KVOL_PUBLISH_BLOCK
+ *   -EEXIST   KVOL_R_EXISTS_DIFFERENT  published there with other options; or published elsewhere
+ *                                      with other options of the file system itself
+ *   -EBUSY    KVOL_R_BUSY_OPEN         something else is mounted on the target
+ *   -EBUSY    KVOL_R_BUSY_PUBLISHED    a snapshot that is published as a device, and has a log to
+ *                                      replay before it can be mounted
+ *   -EROFS    KVOL_R_POOL_READ_ONLY    the pool takes no changes, and the publish would make some:
+ *                                      it is not a read-only one
+ * Since: 0.1
+ */
+int kvol_publish(struct kvol_pool *pool, const char *name, const char *target,
+		 const struct kvol_publish_opts *opts, struct kvol_error *reterr);
+
+/*
+ * Takes the volume away from TARGET in the namespace that opts name (its other fields are
+ * ignored). After the last target its device is deactivated, or will be as soon as nobody holds
+ * it open any more. A volume or namespace that is no more is taken as unpublished.
+ *
+ * Idempotent: the volume not being published there is 0; nothing but the volume's own mount is
+ *   ever unmounted.
+ * Durable: no need.
+ * Blocks: on the file system's last writes.
+ * Errors:
+ *   -EBUSY  KVOL_R_BUSY_OPEN  a file, a working directory or another mount below it is in use
+ * Since: 0.1
+ */
+int kvol_unpublish(struct kvol_pool *pool, const char *name, const char *target,
+		   const struct kvol_publish_opts *opts, struct kvol_error *reterr);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

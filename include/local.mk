@@ -1,0 +1,3 @@
+pkginclude_dir = $(includedir)/kvol
+pkginclude__HEADERS = include/kvol/kvol.h
+nodist_pkginclude__HEADERS = include/kvol/version.h
