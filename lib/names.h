@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef KV_NAMES_H
+#define KV_NAMES_H
+
+/* L2, pure: what names are allowed, and what devices are called. */
+
+#include "util.h"
+
+#define KV_NAME_MAX	 255
+#define KV_POOL_NAME_MAX 64
+#define KV_DM_NAME_SIZE	 128 /* as in <linux/dm-ioctl.h> */
+#define KV_DM_UUID_SIZE	 129
+
+/* How a device is called: name for people, uuid for the kernel's exclusion and for us. */
+struct kv_dm_id {
+	char name[KV_DM_NAME_SIZE];
+	char uuid[KV_DM_UUID_SIZE];
+};
+
+bool kv_volume_name_valid(const char *name); /* 1-255 bytes UTF-8, no '/', NUL, control */
+bool kv_pool_name_valid(const char *name);
+
+/* kvol-<uuid8>-<part> and KVOL-<uuid>-<part>; parts: catalogue metadata data pool NUMBER
+ * NUMBERr. The trailing r is the read-only face of a volume that is published read-only
+ * as a device. */
+void kv_dm_id_part(struct kv_dm_id *ret, const char *pool_uuid, const char *part);
+void kv_dm_id_volume(struct kv_dm_id *ret, const char *pool_uuid, uint32_t number,
+		     bool readonly);
+/* The reverse: true if uuid is a volume's device of this pool. */
+bool kv_dm_uuid_volume(const char *uuid, const char *pool_uuid, uint32_t *ret_number,
+		       bool *ret_readonly);
+
+#endif

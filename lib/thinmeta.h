@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef KV_THINMETA_H
+#define KV_THINMETA_H
+
+/* L2, pure but for a read callback: a reader of dm-thin's on-disk metadata (superblock
+ * and the device details tree). Every block is checked: checksum, block number, node type
+ * and bounds. */
+
+#include "util.h"
+
+#define KV_THINMETA_BLOCK 4096u
+
+struct kv_thinmeta_super {
+	uint64_t transaction_id;
+	uint32_t time; /* the snapshot counter: 24 bits for the pool's whole life */
+	uint64_t data_mapping_root;
+	uint64_t device_details_root;
+	uint64_t metadata_blocks;
+	uint32_t data_block_sectors;
+};
+
+struct kv_thinmeta_device {
+	uint64_t mapped_blocks;
+	uint64_t transaction_id;
+	uint32_t creation_time;
+	uint32_t snapshotted_time;
+};
+
+/* Reads the 4096-byte block `block` into buf (4096 bytes, aligned to 4096). 0 or a
+ * negative errno. */
+typedef int kv_thinmeta_read_fn(void *arg, uint64_t block, void *buf);
+
+/* -EUCLEAN: no such thing, or damaged. */
+int kv_thinmeta_super(kv_thinmeta_read_fn *read, void *arg,
+		      struct kv_thinmeta_super *ret);
+/* Looks one thin id up. -ENODATA: not there. On a live pool this is consistent: the
+ * committed superblock's tree is never overwritten in place, and if the superblock moved
+ * on while we walked, we walk again (a few times, then -EAGAIN). */
+int kv_thinmeta_device(kv_thinmeta_read_fn *read, void *arg, uint32_t id,
+		       struct kv_thinmeta_device *ret);
+
+#endif
