@@ -1,0 +1,347 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * SQLite, and nothing else of kvol: this is the only file that includes sqlite3.h.
+ *
+ * The database lies on a mount that no path leads to, so its name is
+ * /proc/self/fd/N/NAME. SQLite would resolve that link to a path that is not there; a VFS
+ * of our own, the stock one with another xFullPathname, leaves it alone. It is registered
+ * under the name "kvol" and never becomes the default, so an embedder's own use of SQLite
+ * does not notice it.
+ *
+ * Write-ahead log, synchronous=FULL: a commit that returned is on the disk. A WAL that
+ * has to grow costs a journal commit of the file system beside the flush, so the file is
+ * written to its lasting size once (kv_db_warm) and kept by every connection (persistent
+ * WAL). A frame is not a page, so writing one into a file that is not cached has to read
+ * it first: opening starts reading ahead. Checkpoints come every WAL_PAGES, not at close:
+ * opening for one change must not pay for one.
+ *
+ * A crash leaves the last commit that returned, or one that was about to; the next opener
+ * replays the WAL. Waits for another process's write are bounded by BUSY_MS.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sqlite3.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "db.h"
+
+#define BUSY_MS		  30000
+#define WAL_PAGES	  64
+#define WAL_SUFFIX	  "-wal"
+#define CACHED_STATEMENTS 48
+
+struct kv_db {
+	sqlite3 *handle;
+	int64_t busy_deadline_ms;
+	unsigned busy_step;
+	struct {
+		const char *sql;
+		sqlite3_stmt *stmt;
+	} cache[CACHED_STATEMENTS];
+};
+
+static int full_pathname(sqlite3_vfs *vfs, const char *name, int size, char *ret)
+{
+	(void)vfs;
+	return kv_strcpy(ret, (size_t)size, name) ? SQLITE_OK : SQLITE_CANTOPEN;
+}
+
+static sqlite3_vfs kvol_vfs;
+static int vfs_result;
+
+static void register_vfs(void)
+{
+	const sqlite3_vfs *base;
+
+	vfs_result = -EIO;
+	if (sqlite3_initialize() != SQLITE_OK)
+		return;
+	base = sqlite3_vfs_find("unix");
+	if (!base)
+		return;
+	kvol_vfs = *base;
+	kvol_vfs.pNext = NULL;
+	kvol_vfs.zName = "kvol";
+	kvol_vfs.xFullPathname = full_pathname;
+	if (sqlite3_vfs_register(&kvol_vfs, 0) == SQLITE_OK)
+		vfs_result = 0;
+}
+
+static int to_errno(int rc)
+{
+	switch (rc & 0xff) {
+	case SQLITE_OK:
+	case SQLITE_ROW:
+	case SQLITE_DONE:
+		return 0;
+	case SQLITE_NOMEM:
+		return -ENOMEM;
+	case SQLITE_BUSY:
+	case SQLITE_LOCKED:
+	case SQLITE_PROTOCOL:
+		return -ETIMEDOUT;
+	case SQLITE_CORRUPT:
+	case SQLITE_NOTADB:
+	case SQLITE_SCHEMA:
+	case SQLITE_ERROR: /* our SQL is fixed: a schema that it does not fit is damage */
+	case SQLITE_MISMATCH:
+		return -EUCLEAN;
+	case SQLITE_FULL:
+		return -ENOSPC;
+	case SQLITE_CONSTRAINT:
+		return -EEXIST;
+	case SQLITE_READONLY:
+		return -EROFS;
+	case SQLITE_CANTOPEN:
+		return -ENOENT;
+	default:
+		return -EIO;
+	}
+}
+
+/* SQLite's own handler sleeps for up to 100 ms at a time; commits take 2. */
+static int busy(void *arg, int count)
+{
+	struct kv_db *db = arg;
+
+	if (count == 0) {
+		db->busy_deadline_ms = kv_deadline(BUSY_MS);
+		db->busy_step = 0;
+	}
+	return kv_backoff(&db->busy_step, db->busy_deadline_ms) == 0;
+}
+
+static int configure(struct kv_db *db)
+{
+	static const char pragmas[] = "PRAGMA journal_mode=WAL;"
+				      "PRAGMA synchronous=FULL;"
+				      "PRAGMA temp_store=MEMORY;"
+				      "PRAGMA cache_size=-1024;"
+				      "PRAGMA trusted_schema=OFF;";
+	int on = 1;
+	int r;
+
+	sqlite3_extended_result_codes(db->handle, 1);
+	sqlite3_busy_handler(db->handle, busy, db);
+	/* The file is a stranger's until proven otherwise: no clever schema, no oversized
+	 * rows. */
+	sqlite3_db_config(db->handle, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+	sqlite3_db_config(db->handle, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL);
+	sqlite3_db_config(db->handle, SQLITE_DBCONFIG_ENABLE_VIEW, 0, NULL);
+	sqlite3_db_config(db->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+	sqlite3_limit(db->handle, SQLITE_LIMIT_LENGTH, 8 << 20);
+	r = kv_db_exec(db, pragmas);
+	if (r < 0)
+		return r;
+	sqlite3_wal_autocheckpoint(db->handle, WAL_PAGES);
+	sqlite3_file_control(db->handle, "main", SQLITE_FCNTL_PERSIST_WAL, &on);
+	return 0;
+}
+
+static void read_ahead(int dir_fd, const char *name)
+{
+	_cleanup_close_ int fd = -1;
+	char wal[64];
+
+	snprintf(wal, sizeof(wal), "%s" WAL_SUFFIX, name);
+	fd = openat(dir_fd, wal, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd >= 0)
+		(void)posix_fadvise(fd, 0, 0, POSIX_FADV_WILLNEED);
+}
+
+int kv_db_open(int dir_fd, const char *name, unsigned flags, struct kv_db **ret)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	int mode = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE;
+	struct kv_db *db;
+	char path[64];
+	int r;
+
+	pthread_once(&once, register_vfs);
+	if (vfs_result < 0)
+		return vfs_result;
+	if (flags & KV_DB_READONLY)
+		mode |= SQLITE_OPEN_READONLY;
+	else
+		mode |= SQLITE_OPEN_READWRITE;
+	if (flags & KV_DB_CREATE)
+		mode |= SQLITE_OPEN_CREATE | SQLITE_OPEN_EXCLUSIVE;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d/%s", dir_fd, name);
+	if (!(flags & (KV_DB_READONLY | KV_DB_CREATE)))
+		read_ahead(dir_fd, name);
+
+	db = calloc(1, sizeof(*db));
+	if (!db)
+		return -ENOMEM;
+	r = to_errno(sqlite3_open_v2(path, &db->handle, mode, "kvol"));
+	if (r == 0)
+		r = configure(db);
+	if (r < 0) {
+		kv_db_close(db);
+		return r;
+	}
+	*ret = db;
+	return 0;
+}
+
+void kv_db_close(struct kv_db *db)
+{
+	if (!db)
+		return;
+	for (unsigned i = 0; i < CACHED_STATEMENTS; i++)
+		sqlite3_finalize(db->cache[i].stmt);
+	(void)sqlite3_close(db->handle);
+	free(db);
+}
+
+int kv_db_exec(struct kv_db *db, const char *sql)
+{
+	return to_errno(sqlite3_exec(db->handle, sql, NULL, NULL, NULL));
+}
+
+int kv_db_begin(struct kv_db *db)
+{
+	int r = kv_db_do(db, "BEGIN IMMEDIATE", "");
+
+	return r < 0 ? r : 0;
+}
+
+int kv_db_begin_read(struct kv_db *db)
+{
+	int r = kv_db_do(db, "BEGIN", "");
+
+	return r < 0 ? r : 0;
+}
+
+int kv_db_commit(struct kv_db *db)
+{
+	int r = kv_db_do(db, "COMMIT", "");
+
+	if (r < 0)
+		kv_db_rollback(db);
+	return r < 0 ? r : 0;
+}
+
+void kv_db_rollback(struct kv_db *db)
+{
+	if (!sqlite3_get_autocommit(db->handle))
+		(void)kv_db_do(db, "ROLLBACK", "");
+}
+
+/* The literal's address is the key: comparing pointers is all a look-up costs. */
+static int prepare(struct kv_db *db, const char *sql, sqlite3_stmt **ret)
+{
+	unsigned i;
+	int r;
+
+	for (i = 0; i < CACHED_STATEMENTS && db->cache[i].sql; i++) {
+		if (db->cache[i].sql == sql) {
+			*ret = db->cache[i].stmt;
+			sqlite3_reset(*ret);
+			return 0;
+		}
+	}
+	if (i == CACHED_STATEMENTS)
+		return -ENOMEM;
+	r = to_errno(sqlite3_prepare_v3(db->handle, sql, -1, SQLITE_PREPARE_PERSISTENT,
+					&db->cache[i].stmt, NULL));
+	if (r < 0)
+		return r;
+	db->cache[i].sql = sql;
+	*ret = db->cache[i].stmt;
+	return 0;
+}
+
+static int bind(sqlite3_stmt *stmt, const char *types, va_list ap)
+{
+	int r = 0;
+
+	for (int i = 0; types[i] && r == 0; i++) {
+		if (types[i] == 'i')
+			r = to_errno(
+				sqlite3_bind_int64(stmt, i + 1, va_arg(ap, int64_t)));
+		else
+			r = to_errno(sqlite3_bind_text(stmt, i + 1,
+						       va_arg(ap, const char *), -1,
+						       SQLITE_STATIC));
+	}
+	return r;
+}
+
+static int query(struct kv_db *db, sqlite3_stmt **ret, const char *sql, const char *types,
+		 va_list ap)
+{
+	int r = prepare(db, sql, ret);
+
+	return r < 0 ? r : bind(*ret, types, ap);
+}
+
+int kv_db_query(struct kv_db *db, struct kv_stmt **ret, const char *sql,
+		const char *types, ...)
+{
+	sqlite3_stmt *stmt = NULL;
+	va_list ap;
+	int r;
+
+	va_start(ap, types);
+	r = query(db, &stmt, sql, types, ap);
+	va_end(ap);
+	if (r == 0)
+		*ret = (struct kv_stmt *)stmt;
+	return r;
+}
+
+int kv_db_do(struct kv_db *db, const char *sql, const char *types, ...)
+{
+	sqlite3_stmt *stmt = NULL;
+	va_list ap;
+	int r;
+
+	va_start(ap, types);
+	r = query(db, &stmt, sql, types, ap);
+	va_end(ap);
+	if (r < 0)
+		return r;
+	r = to_errno(sqlite3_step(stmt));
+	sqlite3_reset(stmt);
+	return r < 0 ? r : sqlite3_changes(db->handle);
+}
+
+int kv_stmt_step(struct kv_stmt *stmt)
+{
+	int rc = sqlite3_step((sqlite3_stmt *)stmt);
+
+	return rc == SQLITE_ROW ? 1 : to_errno(rc);
+}
+
+void kv_stmt_reset(struct kv_stmt *stmt)
+{
+	sqlite3_reset((sqlite3_stmt *)stmt);
+}
+
+int64_t kv_stmt_int(struct kv_stmt *stmt, int column)
+{
+	return sqlite3_column_int64((sqlite3_stmt *)stmt, column);
+}
+
+const char *kv_stmt_text(struct kv_stmt *stmt, int column)
+{
+	const unsigned char *text = sqlite3_column_text((sqlite3_stmt *)stmt, column);
+
+	return text ? (const char *)text : "";
+}
+
+int kv_db_warm(struct kv_db *db)
+{
+	/* One commit of twice the checkpoint distance; then the room in the database is
+	 * given back, and the log starts over in a file that stays as long as it got. */
+	return kv_db_exec(db, "CREATE TABLE warm (x BLOB);"
+			      "INSERT INTO warm VALUES (zeroblob(2 * 64 * 4096));"
+			      "DROP TABLE warm;"
+			      "VACUUM;"
+			      "PRAGMA wal_checkpoint(RESTART);");
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef KV_DB_H
+#define KV_DB_H
+
+/* L1: SQLite. One connection, for one thread at a time (the caller's lock). Errors are
+ * negative errnos: -ETIMEDOUT busy, -EUCLEAN damaged, -EEXIST a constraint, -EIO,
+ * -ENOSPC, -ENOMEM, -EROFS. */
+
+#include "util.h"
+
+struct kv_db;
+struct kv_stmt;
+
+#define KV_DB_CREATE   (1u << 0) /* the file must not be there */
+#define KV_DB_READONLY (1u << 1)
+
+/* Opens `name` in the directory dir_fd, which may be on a detached mount. The fd is
+ * borrowed for the connection's life. Sets write-ahead logging, a flush at each commit,
+ * and a WAL file that keeps its size. */
+int kv_db_open(int dir_fd, const char *name, unsigned flags, struct kv_db **ret);
+void kv_db_close(struct kv_db *db); /* NULL is a no-op */
+
+int kv_db_exec(struct kv_db *db, const char *sql);
+int kv_db_begin(struct kv_db *db);	/* takes the write lock */
+int kv_db_begin_read(struct kv_db *db); /* a snapshot to read from */
+int kv_db_commit(struct kv_db *db);	/* on failure the transaction is rolled back */
+void kv_db_rollback(struct kv_db *db);
+
+/*
+ * Statements are prepared once per connection and cached by the address of their text:
+ * pass literals only. `types` has a letter for each parameter: 'i' int64_t, 't' const
+ * char *. kv_db_query readies one for stepping; kv_db_do runs one and returns the number
+ * of rows changed.
+ */
+int kv_db_query(struct kv_db *db, struct kv_stmt **ret, const char *sql,
+		const char *types, ...);
+int kv_db_do(struct kv_db *db, const char *sql, const char *types, ...);
+
+int kv_stmt_step(struct kv_stmt *stmt);	  /* 1 a row, 0 the end */
+void kv_stmt_reset(struct kv_stmt *stmt); /* gives the read snapshot back */
+int64_t kv_stmt_int(struct kv_stmt *stmt, int column);
+const char *kv_stmt_text(struct kv_stmt *stmt,
+			 int column); /* "" for NULL; until the next step */
+
+/* Writes the WAL file up to its lasting size, so that no later commit has to grow it. */
+int kv_db_warm(struct kv_db *db);
+
+#endif

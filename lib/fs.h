@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef KV_FS_H
+#define KV_FS_H
+
+/* L1: file systems, one driver per file (fs_ext4.c, fs_xfs.c, fs_btrfs.c), found
+ * through fs.c. */
+
+#include "util.h"
+
+struct kv_fs {
+	const char *name;	   /* as mount and the catalogue call it */
+	uint64_t min_bytes;	   /* the least volume that it can live in */
+	const char *mount_options; /* for every superblock ("nouuid"), or NULL */
+	/* device: a path as kv_blockdev_name gives it. detail: the last line of a
+	 * failed program. uuid: the file system's, but for btrfs, which gets a random
+	 * one. */
+	int (*make)(const char *device, const char *uuid, char *detail,
+		    size_t detail_size);
+	/* Grows to the end of the device. fd: the root directory, on a writable mount.
+	 * 0 when it already reaches the end (within what the file system can use).
+	 * -EPERM: no CAP_SYS_RESOURCE, which ext4 asks for. */
+	int (*grow)(int root_fd, uint64_t device_bytes);
+	/* Gives a copy an identity of its own before its first mount, where the kernel
+	 * demands one. NULL: not needed. May be run again after a crash. -EUCLEAN: it
+	 * is not this file system, or damaged; -EBUSY: mounted; -EOPNOTSUPP: not as
+	 * our make made it. */
+	int (*renew)(const char *device, char *detail, size_t detail_size);
+};
+
+extern const struct kv_fs kv_fs_ext4, kv_fs_xfs, kv_fs_btrfs;
+
+/* How long a mkfs or the renewal of an identity may take; then -ETIMEDOUT. */
+#define KV_FS_MAKE_MS (5 * 60 * 1000)
+
+const struct kv_fs *kv_fs_find(const char *name); /* NULL: unknown */
+
+#endif

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef KV_MOUNT_H
+#define KV_MOUNT_H
+
+/* L1: mounts that are made out of sight and moved into place. Nothing here keeps
+ * state. */
+
+#include "util.h"
+
+/* A mount's options, sorted by who takes them. */
+struct kv_mount_opts {
+	uint64_t attr_set; /* MOUNT_ATTR_* for mount_setattr */
+	bool readonly;	   /* "ro" was asked for */
+	char super[512];   /* superblock options, comma-separated, as they came */
+};
+
+#define KV_OPTION_SIZE 64
+
+/* Parses mount(8) options (libmount). -EINVAL: one that is not allowed (remount, bind,
+ * move, loop, a propagation flag, ...), -E2BIG: too long; ret_bad (may be NULL) gets
+ * the option. */
+int kv_mount_opts_parse(const char *options, struct kv_mount_opts *ret,
+			char ret_bad[KV_OPTION_SIZE]);
+
+/* One option of a comma-separated list: spans of the list itself, without a NUL. */
+struct kv_mount_option {
+	const char *name, *value; /* value: NULL without '='; quotes are in it */
+	size_t name_len, value_len;
+	const char *text; /* both, as they came */
+	size_t text_len;
+};
+
+/* Takes the next option off the list: 1, 0 at the end, -EINVAL for a quote that is
+ * never closed. */
+int kv_mount_option_next(const char **options, struct kv_mount_option *ret);
+
+/* Makes a detached mount of the device: fsopen, fsconfig, fsmount. super_readonly: the
+ * superblock itself is read-only. `fs_options` is added to opts->super (may be NULL).
+ * opts may be NULL. Returns a mount fd (O_PATH); closing it undoes it. detail gets the
+ * kernel's own last error line. */
+int kv_mount_device(const char *fs_type, const char *source, const char *fs_options,
+		    const struct kv_mount_opts *opts, bool super_readonly, char *detail,
+		    size_t detail_size);
+/* Makes a detached bind mount of a device node (path as kv_blockdev_path gives it,
+ * checked to be dev): -ENODEV when there is no attached node. attr_set as above. */
+int kv_mount_node(const char *path, dev_t dev, uint64_t attr_set);
+/* An ordinary fd of a detached mount's root, for ioctls, syncfs and openat. */
+int kv_mount_root(int mnt_fd);
+
+/* A target, opened without following any link. Lives in the namespace of the thread
+ * that opened it. */
+struct kv_target {
+	int fd;	    /* O_PATH */
+	dev_t dev;  /* st_dev of what is seen there */
+	dev_t rdev; /* st_rdev, for a device node */
+	uint64_t ino;
+	uint64_t mnt_id;
+	mode_t mode;
+	bool mount_root; /* a mount stands on it */
+};
+
+/* Describes a detached mount as it will look on its target; ret->fd is -1. */
+int kv_target_describe(int mnt_fd, struct kv_target *ret);
+/* Absolute paths that end in a name (-EINVAL). -ELOOP: a link in it. */
+int kv_target_open(const char *path, struct kv_target *ret);
+/* Moves a detached mount onto the target. -EINVAL: one is a directory and the other is
+ * not. */
+int kv_target_attach(const struct kv_target *target, int mnt_fd);
+/* Unmounts the topmost mount at path, which must be the one that target was opened on:
+ * -ESTALE if something changed in between. -EBUSY: in use, also by target->fd: it must
+ * be closed before. Needs no /proc, and leaves the caller's working directory alone. */
+int kv_target_detach(const char *path, const struct kv_target *target);
+
+/* An identity for a mount namespace: equal means the same one. */
+struct kv_ns {
+	dev_t dev;
+	ino_t ino;
+};
+
+/* NULL or "": the caller's. -ENOENT: it is no more; -EINVAL: no mount namespace;
+ * -EOPNOTSUPP: no /proc. */
+int kv_ns_id(const char *ns_path, struct kv_ns *ret);
+/* Runs fn inside the namespace: in place if it is the caller's own, else on a
+ * short-lived thread that has entered it, with all signals blocked and little stack
+ * (256 KiB). Returns what fn returns, or what kv_ns_id returns. */
+int kv_ns_run(const char *ns_path, int (*fn)(void *arg), void *arg);
+
+#endif

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * Mount namespaces: telling them apart, and doing something inside one.
+ *
+ * A namespace is known by the device and inode number of its file, as two paths
+ * (/proc/123/ns/mnt, a bind mount of it) may well name the same one. The caller's thread
+ * never changes its namespace: a foreign one is entered by a short-lived thread. What fn
+ * opens in there stays usable outside.
+ *
+ * The caller's own /proc is needed, and only that: nothing of a foreign /proc is
+ * believed.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/nsfs.h>
+#include <sched.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+
+#include "mount.h"
+#include "thread.h"
+
+#define OWN_NS "/proc/thread-self/ns/mnt"
+
+static int own_id(struct kv_ns *ret)
+{
+	struct stat st;
+
+	/* Without /proc no namespace can be named: that must not look like one that is
+	 * gone. */
+	if (stat(OWN_NS, &st) < 0)
+		return errno == ENOENT ? -EOPNOTSUPP : -errno;
+	ret->dev = st.st_dev;
+	ret->ino = st.st_ino;
+	return 0;
+}
+
+static int open_ns(const char *ns_path, struct kv_ns *ret_id)
+{
+	_cleanup_close_ int fd = -1;
+	struct stat st;
+
+	do {
+		/* O_NONBLOCK: whatever the path names, opening it must not wait. */
+		fd = open(ns_path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	} while (fd < 0 && errno == EINTR);
+	if (fd < 0)
+		return errno == ESRCH ? -ENOENT : -errno;
+	if (ioctl(fd, NS_GET_NSTYPE) != CLONE_NEWNS)
+		return -EINVAL;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	ret_id->dev = st.st_dev;
+	ret_id->ino = st.st_ino;
+	return kv_take_fd(&fd);
+}
+
+int kv_ns_id(const char *ns_path, struct kv_ns *ret)
+{
+	_cleanup_close_ int fd = -1;
+	struct kv_ns own, id;
+	int r;
+
+	r = own_id(&own);
+	if (r < 0)
+		return r;
+	if (kv_str_empty(ns_path)) {
+		*ret = own;
+		return 0;
+	}
+	fd = open_ns(ns_path, &id);
+	if (fd < 0)
+		return fd;
+	*ret = id;
+	return 0;
+}
+
+struct visit {
+	int ns_fd;
+	int (*fn)(void *arg);
+	void *arg;
+};
+
+static int visit(void *arg)
+{
+	const struct visit *v = arg;
+
+	if (setns(v->ns_fd, CLONE_NEWNS) < 0)
+		return -errno;
+	return v->fn(v->arg);
+}
+
+int kv_ns_run(const char *ns_path, int (*fn)(void *arg), void *arg)
+{
+	_cleanup_close_ int fd = -1;
+	struct kv_ns own = { 0 }, id;
+	int r;
+
+	if (kv_str_empty(ns_path))
+		return fn(arg);
+	r = own_id(&own);
+	if (r < 0)
+		return r;
+	fd = open_ns(ns_path, &id);
+	if (fd < 0)
+		return fd;
+	if (id.dev == own.dev && id.ino == own.ino)
+		return fn(arg);
+	return kv_thread_run(visit, &(struct visit){ fd, fn, arg });
+}

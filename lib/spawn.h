@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef KV_SPAWN_H
+#define KV_SPAWN_H
+
+/* L1: running a helper program (mkfs.*, btrfstune) with a fixed argument vector; never
+ * a shell. */
+
+#include "util.h"
+
+/* Runs argv[0] from a fixed list of system directories, with an empty environment but
+ * PATH and LC_ALL=C, stdin from /dev/null, and nothing inherited. 0 when it exits with
+ * 0. ret_detail (may be NULL) gets the last line that it printed. -ENOENT: not
+ * installed; -ETIMEDOUT: killed at the deadline; -EIO: it failed. The caller's SIGCHLD
+ * handling neither sees it nor disturbs it. */
+int kv_spawn(const char *const argv[], int64_t deadline_ms, char *ret_detail,
+	     size_t detail_size);
+
+#endif
