@@ -1,0 +1,506 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * The catalogue: one SQLite database on the pool's own partition, mounted where no path
+ * leads. doc/on-disk-format.md describes the tables.
+ *
+ * A volume exists when its row has a name. A row without a name is a tombstone: the
+ * volume is gone for everybody, its thin id not yet given back. Ids are handed out from
+ * reservations, and never while a row, a tombstone or another reservation names them.
+ *
+ * One connection per handle, guarded by a mutex that is held for SQL only: never across
+ * an ioctl, a mount or a mkfs. A crash leaves each commit whole or absent.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <kvol/kvol.h>
+#include "catalogue_db.h"
+#include "thin.h"
+
+#define FILE_NAME "catalogue.db"
+
+static const char schema[] =
+	"PRAGMA page_size = 4096;"
+	"PRAGMA application_id = 0x6b766f6c;"
+	"PRAGMA user_version = 1;"
+	"CREATE TABLE pool ("
+	"  one INTEGER PRIMARY KEY CHECK (one = 1),"
+	"  uuid TEXT NOT NULL, name TEXT NOT NULL, created INTEGER NOT NULL,"
+	"  block_bytes INTEGER NOT NULL, max_volumes INTEGER NOT NULL,"
+	"  epoch INTEGER NOT NULL, next_id INTEGER NOT NULL, snapshots INTEGER NOT NULL);"
+	"CREATE TABLE volume ("
+	"  id INTEGER PRIMARY KEY,"
+	"  name TEXT UNIQUE,"
+	"  kind INTEGER NOT NULL, flags INTEGER NOT NULL, bytes INTEGER NOT NULL,"
+	"  created INTEGER NOT NULL, source TEXT NOT NULL, fs_type TEXT NOT NULL,"
+	"  uuid TEXT NOT NULL);"
+	"CREATE INDEX ungrown ON volume (id) WHERE flags & 1;"
+	"CREATE TABLE reservation ("
+	"  row INTEGER PRIMARY KEY AUTOINCREMENT,"
+	"  owner INTEGER NOT NULL, first INTEGER NOT NULL, count INTEGER NOT NULL);";
+
+#define ROW_COLUMNS "id, name, kind, flags, bytes, created, source, fs_type, uuid"
+
+struct kv_cursor {
+	struct kv_db *db;
+	struct kv_stmt *stmt;
+	int step; /* result of the step that is not handed out yet */
+};
+
+void kv_catalogue_lock(struct kv_catalogue *cat)
+{
+	pthread_mutex_lock(&cat->mutex);
+}
+
+int kv_catalogue_unlock(struct kv_catalogue *cat, int r)
+{
+	pthread_mutex_unlock(&cat->mutex);
+	return r;
+}
+
+/* --- Making, opening, closing --- */
+
+int kv_catalogue_create(int dir_fd, const struct kv_pool_row *pool)
+{
+	struct kv_db *db;
+	int r;
+
+	r = kv_db_open(dir_fd, FILE_NAME, KV_DB_CREATE, &db);
+	if (r < 0)
+		return r;
+	r = kv_db_exec(db, schema);
+	if (r == 0)
+		r = kv_db_do(db, "INSERT INTO pool VALUES (1, ?, ?, ?, ?, ?, ?, 0, 0)",
+			     "ttiiii", pool->uuid, pool->name, (int64_t)time(NULL),
+			     (int64_t)pool->block_bytes, (int64_t)pool->max_volumes,
+			     (int64_t)pool->epoch);
+	if (r >= 0)
+		r = kv_db_warm(db);
+	kv_db_close(db);
+	return r < 0 ? r : 0;
+}
+
+/* Another program's database, or a newer kvol's, is not for us to touch. */
+static int check_schema(struct kv_db *db)
+{
+	struct kv_stmt *stmt;
+	int r;
+
+	r = kv_db_query(db, &stmt,
+			"SELECT a.application_id = 0x6b766f6c AND v.user_version = 1"
+			" FROM pragma_application_id a, pragma_user_version v",
+			"");
+	if (r < 0)
+		return r;
+	r = kv_stmt_step(stmt);
+	if (r == 1)
+		r = kv_stmt_int(stmt, 0) ? 0 : -EUCLEAN;
+	else if (r == 0)
+		r = -EUCLEAN;
+	kv_stmt_reset(stmt);
+	return r;
+}
+
+int kv_catalogue_open(int dir_fd, struct kv_catalogue **ret)
+{
+	struct kv_catalogue *cat;
+	int r;
+
+	cat = calloc(1, sizeof(*cat));
+	if (!cat) {
+		(void)kv_close(dir_fd);
+		return -ENOMEM;
+	}
+	cat->dir_fd = dir_fd;
+	pthread_mutex_init(&cat->mutex, NULL);
+	r = kv_db_open(dir_fd, FILE_NAME, 0, &cat->db);
+	if (r == 0)
+		r = check_schema(cat->db);
+	if (r < 0) {
+		kv_catalogue_close(cat);
+		return r == -ENOENT ? -EUCLEAN : r;
+	}
+	*ret = cat;
+	return 0;
+}
+
+/* Inside a transaction: what other calls left to be dropped. */
+static int drop_forgotten(struct kv_catalogue *cat)
+{
+	int r = 0;
+
+	for (unsigned i = 0; i < cat->n_forget && r >= 0; i++)
+		r = kv_db_do(cat->db, "DELETE FROM volume WHERE id = ? AND name IS NULL",
+			     "i", (int64_t)cat->forget[i]);
+	return r < 0 ? r : 0;
+}
+
+int kv_catalogue_begin(struct kv_catalogue *cat)
+{
+	int r;
+
+	kv_catalogue_lock(cat);
+	r = kv_db_begin(cat->db);
+	if (r < 0)
+		return kv_catalogue_unlock(cat, r);
+	r = cat->n_forget >= KV_FORGET_BATCH ? drop_forgotten(cat) : 0;
+	if (r < 0) {
+		kv_db_rollback(cat->db);
+		return kv_catalogue_unlock(cat, r);
+	}
+	return 0;
+}
+
+int kv_catalogue_finish(struct kv_catalogue *cat, int r)
+{
+	if (r < 0) {
+		kv_db_rollback(cat->db);
+		return kv_catalogue_unlock(cat, r);
+	}
+	r = kv_db_commit(cat->db);
+	if (r == 0 && cat->n_forget >= KV_FORGET_BATCH)
+		cat->n_forget = 0;
+	return kv_catalogue_unlock(cat, r);
+}
+
+int kv_catalogue_forget_now(struct kv_catalogue *cat)
+{
+	int r = 0;
+
+	kv_catalogue_lock(cat);
+	if (cat->n_forget > 0)
+		r = kv_db_begin(cat->db);
+	if (r == 0 && cat->n_forget > 0) {
+		r = drop_forgotten(cat);
+		if (r == 0)
+			r = kv_db_commit(cat->db);
+		else
+			kv_db_rollback(cat->db);
+		if (r == 0)
+			cat->n_forget = 0;
+	}
+	return kv_catalogue_unlock(cat, r);
+}
+
+void kv_catalogue_close(struct kv_catalogue *cat)
+{
+	if (!cat)
+		return;
+	(void)kv_catalogue_forget_now(cat); /* else recovery does it */
+	kv_db_close(cat->db);
+	(void)kv_close(cat->dir_fd);
+	pthread_mutex_destroy(&cat->mutex);
+	free(cat);
+}
+
+/* --- The pool --- */
+
+int kv_catalogue_pool(struct kv_catalogue *cat, struct kv_pool_row *ret)
+{
+	struct kv_pool_row row = { 0 };
+	struct kv_stmt *stmt;
+	bool fits = false;
+	int r;
+
+	kv_catalogue_lock(cat);
+	r = kv_db_query(
+		cat->db, &stmt,
+		"SELECT uuid, name, block_bytes, max_volumes, epoch, snapshots FROM pool",
+		"");
+	if (r < 0)
+		return kv_catalogue_unlock(cat, r);
+	r = kv_stmt_step(stmt);
+	if (r == 1) {
+		fits = kv_strcpy(row.uuid, sizeof(row.uuid), kv_stmt_text(stmt, 0)) &&
+		       kv_strcpy(row.name, sizeof(row.name), kv_stmt_text(stmt, 1));
+		row.block_bytes = (uint64_t)kv_stmt_int(stmt, 2);
+		row.max_volumes = (uint64_t)kv_stmt_int(stmt, 3);
+		row.epoch = (uint64_t)kv_stmt_int(stmt, 4);
+		row.snapshots = (uint64_t)kv_stmt_int(stmt, 5);
+	}
+	kv_stmt_reset(stmt);
+	kv_catalogue_unlock(cat, 0);
+	if (r < 0)
+		return r;
+	if (!fits || !kv_uuid_valid(row.uuid) || !kv_pool_name_valid(row.name) ||
+	    row.block_bytes < KV_THIN_BLOCK_MIN || row.block_bytes > KV_THIN_BLOCK_MAX ||
+	    row.block_bytes % KV_THIN_BLOCK_MIN)
+		return -EUCLEAN;
+	*ret = row;
+	return 0;
+}
+
+int kv_catalogue_counts(struct kv_catalogue *cat, uint64_t *ret_volumes,
+			uint64_t *ret_snapshots)
+{
+	struct kv_stmt *stmt;
+	int r;
+
+	kv_catalogue_lock(cat);
+	r = kv_db_query(cat->db, &stmt,
+			"SELECT count(*), coalesce(sum(kind = 2), 0) FROM volume"
+			" WHERE name IS NOT NULL",
+			"");
+	if (r < 0)
+		return kv_catalogue_unlock(cat, r);
+	r = kv_stmt_step(stmt);
+	if (r == 1) {
+		*ret_snapshots = (uint64_t)kv_stmt_int(stmt, 1);
+		*ret_volumes = (uint64_t)kv_stmt_int(stmt, 0) - *ret_snapshots;
+		r = 0;
+	}
+	kv_stmt_reset(stmt);
+	return kv_catalogue_unlock(cat, r);
+}
+
+/* --- Rows --- */
+
+static int row_from(struct kv_stmt *stmt, struct kv_row *ret)
+{
+	struct kv_row row = { 0 };
+	int64_t id = kv_stmt_int(stmt, 0), kind = kv_stmt_int(stmt, 2),
+		bytes = kv_stmt_int(stmt, 4);
+
+	row.id = (uint32_t)id;
+	row.kind = (uint32_t)kind;
+	row.flags = (uint32_t)kv_stmt_int(stmt, 3);
+	row.bytes = (uint64_t)bytes;
+	row.created = (uint64_t)kv_stmt_int(stmt, 5);
+	if (!kv_strcpy(row.name, sizeof(row.name), kv_stmt_text(stmt, 1)) ||
+	    !kv_strcpy(row.source, sizeof(row.source), kv_stmt_text(stmt, 6)) ||
+	    !kv_strcpy(row.fs_type, sizeof(row.fs_type), kv_stmt_text(stmt, 7)) ||
+	    !kv_strcpy(row.uuid, sizeof(row.uuid), kv_stmt_text(stmt, 8)))
+		return -EUCLEAN;
+	if (id < 0 || id > KV_THIN_ID_MAX || bytes <= 0 || bytes % 4096 ||
+	    (kind != KVOL_KIND_VOLUME && kind != KVOL_KIND_SNAPSHOT) ||
+	    !kv_volume_name_valid(row.name) || !kv_uuid_valid(row.uuid))
+		return -EUCLEAN;
+	*ret = row;
+	return 0;
+}
+
+/* Steps a query for one row, gives its snapshot and the lock back. */
+static int one_row(struct kv_catalogue *cat, struct kv_stmt *stmt, int r,
+		   struct kv_row *ret)
+{
+	if (r < 0)
+		return kv_catalogue_unlock(cat, r);
+	r = kv_stmt_step(stmt);
+	if (r == 1)
+		r = row_from(stmt, ret);
+	else if (r == 0)
+		r = -ENOENT;
+	kv_stmt_reset(stmt);
+	return kv_catalogue_unlock(cat, r);
+}
+
+int kv_catalogue_find(struct kv_catalogue *cat, const char *name, struct kv_row *ret)
+{
+	struct kv_stmt *stmt = NULL;
+	int r;
+
+	kv_catalogue_lock(cat);
+	r = kv_db_query(cat->db, &stmt,
+			"SELECT " ROW_COLUMNS " FROM volume WHERE name = ?", "t", name);
+	return one_row(cat, stmt, r, ret);
+}
+
+int kv_catalogue_get(struct kv_catalogue *cat, uint32_t id, struct kv_row *ret)
+{
+	struct kv_stmt *stmt = NULL;
+	int r;
+
+	kv_catalogue_lock(cat);
+	r = kv_db_query(cat->db, &stmt,
+			"SELECT " ROW_COLUMNS
+			" FROM volume WHERE id = ? AND name IS NOT NULL",
+			"i", (int64_t)id);
+	return one_row(cat, stmt, r, ret);
+}
+
+int kv_catalogue_insert(struct kv_catalogue *cat, const struct kv_row *row)
+{
+	int r = kv_catalogue_begin(cat);
+
+	if (r < 0)
+		return r;
+	r = kv_db_do(cat->db,
+		     "INSERT INTO volume (" ROW_COLUMNS ") VALUES (?,?,?,?,?,?,?,?,?)",
+		     "itiiiittt", (int64_t)row->id, row->name, (int64_t)row->kind,
+		     (int64_t)row->flags, (int64_t)row->bytes, (int64_t)row->created,
+		     row->source, row->fs_type, row->uuid);
+	return kv_catalogue_finish(cat, r);
+}
+
+/* A change of one row by id that must hit it. */
+static int must_change(int r)
+{
+	return r == 0 ? -ENOENT : r;
+}
+
+int kv_catalogue_resize(struct kv_catalogue *cat, uint32_t id, uint64_t bytes,
+			uint32_t flags)
+{
+	int r = kv_catalogue_begin(cat);
+
+	if (r < 0)
+		return r;
+	r = kv_db_do(
+		cat->db,
+		"UPDATE volume SET bytes = ?, flags = ? WHERE id = ? AND name IS NOT NULL",
+		"iii", (int64_t)bytes, (int64_t)flags, (int64_t)id);
+	return kv_catalogue_finish(cat, must_change(r));
+}
+
+int kv_catalogue_set_flags(struct kv_catalogue *cat, uint32_t id, uint32_t flags)
+{
+	int r = kv_catalogue_begin(cat);
+
+	if (r < 0)
+		return r;
+	r = kv_db_do(cat->db,
+		     "UPDATE volume SET flags = ? WHERE id = ? AND name IS NOT NULL",
+		     "ii", (int64_t)flags, (int64_t)id);
+	return kv_catalogue_finish(cat, must_change(r));
+}
+
+int kv_catalogue_bury(struct kv_catalogue *cat, uint32_t id)
+{
+	int r = kv_catalogue_begin(cat);
+
+	if (r < 0)
+		return r;
+	r = kv_db_do(
+		cat->db,
+		"UPDATE volume SET name = NULL, flags = 0 WHERE id = ? AND name IS NOT NULL",
+		"i", (int64_t)id);
+	return kv_catalogue_finish(cat, must_change(r));
+}
+
+void kv_catalogue_forget_later(struct kv_catalogue *cat, uint32_t id)
+{
+	kv_catalogue_lock(cat);
+	if (cat->n_forget == KV_FORGET_MAX) {
+		/* Nobody committed for a long time. Failing costs the next recovery a
+		 * message. */
+		kv_catalogue_unlock(cat, 0);
+		(void)kv_catalogue_forget_now(cat);
+		kv_catalogue_lock(cat);
+	}
+	if (cat->n_forget < KV_FORGET_MAX)
+		cat->forget[cat->n_forget++] = id;
+	kv_catalogue_unlock(cat, 0);
+}
+
+static int ids(struct kv_catalogue *cat, const char *sql, uint32_t from, uint32_t *ret,
+	       unsigned n)
+{
+	struct kv_stmt *stmt;
+	unsigned found = 0;
+	int r;
+
+	kv_catalogue_lock(cat);
+	r = kv_db_query(cat->db, &stmt, sql, "ii", (int64_t)from, (int64_t)n);
+	if (r < 0)
+		return kv_catalogue_unlock(cat, r);
+	while (found < n && (r = kv_stmt_step(stmt)) == 1) {
+		int64_t id = kv_stmt_int(stmt, 0);
+
+		if (id < 0 || id > KV_THIN_ID_MAX) {
+			r = -EUCLEAN;
+			break;
+		}
+		ret[found++] = (uint32_t)id;
+	}
+	kv_stmt_reset(stmt);
+	return kv_catalogue_unlock(cat, r < 0 ? r : (int)found);
+}
+
+int kv_catalogue_tombstones(struct kv_catalogue *cat, uint32_t from, uint32_t *ret,
+			    unsigned n)
+{
+	return ids(
+		cat,
+		"SELECT id FROM volume WHERE name IS NULL AND id >= ? ORDER BY id LIMIT ?",
+		from, ret, n);
+}
+
+int kv_catalogue_ungrown(struct kv_catalogue *cat, uint32_t from, uint32_t *ret,
+			 unsigned n)
+{
+	return ids(
+		cat,
+		"SELECT id FROM volume WHERE flags & 1 AND name IS NOT NULL AND id >= ?"
+		" ORDER BY id LIMIT ?",
+		from, ret, n);
+}
+
+int kv_catalogue_id_used(struct kv_catalogue *cat, uint32_t id)
+{
+	struct kv_stmt *stmt;
+	int r;
+
+	kv_catalogue_lock(cat);
+	r = kv_db_query(cat->db, &stmt, "SELECT 1 FROM volume WHERE id = ?", "i",
+			(int64_t)id);
+	if (r < 0)
+		return kv_catalogue_unlock(cat, r);
+	r = kv_stmt_step(stmt);
+	kv_stmt_reset(stmt);
+	return kv_catalogue_unlock(cat, r);
+}
+
+/* --- Listing --- */
+
+int kv_cursor_open(struct kv_catalogue *cat, uint32_t kind, struct kv_cursor **ret)
+{
+	struct kv_cursor *cur;
+	int r;
+
+	cur = calloc(1, sizeof(*cur));
+	if (!cur)
+		return -ENOMEM;
+	r = kv_db_open(cat->dir_fd, FILE_NAME, KV_DB_READONLY, &cur->db);
+	if (r == 0)
+		r = kv_db_begin_read(cur->db);
+	if (r >= 0)
+		r = kv_db_query(
+			cur->db, &cur->stmt,
+			"SELECT " ROW_COLUMNS " FROM volume"
+			" WHERE name IS NOT NULL AND (?1 = 0 OR kind = ?1) ORDER BY name",
+			"i", (int64_t)kind);
+	if (r >= 0)
+		r = cur->step =
+			kv_stmt_step(cur->stmt); /* from here on the listing stands */
+	if (r < 0) {
+		kv_cursor_close(cur);
+		return r;
+	}
+	*ret = cur;
+	return 0;
+}
+
+int kv_cursor_next(struct kv_cursor *cur, struct kv_row *ret)
+{
+	int r;
+
+	if (cur->step != 1)
+		return cur->step;
+	r = row_from(cur->stmt, ret);
+	if (r < 0)
+		return cur->step = r;
+	cur->step = kv_stmt_step(cur->stmt);
+	return 1;
+}
+
+void kv_cursor_close(struct kv_cursor *cur)
+{
+	if (!cur)
+		return;
+	kv_db_close(cur->db);
+	free(cur);
+}

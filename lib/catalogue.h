@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef KV_CATALOGUE_H
+#define KV_CATALOGUE_H
+
+/* L3: what is durable about a pool. Safe from any thread. Each function that changes
+ * something is one commit, on the disk when it returns 0. Errors are negative errnos. */
+
+#include "names.h"
+
+/* The kernel counts snapshots in 24 bits for the pool's life and never checks: stay well
+ * below. */
+#define KV_SNAPSHOTS_MAX ((UINT64_C(1) << 24) - (UINT64_C(1) << 16))
+
+struct kv_catalogue;
+
+/* Work that a row still owes. */
+#define KV_ROW_GROW (1u << 0)  /* the device or file system may be smaller than `bytes` \
+				*/
+#define KV_ROW_RENEW (1u << 1) /* a copy whose file system needs an identity of its own \
+				*/
+
+struct kv_row {
+	uint32_t id;	/* the thin id, and the number in device names */
+	uint32_t kind;	/* KVOL_KIND_* */
+	uint32_t flags; /* KV_ROW_* */
+	uint64_t bytes;
+	uint64_t created;
+	char name[KV_NAME_MAX + 1];
+	char source[KV_NAME_MAX + 1];
+	char fs_type[16];
+	char uuid[KV_UUID_LEN + 1];
+};
+
+struct kv_pool_row {
+	char uuid[KV_UUID_LEN + 1];
+	char name[KV_POOL_NAME_MAX + 1];
+	uint64_t block_bytes;
+	uint64_t max_volumes;
+	uint64_t epoch;	    /* equals the thin pool's transaction id */
+	uint64_t snapshots; /* taken or set aside in the pool's life: an upper bound */
+};
+
+/* A batch of ids that no row names yet. Whoever holds the owner's lock hands them out. */
+struct kv_reservation {
+	int64_t row;
+	uint64_t owner;
+	uint32_t first;
+	uint32_t count;
+	uint32_t snapshots; /* how many of them may be snapshots: count, or 0 */
+};
+
+/* Makes the database (kvol_pool_format only) in the directory dir_fd. */
+int kv_catalogue_create(int dir_fd, const struct kv_pool_row *pool);
+/* Takes over dir_fd, whether it succeeds or not. -EUCLEAN: no catalogue of ours, or
+ * damaged. */
+int kv_catalogue_open(int dir_fd, struct kv_catalogue **ret);
+void kv_catalogue_close(struct kv_catalogue *cat); /* NULL is a no-op */
+
+int kv_catalogue_pool(struct kv_catalogue *cat, struct kv_pool_row *ret);
+int kv_catalogue_counts(struct kv_catalogue *cat, uint64_t *ret_volumes,
+			uint64_t *ret_snapshots);
+
+/* -ENOENT: no such row. */
+int kv_catalogue_find(struct kv_catalogue *cat, const char *name, struct kv_row *ret);
+int kv_catalogue_get(struct kv_catalogue *cat, uint32_t id, struct kv_row *ret);
+/* -EEXIST: the name is taken. */
+int kv_catalogue_insert(struct kv_catalogue *cat, const struct kv_row *row);
+int kv_catalogue_resize(struct kv_catalogue *cat, uint32_t id, uint64_t bytes,
+			uint32_t flags);
+int kv_catalogue_set_flags(struct kv_catalogue *cat, uint32_t id, uint32_t flags);
+
+/* Deleting: the row becomes a tombstone, and its name is free; later the tombstone goes.
+ */
+int kv_catalogue_bury(struct kv_catalogue *cat, uint32_t id);
+/* Not durable by itself: goes with others of its kind in a later commit of this handle,
+ * or with its close. */
+void kv_catalogue_forget_later(struct kv_catalogue *cat, uint32_t id);
+int kv_catalogue_forget_now(struct kv_catalogue *cat);
+
+/* Up to n ids from `from` on, ascending; returns how many. */
+int kv_catalogue_tombstones(struct kv_catalogue *cat, uint32_t from, uint32_t *ret,
+			    unsigned n);
+int kv_catalogue_ungrown(struct kv_catalogue *cat, uint32_t from, uint32_t *ret,
+			 unsigned n);
+/* 1: a row or tombstone has this id, 0: none. */
+int kv_catalogue_id_used(struct kv_catalogue *cat, uint32_t id);
+
+/* A reservation that is over, and how many of its snapshots were not taken. */
+struct kv_finished {
+	int64_t row;
+	uint32_t snapshots_left;
+};
+
+/* Moves the epoch on by one and sets up to `count` ids aside for owner; finished
+ * reservations go in the same commit. -EDQUOT: max_volumes is reached. ret->count may be
+ * less than what was asked for; ret->snapshots is 0 when the pool has used up its
+ * snapshots. */
+int kv_catalogue_reserve(struct kv_catalogue *cat, uint64_t owner, uint32_t count,
+			 const struct kv_finished *finished, unsigned n_finished,
+			 struct kv_reservation *ret, uint64_t *ret_epoch);
+/* Gives a reservation up. unused: ids at its end that were never handed out;
+ * snapshots_left: how many of its snapshots were not taken. */
+int kv_catalogue_release(struct kv_catalogue *cat, const struct kv_reservation *res,
+			 uint32_t unused, uint32_t snapshots_left);
+/* One reservation after row `after`; -ENOENT: no more. */
+int kv_catalogue_next_reservation(struct kv_catalogue *cat, int64_t after,
+				  struct kv_reservation *ret);
+
+/* A consistent listing on a connection of its own, in the order of the names' bytes. kind
+ * 0: both. */
+struct kv_cursor;
+int kv_cursor_open(struct kv_catalogue *cat, uint32_t kind, struct kv_cursor **ret);
+int kv_cursor_next(struct kv_cursor *cur, struct kv_row *ret); /* 1 a row, 0 the end */
+void kv_cursor_close(struct kv_cursor *cur);		       /* NULL is a no-op */
+
+#endif

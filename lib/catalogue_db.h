@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef KV_CATALOGUE_DB_H
+#define KV_CATALOGUE_DB_H
+
+/* L3: what catalogue.c and reservation.c share, and nobody else includes. */
+
+#include <pthread.h>
+
+#include "catalogue.h"
+#include "db.h"
+
+#define KV_FORGET_MAX	64
+#define KV_FORGET_BATCH 16 /* dropped together, with the next commit */
+
+struct kv_catalogue {
+	int dir_fd;
+	struct kv_db *db;
+	pthread_mutex_t mutex;
+	uint32_t forget[KV_FORGET_MAX]; /* tombstones whose work is done */
+	unsigned n_forget;
+};
+
+void kv_catalogue_lock(struct kv_catalogue *cat);
+int kv_catalogue_unlock(struct kv_catalogue *cat, int r); /* returns r */
+/* A transaction, under the lock. finish commits if r, the result so far, is not negative.
+ */
+int kv_catalogue_begin(struct kv_catalogue *cat);
+int kv_catalogue_finish(struct kv_catalogue *cat, int r);
+
+#endif

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * The thin pool as the verbs see it: may this be done now, and did the kernel really do
+ * it.
+ *
+ * A thin-pool message returns 0 even when its commit failed and the pool went read-only
+ * behind it, so every message is followed by reading the status back; nothing is believed
+ * before that. Status is asked for without flushing: it never waits for the pool's I/O.
+ *
+ * Nothing here keeps state; a crash between message and status is the verbs' business.
+ */
+#include <errno.h>
+#include <inttypes.h>
+
+#include "pool_state.h"
+
+/* Creations are refused before the pool is full, while deleting still has room to work
+ * in. */
+static uint64_t data_reserve(uint64_t total_blocks)
+{
+	return total_blocks / 100 > 1024 ? 1024 : total_blocks / 100 + 1;
+}
+
+static uint64_t metadata_reserve(uint64_t total_blocks)
+{
+	return total_blocks / 32 > 1024 ? 1024 : total_blocks / 32 + 32;
+}
+
+int kv_pool_status(const struct kvol_pool *pool, struct kv_pool_status *ret)
+{
+	char line[KV_THIN_LINE];
+	int r;
+
+	r = kv_dm_status(&pool->dm, pool->pool_dm_uuid, 0, line, sizeof(line), NULL);
+	return r < 0 ? r : kv_pool_status_parse(line, ret);
+}
+
+/* What the state itself forbids, whoever asks. */
+static int refuse_state(const struct kvol_pool *pool, const struct kv_pool_status *st,
+			struct kvol_error *e)
+{
+	const char *name = pool->conf.name;
+
+	if (st->mode == KV_POOL_FAIL)
+		return kv_error(e, -EROFS, KVOL_R_POOL_READ_ONLY,
+				"pool '%s': the thin pool has "
+				"failed: deactivate it and check its metadata",
+				name);
+	if (st->needs_check)
+		return kv_error(e, -EROFS, KVOL_R_POOL_NEEDS_CHECK,
+				"pool '%s': the thin pool's "
+				"metadata needs a check: deactivate it and repair it",
+				name);
+	if (st->mode == KV_POOL_RO && st->metadata_total - st->metadata_used < 16)
+		return kv_error(e, -ENOSPC, KVOL_R_NO_METADATA_SPACE,
+				"pool '%s': metadata is full "
+				"(%" PRIu64 " of %" PRIu64 " blocks)",
+				name, st->metadata_used, st->metadata_total);
+	if (st->mode == KV_POOL_RO)
+		return kv_error(e, -EROFS, KVOL_R_POOL_READ_ONLY,
+				"pool '%s': the thin pool is "
+				"read-only",
+				name);
+	return 0;
+}
+
+int kv_pool_admit(const struct kvol_pool *pool, bool grows, struct kvol_error *e)
+{
+	struct kv_pool_status st;
+	uint64_t free_data, free_metadata;
+	int r;
+
+	if (pool->audit)
+		return kv_error(e, -EROFS, KVOL_R_POOL_READ_ONLY,
+				"pool '%s': open for audit only: "
+				"catalogue and thin pool do not belong together",
+				pool->conf.name);
+	r = kv_pool_status(pool, &st);
+	if (r < 0)
+		return kv_error_errno(e, r, "pool '%s': read the thin pool's status",
+				      pool->conf.name);
+	r = refuse_state(pool, &st, e);
+	if (r < 0 || !grows)
+		return r;
+	free_data = st.data_total - st.data_used;
+	if (st.mode == KV_POOL_OUT_OF_DATA || free_data < data_reserve(st.data_total))
+		return kv_error(e, -ENOSPC, KVOL_R_NO_DATA_SPACE,
+				"pool '%s': %" PRIu64 " of %" PRIu64
+				" data blocks are free, below the reserve",
+				pool->conf.name, free_data, st.data_total);
+	free_metadata = st.metadata_total - st.metadata_used;
+	if (free_metadata < metadata_reserve(st.metadata_total))
+		return kv_error(e, -ENOSPC, KVOL_R_NO_METADATA_SPACE,
+				"pool '%s': %" PRIu64 " of %" PRIu64
+				" metadata blocks are free, below the reserve",
+				pool->conf.name, free_metadata, st.metadata_total);
+	return 0;
+}
+
+int kv_pool_verify(const struct kvol_pool *pool)
+{
+	struct kv_pool_status st;
+	int r;
+
+	r = kv_pool_status(pool, &st);
+	if (r < 0)
+		return r;
+	return (st.mode == KV_POOL_RW || st.mode == KV_POOL_OUT_OF_DATA) &&
+			       !st.needs_check
+		       ? 0
+		       : -EROFS;
+}
+
+int kv_pool_message(const struct kvol_pool *pool, const char *msg)
+{
+	int r;
+
+	r = kv_dm_message(&pool->dm, pool->pool_dm_uuid, msg);
+	return r < 0 ? r : kv_pool_verify(pool);
+}
+
+int kv_pool_error(const struct kvol_pool *pool, int r, const char *step, const char *name,
+		  struct kvol_error *e)
+{
+	struct kv_pool_status st;
+	int state;
+
+	/* EOPNOTSUPP is how the kernel says that the pool takes no messages now. */
+	if ((r == -EROFS || r == -EOPNOTSUPP) && kv_pool_status(pool, &st) == 0) {
+		state = refuse_state(pool, &st, e);
+		if (state < 0)
+			return state;
+	}
+	return kv_error_errno(e, r, "'%s' in pool '%s': %s", name, pool->conf.name, step);
+}
+
+int kv_pool_delete_id(const struct kvol_pool *pool, uint32_t id)
+{
+	char msg[KV_THIN_LINE];
+	int r;
+
+	r = kv_thin_msg_delete(msg, id);
+	if (r < 0)
+		return r;
+	r = kv_pool_message(pool, msg);
+	return r == -ENODATA ? 0 : r;
+}

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef KV_POOL_STATE_H
+#define KV_POOL_STATE_H
+
+/* L3: what an open pool is, and the thin pool's and volumes' devices as the verbs use
+ * them. */
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "catalogue.h"
+#include "dm.h"
+#include "error.h"
+#include "ids.h"
+#include "lock.h"
+#include "log.h"
+#include "stack.h"
+#include "thin.h"
+
+struct kvol_pool {
+	pid_t pid; /* of the opener: a forked child is refused */
+	struct kv_log log;
+	char *run_dir;
+	int run_fd;  /* the run directory: shared by all pools */
+	int dir_fd;  /* the pool's own directory in it */
+	int lock_fd; /* holds the pool's byte (shared) and the owner's */
+	struct kv_dm dm;
+	struct kv_stack stack;
+	char pool_dm_uuid[KV_DM_UUID_SIZE];
+	char device[128]; /* the member, as kvol_pool_info shows it */
+	struct kv_catalogue *cat;
+	struct kv_pool_row conf; /* as read at open: uuid, name, block size */
+	struct kv_ids ids;
+	bool audit; /* catalogue and thin pool disagree: no changes */
+	atomic_bool deactivated;
+	int metadata_fd; /* for thinmeta; -1 until first used */
+	pthread_mutex_t metadata_mutex;
+};
+
+/* The thin pool's status as it stands; does not wait for its I/O. */
+int kv_pool_status(const struct kvol_pool *pool, struct kv_pool_status *ret);
+
+/* Refuses what the pool's state does not allow; `grows`: the verb takes space. */
+int kv_pool_admit(const struct kvol_pool *pool, bool grows, struct kvol_error *e);
+
+/* Sends a message and reads the status back: a message returns 0 even when its commit
+ * failed and the pool went read-only. Plain negative errno; -EROFS: it went read-only. */
+int kv_pool_message(const struct kvol_pool *pool, const char *msg);
+/* The read-back alone, for a message that was sent inside a suspend. */
+int kv_pool_verify(const struct kvol_pool *pool);
+/* The error for a failed message: names the state that the pool is in now. */
+int kv_pool_error(const struct kvol_pool *pool, int r, const char *step, const char *name,
+		  struct kvol_error *e);
+/* Deletes a thin id: 0 when it is gone, or was not there. */
+int kv_pool_delete_id(const struct kvol_pool *pool, uint32_t id);
+
+/* A volume's device. The caller holds the volume's lock. */
+struct kv_device {
+	dev_t dev;
+	bool was_active;
+	bool readonly; /* the thin device itself */
+};
+/* `readonly`: make it so if it is not active yet. */
+int kv_device_activate(const struct kvol_pool *pool, uint32_t id, uint64_t bytes,
+		       bool readonly, struct kv_device *ret);
+/* The read-only face, a linear map of the whole device that refuses writes. */
+int kv_device_activate_readonly(const struct kvol_pool *pool, uint32_t id, dev_t dev,
+				uint64_t bytes, dev_t *ret);
+/* Makes an active device (and its read-only face) `bytes` large. Never smaller. */
+int kv_device_resize(const struct kvol_pool *pool, uint32_t id, uint64_t bytes);
+/* flags: KV_DM_DEFERRED or 0. 0 when it is not active any more, or will be when it is
+ * closed. */
+int kv_device_deactivate(const struct kvol_pool *pool, uint32_t id, unsigned flags);
+int kv_device_info(const struct kvol_pool *pool, uint32_t id, struct kv_dm_info *ret);
+/* Both faces' openers: the read-only face itself holds the device open once. */
+int kv_device_openers(const struct kvol_pool *pool, uint32_t id, uint32_t *ret);
+/* Bytes of pool space that are mapped, whether it is active or not. */
+int kv_device_allocated(struct kvol_pool *pool, uint32_t id, uint64_t *ret);
+
+#endif

@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * Records of publishes: RUN/publish/VOLUME/HASH, a file for each, where HASH spreads
+ * namespace and target. What is mounted is always asked of the kernel; a record says what
+ * was asked for (so that a repeat can be told from a change) and where to look.
+ *
+ * A record is written before the mount is moved into place and removed after it is gone,
+ * so a crash leaves at worst a record without a mount: whoever meets it sees that nothing
+ * stands there. The directory lives under /run, and with it everything here ends with the
+ * boot, as mounts do.
+ *
+ * Callers hold the volume's lock. A file's contents are NUL-terminated fields in a fixed
+ * order; one that does not parse is reported as -EUCLEAN and never acted upon.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "publication.h"
+
+#define FORMAT	    "1"
+#define RECORD_SIZE (2 * PATH_MAX + 1024)
+#define KEY_SIZE    64
+
+static void directory_of(uint32_t volume, char ret[KEY_SIZE])
+{
+	snprintf(ret, KEY_SIZE, "publish/%" PRIu32, volume);
+}
+
+static void key_of(const struct kv_ns *ns, const char *target, char ret[KEY_SIZE])
+{
+	uint64_t id[2] = { ns->dev, ns->ino };
+	uint64_t hash = kv_hash64(target, strlen(target), kv_hash64(id, sizeof(id), 0));
+
+	snprintf(ret, KEY_SIZE, "%016" PRIx64, hash);
+}
+
+/* The volume's directory, made if make says so. */
+static int open_directory(int dir_fd, uint32_t volume, bool make)
+{
+	char path[KEY_SIZE];
+	int fd;
+
+	directory_of(volume, path);
+	fd = openat(dir_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd >= 0 || errno != ENOENT || !make)
+		return fd < 0 ? -errno : fd;
+	if (mkdirat(dir_fd, "publish", 0700) < 0 && errno != EEXIST)
+		return -errno;
+	if (mkdirat(dir_fd, path, 0700) < 0 && errno != EEXIST)
+		return -errno;
+	fd = openat(dir_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	return fd < 0 ? -errno : fd;
+}
+
+int kv_publication_write(int dir_fd, const struct kv_publication *p)
+{
+	_cleanup_free_ char *record = malloc(RECORD_SIZE);
+	_cleanup_close_ int fd = -1;
+	char key[KEY_SIZE];
+	int n;
+
+	if (!record)
+		return -ENOMEM;
+	fd = open_directory(dir_fd, p->volume, true);
+	if (fd < 0)
+		return fd;
+	n = snprintf(record, RECORD_SIZE,
+		     FORMAT "%c%" PRIu32 "%c%" PRIu64 "%c%" PRIu64 "%c%" PRIu64
+			    "%c%" PRIu64 "%c%" PRIu64 "%c%s%c%s%c%s",
+		     0, p->flags, 0, (uint64_t)p->ns.dev, 0, (uint64_t)p->ns.ino, 0,
+		     p->mnt_id, 0, (uint64_t)p->dev, 0, p->attr, 0, p->super, 0,
+		     p->ns_path, 0, p->target);
+	if (n < 0 || n >= RECORD_SIZE)
+		return -ENAMETOOLONG;
+	key_of(&p->ns, p->target, key);
+	return kv_write_file_at(fd, key, record, (size_t)n + 1);
+}
+
+/* Fields of a record, one after the other. */
+struct fields {
+	const char *at, *end;
+};
+
+static const char *next_field(struct fields *f)
+{
+	const char *field = f->at, *nul;
+
+	if (!field || field >= f->end)
+		return NULL;
+	nul = memchr(field, 0, (size_t)(f->end - field));
+	if (!nul)
+		return NULL;
+	f->at = nul + 1;
+	return field;
+}
+
+static bool next_number(struct fields *f, uint64_t *ret)
+{
+	const char *field = next_field(f);
+	char *end;
+
+	if (!field || field[0] < '0' || field[0] > '9')
+		return false;
+	errno = 0;
+	*ret = strtoull(field, &end, 10);
+	return *end == 0 && errno == 0;
+}
+
+static bool next_string(struct fields *f, char *ret, size_t size)
+{
+	const char *field = next_field(f);
+
+	return field && kv_strcpy(ret, size, field);
+}
+
+static int parse(const char *record, size_t n, uint32_t volume,
+		 struct kv_publication *ret)
+{
+	struct fields f = { record, record + n };
+	uint64_t flags, ns_dev, ns_ino, dev;
+	char format[8];
+
+	if (!next_string(&f, format, sizeof(format)) || strcmp(format, FORMAT) ||
+	    !next_number(&f, &flags) || flags > UINT32_MAX || !next_number(&f, &ns_dev) ||
+	    !next_number(&f, &ns_ino) || !next_number(&f, &ret->mnt_id) ||
+	    !next_number(&f, &dev) || !next_number(&f, &ret->attr) ||
+	    !next_string(&f, ret->super, sizeof(ret->super)) ||
+	    !next_string(&f, ret->ns_path, sizeof(ret->ns_path)) ||
+	    !next_string(&f, ret->target, sizeof(ret->target)) || f.at != f.end)
+		return -EUCLEAN;
+	ret->volume = volume;
+	ret->flags = (uint32_t)flags;
+	ret->ns.dev = (dev_t)ns_dev;
+	ret->ns.ino = (ino_t)ns_ino;
+	ret->dev = (dev_t)dev;
+	return 0;
+}
+
+static int read_record(int fd, const char *key, uint32_t volume,
+		       struct kv_publication *ret)
+{
+	_cleanup_free_ char *record = malloc(RECORD_SIZE);
+	_cleanup_close_ int file = -1;
+	struct stat st;
+	int r;
+
+	if (!record)
+		return -ENOMEM;
+	file = openat(fd, key, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (file < 0 || fstat(file, &st) < 0)
+		return -errno;
+	if (st.st_size <= 0 || st.st_size > RECORD_SIZE)
+		return -EUCLEAN;
+	r = kv_pread_full(file, record, (size_t)st.st_size, 0);
+	return r < 0 ? r : parse(record, (size_t)st.st_size, volume, ret);
+}
+
+int kv_publication_read(int dir_fd, uint32_t volume, const struct kv_ns *ns,
+			const char *target, struct kv_publication *ret)
+{
+	_cleanup_free_ struct kv_publication *p = malloc(sizeof(*p));
+	_cleanup_close_ int fd = open_directory(dir_fd, volume, false);
+	char key[KEY_SIZE];
+	int r;
+
+	if (fd < 0)
+		return fd;
+	if (!p)
+		return -ENOMEM;
+	key_of(ns, target, key);
+	r = read_record(fd, key, volume, p);
+	if (r < 0)
+		return r;
+	if (p->ns.dev != ns->dev || p->ns.ino != ns->ino || strcmp(p->target, target))
+		return -EUCLEAN;
+	*ret = *p;
+	return 0;
+}
+
+int kv_publication_remove(int dir_fd, const struct kv_publication *p)
+{
+	_cleanup_close_ int fd = open_directory(dir_fd, p->volume, false);
+	char key[KEY_SIZE];
+
+	if (fd < 0)
+		return fd == -ENOENT ? 0 : fd;
+	key_of(&p->ns, p->target, key);
+	if (unlinkat(fd, key, 0) < 0 && errno != ENOENT)
+		return -errno;
+	directory_of(p->volume, key);
+	/* Stays, with ENOTEMPTY, while there are others. */
+	if (unlinkat(dir_fd, key, AT_REMOVEDIR) < 0 && errno != ENOTEMPTY &&
+	    errno != EEXIST && errno != ENOENT)
+		return -errno;
+	return 0;
+}
+
+static bool is_key(const char *name)
+{
+	return strlen(name) == 16 && strspn(name, "0123456789abcdef") == 16;
+}
+
+int kv_publication_each(int dir_fd, uint32_t volume,
+			int (*fn)(const struct kv_publication *p, void *arg), void *arg)
+{
+	_cleanup_free_ struct kv_publication *p = malloc(sizeof(*p));
+	_cleanup_close_ int fd = open_directory(dir_fd, volume, false);
+	struct dirent *d;
+	DIR *dir;
+	int r = 0, copy;
+
+	if (fd < 0)
+		return fd == -ENOENT ? 0 : fd;
+	if (!p)
+		return -ENOMEM;
+	copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	dir = copy < 0 ? NULL : fdopendir(copy);
+	if (!dir) {
+		r = -errno;
+		(void)kv_close(copy);
+		return r;
+	}
+	while (r == 0 && (d = readdir(dir))) {
+		if (!is_key(d->d_name))
+			continue;
+		r = read_record(fd, d->d_name, volume, p);
+		if (r == -ENOENT) /* gone since: a reader without the volume's lock */
+			r = 0;
+		else if (r == 0)
+			r = fn(p, arg);
+	}
+	(void)closedir(dir);
+	return r;
+}
+
+static int count_one(const struct kv_publication *p, void *arg)
+{
+	(void)p;
+	++*(int *)arg;
+	return 0;
+}
+
+int kv_publication_count(int dir_fd, uint32_t volume)
+{
+	int n = 0, r;
+
+	r = kv_publication_each(dir_fd, volume, count_one, &n);
+	return r < 0 ? r : n;
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef KV_PUBLICATION_H
+#define KV_PUBLICATION_H
+
+/* L3: what is to be remembered of a publish until the boot ends. */
+
+#include <limits.h>
+#include "mount.h"
+
+struct kv_publication {
+	uint32_t volume;
+	uint32_t flags; /* KVOL_PUBLISH_* in effect */
+	struct kv_ns ns;
+	uint64_t mnt_id; /* of its mount, and the device that is seen there: this */
+	dev_t dev;	 /* is how it is known again */
+	uint64_t attr;	 /* MOUNT_ATTR_* asked for */
+	char super[512]; /* superblock options asked for */
+	char target[PATH_MAX];
+	char ns_path[PATH_MAX]; /* as given, "" for the caller's own */
+};
+
+/* All take the pool's run directory. Reading: -ENOENT: none. */
+int kv_publication_write(int dir_fd, const struct kv_publication *p);
+int kv_publication_read(int dir_fd, uint32_t volume, const struct kv_ns *ns,
+			const char *target, struct kv_publication *ret);
+int kv_publication_remove(int dir_fd, const struct kv_publication *p);
+/* Calls fn for each publication of the volume until it returns non-zero, which is then
+ * returned. fn may remove the one that it is given. */
+int kv_publication_each(int dir_fd, uint32_t volume,
+			int (*fn)(const struct kv_publication *p, void *arg), void *arg);
+int kv_publication_count(int dir_fd, uint32_t volume);
+
+#endif

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * The run directory: what has to be known of active pools by name, and nothing that has
+ * to outlive the boot. A record is a hint where to look; whether the pool is active is
+ * asked of the kernel.
+ *
+ * The directory is made with mode 0700, and refused if somebody else owns it or may write
+ * to it. Pools' directories are named after UUIDs, so no name of a pool or volume is ever
+ * part of a path.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "rundir.h"
+
+static int open_directory(int dir_fd, const char *path)
+{
+	_cleanup_close_ int fd = -1;
+	struct stat st;
+
+	if (mkdirat(dir_fd, path, 0700) < 0 && errno != EEXIST)
+		return -errno;
+	fd = openat(dir_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	if (st.st_uid != geteuid() || (st.st_mode & (S_IWGRP | S_IWOTH)))
+		return -EPERM;
+	return kv_take_fd(&fd);
+}
+
+int kv_run_open(const char *path)
+{
+	return open_directory(AT_FDCWD, path);
+}
+
+int kv_run_open_pool(int run_fd, const char *uuid)
+{
+	return open_directory(run_fd, uuid);
+}
+
+int kv_run_write(int dir_fd, const struct kv_run_pool *p)
+{
+	char record[sizeof(*p) + 2];
+	int n;
+
+	n = snprintf(record, sizeof(record), "%s\n%s\n", p->name, p->device);
+	return kv_write_file_at(dir_fd, "pool", record, (size_t)n);
+}
+
+int kv_run_read(int dir_fd, struct kv_run_pool *ret)
+{
+	char record[sizeof(*ret) + 3];
+	struct kv_run_pool p;
+	char *name_end, *end;
+	int r;
+
+	r = kv_read_file_at(dir_fd, "pool", record, sizeof(record));
+	if (r < 0)
+		return r;
+	name_end = strchr(record, '\n');
+	end = strrchr(record, '\n');
+	if (!name_end || end == name_end)
+		return -EUCLEAN;
+	*name_end = *end = 0;
+	if (!kv_strcpy(p.name, sizeof(p.name), record) || !kv_pool_name_valid(p.name) ||
+	    !kv_strcpy(p.device, sizeof(p.device), name_end + 1))
+		return -EUCLEAN;
+	*ret = p;
+	return 0;
+}
+
+int kv_run_remove(int dir_fd)
+{
+	return unlinkat(dir_fd, "pool", 0) < 0 && errno != ENOENT ? -errno : 0;
+}
+
+int kv_run_each(int run_fd,
+		int (*fn)(const char *uuid, const struct kv_run_pool *p, void *arg),
+		void *arg)
+{
+	struct kv_run_pool p;
+	struct dirent *d;
+	int r = 0, fd;
+	DIR *dir;
+
+	fd = openat(run_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	dir = fd < 0 ? NULL : fdopendir(fd);
+	if (!dir) {
+		r = -errno;
+		(void)kv_close(fd);
+		return r;
+	}
+	while (r == 0 && (d = readdir(dir))) {
+		_cleanup_close_ int pool_fd = -1;
+
+		if (!kv_uuid_valid(d->d_name))
+			continue;
+		pool_fd = openat(run_fd, d->d_name,
+				 O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+		if (pool_fd >= 0 && kv_run_read(pool_fd, &p) == 0)
+			r = fn(d->d_name, &p, arg);
+	}
+	(void)closedir(dir);
+	return r;
+}
