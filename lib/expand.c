@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * Growing volumes, and settling what rows still owe.
+ *
+ * The new size is committed first, with a mark that device and file system have yet to
+ * follow; then the device's table is reloaded and the file system grown by its ioctl,
+ * through a mount out of sight, whether or not it is published. The mark goes last. A
+ * crash in between leaves the mark: recovery (for a volume that is active) or the next
+ * publish goes on from there. A smaller table is never loaded.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "blockdev.h"
+#include "mount.h"
+#include "verb.h"
+
+int kv_fs_grow(const struct kv_row *row, dev_t dev, struct kvol_error *e)
+{
+	_cleanup_close_ int node_fd = -1, mnt = -1, root = -1;
+	char source[KV_DEV_PATH], detail[128] = "";
+	const struct kv_fs *fs;
+	int r;
+
+	r = kv_row_fs(row, &fs, e);
+	if (r < 0 || !fs)
+		return r;
+	r = kv_blockdev_name(dev, source, &node_fd);
+	if (r < 0)
+		return kv_error_errno(e, r, "volume '%s': find its device", row->name);
+	mnt = kv_mount_device(fs->name, source, fs->mount_options, NULL, false, detail,
+			      sizeof(detail));
+	if (mnt < 0)
+		return kv_error_errno(e, mnt, "volume '%s': mount it to grow it (%s)",
+				      row->name, detail);
+	root = kv_mount_root(mnt);
+	r = root < 0 ? root : fs->grow(root, row->bytes);
+	if (r < 0)
+		return kv_error_errno(e, r, "volume '%s': grow %s to %" PRIu64 " bytes",
+				      row->name, fs->name, row->bytes);
+	if (syncfs(root) < 0)
+		return kv_error_errno(e, -errno, "volume '%s': flush", row->name);
+	return 0;
+}
+
+/* A copy must not be mounted under its origin's identity where the kernel tells them
+ * apart by it. */
+static int renew(struct kvol_pool *pool, struct kv_row *row, dev_t dev,
+		 struct kvol_error *e)
+{
+	_cleanup_close_ int node_fd = -1;
+	char device[KV_DEV_PATH], detail[128] = "";
+	const struct kv_fs *fs;
+	int r;
+
+	r = kv_row_fs(row, &fs, e);
+	if (r < 0)
+		return r;
+	if (fs && fs->renew) {
+		r = kv_blockdev_name(dev, device, &node_fd);
+		if (r == 0)
+			r = fs->renew(device, detail, sizeof(detail));
+		if (r < 0)
+			return kv_error_errno(
+				e, r,
+				"volume '%s': give its %s an identity of its own (%s)",
+				row->name, fs->name, detail);
+	}
+	r = kv_catalogue_set_flags(pool->cat, row->id, row->flags & ~KV_ROW_RENEW);
+	if (r < 0)
+		return kv_error_errno(e, r, "volume '%s': commit to the catalogue",
+				      row->name);
+	row->flags &= ~KV_ROW_RENEW;
+	return 0;
+}
+
+int kv_volume_settle(struct kvol_pool *pool, struct kv_row *row, dev_t dev, bool fresh,
+		     struct kvol_error *e)
+{
+	int r;
+
+	if ((row->flags & KV_ROW_GROW) && !fresh) {
+		r = kv_device_resize(pool, row->id, row->bytes);
+		if (r < 0)
+			return kv_error_errno(e, r, "volume '%s': grow its device",
+					      row->name);
+	}
+	return row->flags & KV_ROW_RENEW ? renew(pool, row, dev, e) : 0;
+}
+
+static int clear_mark(struct kvol_pool *pool, struct kv_row *row, struct kvol_error *e)
+{
+	int r;
+
+	r = kv_catalogue_set_flags(pool->cat, row->id, row->flags & ~KV_ROW_GROW);
+	if (r < 0)
+		return kv_error_errno(e, r, "volume '%s': commit to the catalogue",
+				      row->name);
+	row->flags &= ~KV_ROW_GROW;
+	return 0;
+}
+
+static int only_blocks(const struct kv_publication *p, void *arg)
+{
+	*(bool *)arg = *(bool *)arg && (p->flags & KVOL_PUBLISH_BLOCK);
+	return 0;
+}
+
+/* A file system on a device that is handed out as such belongs to whoever holds it: it
+ * keeps its mark and is grown when it is published as a file system again. */
+static int held_as_block(struct kvol_pool *pool, const struct kv_row *row)
+{
+	bool only = true;
+	unsigned live;
+	int r;
+
+	r = kv_publications_prune(pool, row->id, &live, NULL);
+	if (r < 0 || !live)
+		return r;
+	r = kv_publication_each(pool->dir_fd, row->id, only_blocks, &only);
+	return r < 0 ? r : only;
+}
+
+/* Device and file system follow the row. */
+static int follow(struct kvol_pool *pool, struct kv_row *row, struct kvol_error *e)
+{
+	struct kv_device device;
+	int held, r;
+
+	held = held_as_block(pool, row);
+	if (held < 0)
+		return kv_error_errno(e, held, "volume '%s': look for its publishes",
+				      row->name);
+	r = kv_device_activate(pool, row->id, row->bytes, false, &device);
+	if (r < 0)
+		return kv_error_errno(e, r, "volume '%s': activate", row->name);
+	if (held) {
+		r = kv_device_resize(pool, row->id, row->bytes);
+		if (r < 0)
+			return kv_error_errno(e, r, "volume '%s': grow its device",
+					      row->name);
+		return row->fs_type[0] ? 0 : clear_mark(pool, row, e);
+	}
+	r = kv_volume_settle(pool, row, device.dev, !device.was_active, e);
+	if (r == 0)
+		r = kv_fs_grow(row, device.dev, e);
+	if (r == 0)
+		r = clear_mark(pool, row, e);
+	if (!device.was_active)
+		(void)kv_device_deactivate(pool, row->id, KV_DM_DEFERRED);
+	return r;
+}
+
+/* A raw volume that nobody uses has nothing that must follow. */
+static bool must_follow(struct kvol_pool *pool, const struct kv_row *row)
+{
+	struct kv_dm_info info;
+
+	return row->fs_type[0] || kv_device_info(pool, row->id, &info) != -ENXIO;
+}
+
+int kvol_expand(struct kvol_pool *pool, const char *name, uint64_t bytes, uint32_t flags,
+		struct kvol_error *reterr)
+{
+	_cleanup_lock_ struct kv_lock lock = KV_LOCK_NONE;
+	struct kv_row row;
+	bool owes;
+	int r;
+
+	r = kv_pool_enter(pool, reterr);
+	if (r == 0)
+		r = kv_volume_name_check(name, "volume", reterr);
+	if (r == 0 && flags)
+		r = kv_error_invalid(reterr, "volume '%s': unknown flags 0x%x", name,
+				     flags);
+	if (r == 0)
+		r = kv_bytes_check(name, bytes, &bytes, reterr);
+	if (r == 0)
+		r = kv_volume_lock(pool, name, "volume", &lock, &row, reterr);
+	if (r < 0)
+		return r;
+	if (row.kind == KVOL_KIND_SNAPSHOT)
+		return kv_error(reterr, -EINVAL, KVOL_R_UNSUPPORTED,
+				"'%s': is a snapshot, and snapshots do not grow", name);
+	if (bytes <= row.bytes && !(row.flags & KV_ROW_GROW))
+		return 0;
+	r = kv_pool_admit(pool, true, reterr);
+	if (r < 0)
+		return r;
+	if (bytes > row.bytes) {
+		owes = must_follow(pool, &row);
+		row.bytes = bytes;
+		row.flags |= owes ? KV_ROW_GROW : 0;
+		r = kv_catalogue_resize(pool->cat, row.id, row.bytes, row.flags);
+		if (r < 0)
+			return kv_error_errno(
+				reterr, r, "volume '%s': commit to the catalogue", name);
+	}
+	return row.flags & KV_ROW_GROW ? follow(pool, &row, reterr) : 0;
+}

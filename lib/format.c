@@ -1,0 +1,472 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * Making pools: the one place, beside the creation of volumes, that wipes or formats
+ * anything.
+ *
+ * The partition table comes last. Before it stand, at the places that it will name: the
+ * catalogue's file system and database, and the thin pool's empty metadata, both made
+ * through the same device-mapper maps as later use. A crash before the table is whole
+ * leaves something that is no pool. On failure every device is taken down again, and a
+ * file that was made is removed.
+ *
+ * Anything but blank space is refused without KVOL_FORMAT_FORCE, and unreadable is not
+ * blank. With it, old signatures go first, so that a crash in the middle leaves nothing
+ * that looks whole.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "blockdev.h"
+#include "gpt.h"
+#include "loop.h"
+#include "mount.h"
+#include "probe.h"
+#include "spawn.h"
+#include "verb.h"
+
+#define MKFS_MS	   120000
+#define LOCK_MS	   10000
+#define WIPE_BYTES (UINT64_C(1) << 20)
+
+struct format {
+	const struct kvol_ctx *ctx;
+	const char *name;
+	const char *path;
+	struct kvol_format_opts o;
+	struct kv_dm dm;
+	int fd; /* the device or file, locked */
+	bool made_file;
+	int loop_fd;
+	dev_t member;
+	struct kv_geometry geo;
+	struct kv_layout layout;
+	struct kv_stack stack;
+};
+
+/* --- The device or file --- */
+
+static int make_file(struct format *f, struct kvol_error *e)
+{
+	f->fd = open(f->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (f->fd < 0)
+		return -errno;
+	f->made_file = true;
+	if (ftruncate(f->fd, (off_t)f->o.file_bytes) < 0)
+		return kv_error_errno(e, -errno, "'%s': make it %" PRIu64 " bytes large",
+				      f->path, f->o.file_bytes);
+	return 0;
+}
+
+static int open_path(struct format *f, struct kvol_error *e)
+{
+	struct stat st;
+	int r;
+
+	if (f->o.file_bytes) {
+		r = make_file(f, e);
+		if (r == 0 || f->fd >= 0)
+			return r;
+		if (r != -EEXIST)
+			return kv_error_errno(e, r, "'%s': make the file", f->path);
+	}
+	f->fd = open(f->path, O_RDWR | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (f->fd < 0 && errno == ENOENT)
+		return kv_error(e, -ENOENT, KVOL_R_NOT_FOUND,
+				"'%s': no such device or file", f->path);
+	if (f->fd < 0 && errno == EISDIR)
+		return kv_error_invalid(e, "'%s': is a directory", f->path);
+	if (f->fd < 0 || fstat(f->fd, &st) < 0)
+		return kv_error_errno(e, -errno, "'%s': open", f->path);
+	if (!S_ISBLK(st.st_mode) && !S_ISREG(st.st_mode))
+		return kv_error_invalid(
+			e, "'%s': neither a block device nor a regular file", f->path);
+	f->member = S_ISBLK(st.st_mode) ? st.st_rdev : 0;
+	if (f->o.file_bytes && (f->member || (uint64_t)st.st_size != f->o.file_bytes))
+		return kv_error(e, -EEXIST, KVOL_R_EXISTS_DIFFERENT,
+				"'%s': is there already, and is not a "
+				"file of %" PRIu64 " bytes",
+				f->path, f->o.file_bytes);
+	return 0;
+}
+
+/* Somebody mounted it, or claims it otherwise. The claim is not kept: device-mapper makes
+ * its own. */
+static int check_unclaimed(struct format *f, struct kvol_error *e)
+{
+	struct stat st;
+	int fd;
+
+	if (!f->member) {
+		if (fstat(f->fd, &st) < 0)
+			return kv_error_errno(e, -errno, "'%s': stat", f->path);
+		if (kv_loop_attached(st.st_dev, st.st_ino) > 0)
+			return kv_error(e, -EBUSY, KVOL_R_BUSY_OPEN,
+					"'%s': attached to a loop device", f->path);
+		return 0;
+	}
+	fd = kv_blockdev_open_exclusive(f->path);
+	if (fd == -EBUSY)
+		return kv_error(e, fd, KVOL_R_BUSY_OPEN, "'%s': mounted or in use",
+				f->path);
+	if (fd < 0)
+		return kv_error_errno(e, fd, "'%s': claim", f->path);
+	(void)kv_close(fd);
+	return 0;
+}
+
+/* --- A pool that is there --- */
+
+static int compare(struct kvol_pool *pool, struct format *f, struct kvol_error *e)
+{
+	const struct kv_pool_row *is = &pool->conf;
+
+	if (strcmp(is->name, f->name))
+		return kv_error(e, -EEXIST, KVOL_R_EXISTS_DIFFERENT,
+				"'%s': is a pool of the name '%s'", f->path, is->name);
+	if ((f->o.block_bytes && f->o.block_bytes != is->block_bytes) ||
+	    (f->o.max_volumes && f->o.max_volumes != is->max_volumes))
+		return kv_error(e, -EEXIST, KVOL_R_EXISTS_DIFFERENT,
+				"'%s': is a pool of blocks of %" PRIu64
+				" bytes for %" PRIu64 " volumes",
+				f->path, is->block_bytes, is->max_volumes);
+	return 0;
+}
+
+/* Opening is the only way to read a pool's name. It goes down again if it was down
+ * before. */
+static int compare_existing(struct format *f, struct kvol_error *e)
+{
+	struct kvol_pool *pool;
+	struct kv_stack stack;
+	bool was_active;
+	int r;
+
+	was_active = kv_stack_find(&f->dm, f->layout.uuid, &stack) == 0;
+	r = kvol_pool_open((struct kvol_ctx *)f->ctx, f->path, NULL, &pool, e);
+	if (r < 0)
+		return r;
+	r = compare(pool, f, e);
+	if (!was_active)
+		(void)kvol_pool_deactivate(pool, NULL);
+	kvol_pool_close(pool);
+	return r;
+}
+
+/* 0: go on and format; 1: it is done already. */
+static int check_contents(struct format *f, struct kvol_error *e)
+{
+	bool force = f->o.flags & KVOL_FORMAT_FORCE;
+	struct kv_stack stack;
+	char what[32];
+	int r;
+
+	if (f->made_file)
+		return 0;
+	r = kv_gpt_read(f->fd, &f->layout);
+	if (r == 0 && !force) {
+		r = compare_existing(f, e);
+		return r < 0 ? r : 1;
+	}
+	if (r == 0 && kv_stack_find(&f->dm, f->layout.uuid, &stack) == 0)
+		return kv_error(e, -EBUSY, KVOL_R_BUSY_OPEN, "'%s': is an active pool",
+				f->path);
+	if (force)
+		return 0;
+	if (r == -EUCLEAN)
+		return kv_error(e, -EEXIST, KVOL_R_HAS_SIGNATURE,
+				"'%s': carries a damaged kvol pool", f->path);
+	if (r < 0 && r != -EMEDIUMTYPE)
+		return kv_error_errno(e, r, "'%s': read", f->path);
+	r = kv_probe_signature(f->fd, what, sizeof(what));
+	if (r > 0)
+		return kv_error(e, -EEXIST, KVOL_R_HAS_SIGNATURE,
+				"'%s': carries a signature: %s", f->path, what);
+	return r < 0 ? kv_error_errno(e, r, "'%s': look for signatures", f->path) : 0;
+}
+
+/* --- Making it --- */
+
+static int plan(struct format *f, struct kvol_error *e)
+{
+	uint64_t bytes, least = 0;
+	int r;
+
+	r = kv_blockdev_size(f->fd, &bytes);
+	if (r < 0)
+		return kv_error_errno(e, r, "'%s': read its size", f->path);
+	f->geo.block_bytes = f->o.block_bytes;
+	f->geo.max_volumes = f->o.max_volumes;
+	r = kv_layout_plan(bytes, &f->geo, &f->layout, &least);
+	if (r == -ENOSPC)
+		return kv_error_invalid(e,
+					"'%s': %" PRIu64
+					" bytes are too small for a pool; it needs at "
+					"least %" PRIu64,
+					f->path, bytes, least);
+	if (r < 0)
+		return kv_error_invalid(
+			e,
+			"pool '%s': blocks of %" PRIu64 " bytes for %" PRIu64
+			" volumes cannot be: blocks are a multiple of 65536 up to 1 GiB, "
+			"volumes at most 2^24 - 1",
+			f->name, f->o.block_bytes, f->o.max_volumes);
+	r = kv_uuid_new(f->layout.uuid);
+	return r < 0 ? kv_error_errno(e, r, "pool '%s': draw a UUID", f->name) : 0;
+}
+
+static int attach(struct format *f, struct kvol_error *e)
+{
+	if (f->member)
+		return 0;
+	f->loop_fd = kv_loop_attach(f->fd, f->path, &f->member);
+	return f->loop_fd < 0 ? kv_error_errno(e, f->loop_fd,
+					       "'%s': attach a loop device", f->path)
+			      : 0;
+}
+
+/* Old signatures, and the places where the next step looks for old contents. */
+static int clear(struct format *f, struct kvol_error *e)
+{
+	int r = 0;
+
+	if (f->o.flags & KVOL_FORMAT_FORCE)
+		r = kv_probe_wipe(f->fd);
+	if (r == 0)
+		r = kv_blockdev_zero(f->fd, f->layout.catalogue.start_bytes, WIPE_BYTES);
+	if (r == 0)
+		r = kv_blockdev_zero(f->fd, f->layout.metadata.start_bytes, WIPE_BYTES);
+	return r < 0 ? kv_error_errno(e, r, "'%s': clear it", f->path) : 0;
+}
+
+static int make_catalogue_fs(struct format *f, const char *device, struct kvol_error *e)
+{
+	/* A small journal and few inodes: it holds one database. Everything is written
+	 * now, nothing by a kernel thread later. */
+	const char *const argv[] = {
+		"mkfs.ext4",
+		"-q",
+		"-F",
+		"-b",
+		"4096",
+		"-m",
+		"0",
+		"-N",
+		"64",
+		"-J",
+		"size=4",
+		"-L",
+		"kvol-catalogue",
+		"-O",
+		"^resize_inode",
+		"-E",
+		"nodiscard,lazy_itable_init=0,lazy_journal_init=0",
+		device,
+		NULL,
+	};
+	char detail[128] = "";
+	int r;
+
+	r = kv_spawn(argv, kv_deadline(MKFS_MS), detail, sizeof(detail));
+	if (r == -ENOENT)
+		return kv_error(e, -EINVAL, KVOL_R_UNSUPPORTED,
+				"'%s': mkfs.ext4 is not installed", f->path);
+	return r < 0 ? kv_error_errno(e, r, "'%s': make the catalogue's file system (%s)",
+				      f->path, detail)
+		     : 0;
+}
+
+static int make_catalogue(struct format *f, struct kvol_error *e)
+{
+	_cleanup_close_ int node_fd = -1, mnt = -1, root = -1;
+	char device[KV_DEV_PATH], detail[128] = "";
+	struct kv_pool_row row = { .epoch = 0 };
+	int r;
+
+	r = kv_blockdev_name(f->stack.catalogue, device, &node_fd);
+	if (r < 0)
+		return kv_error_errno(e, r, "'%s': find the catalogue's device", f->path);
+	r = make_catalogue_fs(f, device, e);
+	if (r < 0)
+		return r;
+	mnt = kv_mount_device("ext4", device, "errors=remount-ro", NULL, false, detail,
+			      sizeof(detail));
+	if (mnt < 0)
+		return kv_error_errno(e, mnt, "'%s': mount the catalogue (%s)", f->path,
+				      detail);
+	root = kv_mount_root(mnt);
+	if (root < 0)
+		return kv_error_errno(e, root, "'%s': open the catalogue", f->path);
+	memcpy(row.uuid, f->layout.uuid, sizeof(row.uuid));
+	(void)kv_strcpy(row.name, sizeof(row.name), f->name);
+	row.block_bytes = f->geo.block_bytes;
+	row.max_volumes = f->geo.max_volumes;
+	r = kv_catalogue_create(root, &row);
+	if (r == 0 && syncfs(root) < 0)
+		r = -errno;
+	return r < 0 ? kv_error_errno(e, r, "'%s': make the catalogue", f->path) : 0;
+}
+
+/* The kernel formats metadata that begins with zeros when the pool is started first. */
+static int make_thin_pool(struct format *f, struct kvol_error *e)
+{
+	struct kv_pool_status st;
+	char line[KV_THIN_LINE];
+	struct kv_dm_id id;
+	int r;
+
+	r = kv_stack_map_pool(&f->dm, &f->layout, f->member, f->geo.block_bytes, true,
+			      &f->stack);
+	if (r == -EOPNOTSUPP)
+		return kv_error(e, r, KVOL_R_NO_KERNEL_SUPPORT,
+				"'%s': the kernel lacks device-mapper's "
+				"thin provisioning",
+				f->path);
+	if (r < 0)
+		return kv_error_errno(e, r, "'%s': start the thin pool", f->path);
+	kv_dm_id_part(&id, f->layout.uuid, "pool");
+	r = kv_dm_status(&f->dm, id.uuid, KV_DM_FLUSH, line, sizeof(line), NULL);
+	if (r == 0)
+		r = kv_pool_status_parse(line, &st);
+	if (r == 0 && (st.mode != KV_POOL_RW || st.needs_check || st.transaction_id != 0))
+		r = -EIO;
+	return r < 0 ? kv_error_errno(e, r, "'%s': make the thin pool's metadata",
+				      f->path)
+		     : 0;
+}
+
+static int sync_directory(const char *path)
+{
+	_cleanup_free_ char *copy = strdup(path);
+	_cleanup_close_ int fd = -1;
+	char *slash;
+
+	if (!copy)
+		return -ENOMEM;
+	slash = strrchr(copy, '/');
+	if (slash)
+		slash[slash == copy] = 0;
+	fd = open(slash ? copy : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 || fsync(fd) < 0 ? -errno : 0;
+}
+
+/* What is taken down right after its making may still be looked at by an udev worker. */
+static int unmap(struct format *f)
+{
+	int64_t deadline = kv_deadline(5000);
+	unsigned step = 0;
+	int r;
+
+	while ((r = kv_stack_remove(&f->dm, f->layout.uuid)) == -EBUSY &&
+	       kv_backoff(&step, deadline) == 0)
+		;
+	return r;
+}
+
+static int make_pool(struct format *f, struct kvol_error *e)
+{
+	int r, s;
+
+	r = attach(f, e);
+	if (r == 0)
+		r = clear(f, e);
+	if (r < 0)
+		return r;
+	r = kv_stack_map_catalogue(&f->dm, &f->layout, f->member, &f->stack);
+	if (r == -EBUSY)
+		return kv_error(e, r, KVOL_R_BUSY_OPEN, "'%s': mounted or in use",
+				f->path);
+	if (r < 0)
+		return kv_error_errno(e, r, "'%s': map the catalogue", f->path);
+	r = make_catalogue(f, e);
+	if (r == 0)
+		r = make_thin_pool(f, e);
+	s = unmap(f);
+	if (r < 0)
+		return r;
+	if (s < 0)
+		return kv_error_errno(e, s, "'%s': take the new devices down", f->path);
+	r = kv_blockdev_flush(f->loop_fd >= 0 ? f->loop_fd : f->fd);
+	if (r == 0)
+		r = kv_blockdev_flush(f->fd);
+	if (r == 0)
+		r = kv_gpt_write(f->fd, f->path, &f->layout);
+	if (r == 0 && f->made_file)
+		r = sync_directory(f->path);
+	return r < 0 ? kv_error_errno(e, r, "'%s': write the partition table", f->path)
+		     : 0;
+}
+
+static int format(struct format *f, struct kvol_error *e)
+{
+	int64_t deadline = kv_deadline(LOCK_MS);
+	unsigned step = 0;
+	int r;
+
+	r = kv_dm_open(&f->dm);
+	if (r == -EOPNOTSUPP)
+		return kv_error(e, r, KVOL_R_NO_KERNEL_SUPPORT,
+				"device-mapper: the kernel does not have it");
+	if (r < 0)
+		return kv_error_errno(e, r, "device-mapper: open the control device");
+	r = open_path(f, e);
+	if (r < 0)
+		return r;
+	/* udev holds this lock while it looks at a device that has just appeared. */
+	do {
+		r = flock(f->fd, LOCK_EX | LOCK_NB) < 0 ? -errno : 0;
+	} while (r == -EWOULDBLOCK && kv_backoff(&step, deadline) == 0);
+	if (r < 0)
+		return r == -EWOULDBLOCK ? kv_error(e, -EBUSY, KVOL_R_BUSY_OPEN,
+						    "'%s': locked by somebody", f->path)
+					 : kv_error_errno(e, r, "'%s': lock", f->path);
+	r = check_contents(f, e);
+	if (r != 0)
+		return r < 0 ? r : 0;
+	r = check_unclaimed(f, e);
+	if (r == 0)
+		r = plan(f, e);
+	return r == 0 ? make_pool(f, e) : r;
+}
+
+int kvol_pool_format(struct kvol_ctx *ctx, const char *name, const char *path,
+		     const struct kvol_format_opts *opts, struct kvol_error *reterr)
+{
+	struct format f = {
+		.ctx = ctx, .name = name, .path = path, .fd = -1, .loop_fd = -1
+	};
+	int r;
+
+	f.dm.fd = -1;
+	if (!ctx || !name || kv_str_empty(path))
+		return kv_error_invalid(reterr, "kvol_pool_format: %s is missing",
+					!ctx	? "ctx"
+					: !name ? "name"
+						: "path");
+	if (!kv_pool_name_valid(name))
+		return kv_error_invalid(
+			reterr,
+			"pool '%.80s': a name is 1 to 64 of A-Z a-z 0-9 . _ - and "
+			"does not begin with '.' or '-'",
+			name);
+	r = kv_opts_in(&f.o, sizeof(f.o), sizeof(f.o), opts, KVOL_FORMAT_FORCE,
+		       "kvol_format_opts", reterr);
+	if (r < 0)
+		return r;
+	if (f.o.file_bytes > INT64_MAX)
+		return kv_error_invalid(
+			reterr, "'%s': %" PRIu64 " bytes are more than a file can have",
+			path, f.o.file_bytes);
+	r = format(&f, reterr);
+	if (r < 0 && f.made_file)
+		(void)unlink(path);
+	(void)kv_close(f.loop_fd);
+	(void)kv_close(f.fd);
+	kv_dm_close(&f.dm);
+	return r;
+}

@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * The pool handle: opening, closing, deactivating and describing a pool.
+ *
+ * Opening finds the pool's UUID (on the disk, or by name in the run directory), gets the
+ * pool up or joins it (activate.c), and recovers (recover.c). An open handle holds the
+ * pool's lock byte shared, its own owner byte exclusively, the catalogue's mount by a
+ * file descriptor, and nothing else.
+ *
+ * A crash leaves what the kernel takes back with the process, and reservations for
+ * recovery.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "rundir.h"
+#include "verb.h"
+
+int kv_pool_enter(const struct kvol_pool *pool, struct kvol_error *e)
+{
+	if (!pool)
+		return kv_error_invalid(e, "the pool handle is NULL");
+	if (pool->pid != getpid())
+		return kv_error(e, -ECHILD, KVOL_R_INVALID,
+				"pool '%s': the handle was inherited through fork",
+				pool->conf.name);
+	if (atomic_load(&pool->deactivated))
+		return kv_error(e, -ESHUTDOWN, KVOL_R_INVALID,
+				"pool '%s': it was deactivated", pool->conf.name);
+	return 0;
+}
+
+/* --- The handle --- */
+
+static void free_pool(struct kvol_pool *pool)
+{
+	(void)kv_close(pool->metadata_fd);
+	(void)kv_close(pool->lock_fd);
+	(void)kv_close(pool->dir_fd);
+	(void)kv_close(pool->run_fd);
+	kv_dm_close(&pool->dm);
+	pthread_mutex_destroy(&pool->ids.mutex);
+	pthread_mutex_destroy(&pool->metadata_mutex);
+	free(pool->run_dir);
+	free(pool);
+}
+
+static int new_pool(const struct kvol_ctx *ctx, struct kvol_pool **ret,
+		    struct kvol_error *e)
+{
+	struct kvol_pool *pool = calloc(1, sizeof(*pool));
+	int r;
+
+	if (!pool)
+		return kv_error_errno(e, -ENOMEM, "kvol_pool_open");
+	pool->pid = getpid();
+	pool->log = ctx->log;
+	pool->run_fd = pool->dir_fd = pool->lock_fd = pool->metadata_fd = pool->dm.fd =
+		-1;
+	pthread_mutex_init(&pool->ids.mutex, NULL);
+	pthread_mutex_init(&pool->metadata_mutex, NULL);
+	pool->run_dir = strdup(ctx->run_dir);
+	r = pool->run_dir ? 0 : kv_error_errno(e, -ENOMEM, "kvol_pool_open");
+	if (r == 0) {
+		r = kv_dm_open(&pool->dm);
+		if (r == -EOPNOTSUPP)
+			r = kv_error(e, r, KVOL_R_NO_KERNEL_SUPPORT,
+				     "device-mapper: the kernel does not have it");
+		else if (r < 0)
+			r = kv_error_errno(e, r,
+					   "device-mapper: open the control device");
+	}
+	/* Second: what the caller may not do at all is told first. */
+	if (r == 0) {
+		pool->run_fd = kv_run_open(pool->run_dir);
+		if (pool->run_fd < 0)
+			r = kv_error_errno(e, pool->run_fd, "run directory '%s'",
+					   pool->run_dir);
+	}
+	if (r < 0) {
+		free_pool(pool);
+		return r;
+	}
+	*ret = pool;
+	return 0;
+}
+
+static int open_found(struct kvol_pool *pool, const struct kv_member *m, const char *path,
+		      struct kvol_error *e)
+{
+	struct kv_dm_id id;
+	int r;
+
+	pool->dir_fd = kv_run_open_pool(pool->run_fd, m->layout.uuid);
+	if (pool->dir_fd < 0)
+		return kv_error_errno(e, pool->dir_fd,
+				      "'%s': make the pool's run directory", path);
+	pool->lock_fd = kv_lock_open(pool->dir_fd);
+	if (pool->lock_fd < 0)
+		return kv_error_errno(e, pool->lock_fd, "'%s': open the pool's lock",
+				      path);
+	kv_dm_id_part(&id, m->layout.uuid, "pool");
+	memcpy(pool->pool_dm_uuid, id.uuid, sizeof(id.uuid));
+	r = kv_pool_activate(pool, m, path, e);
+	if (r < 0)
+		return r;
+	/* Alone or not, from here on as one of many. */
+	r = kv_lock_shared(pool->lock_fd, KV_LOCK_POOL, kv_deadline(KV_LOCK_WAIT_MS));
+	if (r == 0)
+		r = kv_ids_init(pool);
+	if (r < 0)
+		return kv_error_errno(e, r, "pool '%s': lock", pool->conf.name);
+	return kv_recover(pool, e);
+}
+
+int kvol_pool_open(struct kvol_ctx *ctx, const char *path,
+		   const struct kvol_open_opts *opts, struct kvol_pool **ret_pool,
+		   struct kvol_error *reterr)
+{
+	struct kv_member m = { .fd = -1 };
+	struct kvol_open_opts o;
+	struct kvol_pool *pool = NULL;
+	int r;
+
+	if (!ctx || kv_str_empty(path) || !ret_pool)
+		return kv_error_invalid(reterr, "kvol_pool_open: %s is missing",
+					!ctx	    ? "ctx"
+					: !ret_pool ? "ret_pool"
+						    : "path");
+	r = kv_opts_in(&o, sizeof(o), sizeof(o), opts, 0, "kvol_open_opts", reterr);
+	if (r < 0)
+		return r;
+	r = new_pool(ctx, &pool, reterr);
+	if (r < 0)
+		return r;
+	if (strchr(path, '/'))
+		r = kv_member_by_path(path, &m, reterr);
+	else
+		r = kv_member_by_name(pool, path, &m, reterr);
+	if (r == 0)
+		r = open_found(pool, &m, path, reterr);
+	(void)kv_close(m.fd);
+	if (r < 0) {
+		kv_catalogue_close(pool->cat);
+		free_pool(pool);
+		return r;
+	}
+	kv_log(&pool->log, LOG_DEBUG, "pool '%s': open%s", pool->conf.name,
+	       pool->audit ? " for audit" : "");
+	*ret_pool = pool;
+	return 0;
+}
+
+void kvol_pool_close(struct kvol_pool *pool)
+{
+	if (!pool)
+		return;
+	/* In a forked child the connection and the locks are the parent's: leave them
+	 * alone. */
+	if (pool->pid == getpid()) {
+		if (pool->cat)
+			kv_ids_free(pool);
+		kv_catalogue_close(pool->cat);
+		if (pool->lock_fd >= 0) {
+			kv_lock_drop(pool->lock_fd, KV_LOCK_POOL);
+			kv_lock_drop(pool->lock_fd, KV_LOCK_OWNER(pool->ids.owner));
+		}
+	}
+	free_pool(pool);
+}
+
+int kvol_pool_deactivate(struct kvol_pool *pool, struct kvol_error *reterr)
+{
+	int64_t deadline;
+	unsigned step = 0;
+	int r;
+
+	if (pool && pool->pid == getpid() && atomic_load(&pool->deactivated))
+		return 0;
+	r = kv_pool_enter(pool, reterr);
+	if (r < 0)
+		return r;
+	r = kv_lock_exclusive(pool->lock_fd, KV_LOCK_POOL, 0);
+	if (r == -EBUSY)
+		return kv_error(reterr, r, KVOL_R_BUSY_OPEN,
+				"pool '%s': open through another handle",
+				pool->conf.name);
+	if (r < 0)
+		return kv_error_errno(reterr, r, "pool '%s': lock", pool->conf.name);
+	r = kv_devices_deactivate_all(pool, reterr);
+	if (r < 0)
+		goto undo_lock;
+
+	kv_ids_free(pool);
+	kv_catalogue_close(pool->cat);
+	pool->cat = NULL;
+	pool->metadata_fd = kv_close(pool->metadata_fd);
+	/* The mount of the catalogue went with its fd, but an udev worker may look for a
+	 * moment. */
+	deadline = kv_deadline(5000);
+	while ((r = kv_stack_remove(&pool->dm, pool->conf.uuid)) == -EBUSY &&
+	       kv_backoff(&step, deadline) == 0)
+		;
+	atomic_store(&pool->deactivated, true);
+	if (r < 0) {
+		/* Half down: the next open puts it up again. */
+		(void)kv_lock_shared(pool->lock_fd, KV_LOCK_POOL, 0);
+		if (r == -EBUSY)
+			return kv_error(reterr, r, KVOL_R_BUSY_OPEN,
+					"pool '%s': one of its devices is open",
+					pool->conf.name);
+		return kv_error_errno(reterr, r, "pool '%s': remove its devices",
+				      pool->conf.name);
+	}
+	(void)kv_run_remove(pool->dir_fd);
+	kv_lock_drop(pool->lock_fd, KV_LOCK_POOL);
+	return 0;
+
+undo_lock:
+	(void)kv_lock_shared(pool->lock_fd, KV_LOCK_POOL, 0);
+	return r;
+}
+
+int kvol_pool_stat(struct kvol_pool *pool, struct kvol_pool_info *ret_info,
+		   struct kvol_error *reterr)
+{
+	struct kvol_pool_info info = { 0 };
+	struct kv_pool_status st = { 0 };
+	struct kv_pool_row row;
+	int r;
+
+	r = kv_pool_enter(pool, reterr);
+	if (r == 0)
+		r = kv_info_check(ret_info, "kvol_pool_info", reterr);
+	if (r < 0)
+		return r;
+	r = kv_pool_status(pool, &st);
+	if (r < 0)
+		return kv_error_errno(reterr, r, "pool '%s': read the thin pool's status",
+				      pool->conf.name);
+	r = kv_catalogue_pool(pool->cat, &row);
+	if (r == 0)
+		r = kv_catalogue_counts(pool->cat, &info.n_volumes, &info.n_snapshots);
+	if (r < 0)
+		return kv_error_errno(reterr, r, "pool '%s': read the catalogue",
+				      pool->conf.name);
+	info.flags =
+		(pool->audit ? KVOL_POOL_AUDIT : 0) |
+		(st.mode == KV_POOL_RO || st.mode == KV_POOL_FAIL ? KVOL_POOL_READ_ONLY
+								  : 0) |
+		(st.needs_check ? KVOL_POOL_NEEDS_CHECK : 0) |
+		(st.mode == KV_POOL_OUT_OF_DATA ? KVOL_POOL_OUT_OF_DATA : 0);
+	info.block_bytes = row.block_bytes;
+	info.data_bytes = st.data_total * row.block_bytes;
+	info.data_used = st.data_used * row.block_bytes;
+	info.metadata_bytes = st.metadata_total * KV_THIN_METADATA_BLOCK;
+	info.metadata_used = st.metadata_used * KV_THIN_METADATA_BLOCK;
+	info.max_volumes = row.max_volumes;
+	info.snapshots_left =
+		row.snapshots < KV_SNAPSHOTS_MAX ? KV_SNAPSHOTS_MAX - row.snapshots : 0;
+	(void)kv_strcpy(info.name, sizeof(info.name), row.name);
+	(void)kv_strcpy(info.uuid, sizeof(info.uuid), row.uuid);
+	(void)kv_strcpy(info.device, sizeof(info.device), pool->device);
+	kv_info_out(ret_info, &info, sizeof(info));
+	return 0;
+}

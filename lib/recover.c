@@ -1,0 +1,309 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * Recovery, at every open: finish or undo what dead processes left. doc/crash-protocol.md
+ * has the table of what each verb leaves at each point.
+ *
+ * Suspended volumes are resumed first of all, for somebody may be frozen on them. Then
+ * the epochs are compared: if catalogue and thin pool do not belong together, nothing is
+ * changed and the pool is open for audit. Then reservations of dead owners, tombstones,
+ * marks, and devices that nobody uses.
+ *
+ * Living processes are not disturbed: everything here is done under a lock that was free,
+ * and what is locked is left to its holder. Every step may be repeated, so a crash in
+ * here needs nothing new. No step scans the metadata; the work is as large as what was
+ * left.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "verb.h"
+
+#define IDS_AT_ONCE 64
+
+static int fail(struct kvol_pool *pool, int r, const char *step, struct kvol_error *e)
+{
+	return kv_error_errno(e, r, "pool '%s': recovery: %s", pool->conf.name, step);
+}
+
+/* --- Devices --- */
+
+/* A device whose volume nobody is working on: resumed if it is suspended, removed if it
+ * is useless. */
+static int tidy_device(struct kvol_pool *pool, uint32_t id)
+{
+	_cleanup_lock_ struct kv_lock lock = KV_LOCK_NONE;
+	struct kv_dm_info info;
+	struct kv_row row;
+	uint32_t openers;
+	unsigned live;
+	int r;
+
+	r = kv_lock_take(pool->dir_fd, KV_LOCK_VOLUME(id), 0, &lock);
+	if (r < 0)
+		return r == -EBUSY ? 0 : r;
+	r = kv_device_info(pool, id, &info);
+	if (r == 0 && info.suspended) {
+		struct kv_dm_id dm_id;
+
+		kv_dm_id_volume(&dm_id, pool->conf.uuid, id, false);
+		r = kv_dm_resume(&pool->dm, dm_id.uuid);
+		kv_log(&pool->log, LOG_WARNING,
+		       "pool '%s': volume %" PRIu32 " was left suspended: "
+		       "resumed",
+		       pool->conf.name, id);
+	}
+	if (r < 0)
+		return r == -ENXIO ? 0 : r;
+	if (!pool->cat)
+		return 0;
+	r = kv_device_openers(pool, id, &openers);
+	if (r < 0 || openers)
+		return r;
+	r = kv_catalogue_get(pool->cat, id, &row);
+	if (r == 0) {
+		r = kv_publication_count(pool->dir_fd,
+					 id); /* a block publish holds nothing open */
+		live = r > 0;
+	} else {
+		live = 0;
+	}
+	if (r < 0 && r != -ENOENT)
+		return r;
+	if (live)
+		return 0;
+	r = kv_device_deactivate(pool, id, 0);
+	return r == -EBUSY ? 0 : r;
+}
+
+static int tidy_one(const struct kv_dm_id *id, dev_t dev, void *arg)
+{
+	struct kvol_pool *pool = arg;
+	bool readonly;
+	uint32_t number;
+
+	(void)dev;
+	if (!kv_dm_uuid_volume(id->uuid, pool->conf.uuid, &number, &readonly) || readonly)
+		return 0;
+	return tidy_device(pool, number);
+}
+
+static void uuid_prefix(const struct kvol_pool *pool, struct kv_dm_id *ret)
+{
+	kv_dm_id_part(ret, pool->conf.uuid, "");
+}
+
+static int tidy_devices(struct kvol_pool *pool)
+{
+	struct kv_dm_id prefix;
+
+	uuid_prefix(pool, &prefix);
+	return kv_dm_list(&pool->dm, prefix.uuid, tidy_one, pool);
+}
+
+struct deactivate {
+	struct kvol_pool *pool;
+	struct kvol_error *e;
+};
+
+static int deactivate_one(const struct kv_dm_id *id, dev_t dev, void *arg)
+{
+	struct deactivate *x = arg;
+	struct kv_row row;
+	char target[128];
+	uint32_t number;
+	unsigned live;
+	bool readonly;
+	int r;
+
+	(void)dev;
+	if (!kv_dm_uuid_volume(id->uuid, x->pool->conf.uuid, &number, &readonly) ||
+	    readonly)
+		return 0;
+	if (kv_catalogue_get(x->pool->cat, number, &row) < 0)
+		row.name[0] = 0;
+	r = kv_publications_prune(x->pool, number, &live, target);
+	if (r < 0)
+		return kv_error_errno(x->e, r, "volume '%s': look for its publishes",
+				      row.name);
+	if (live)
+		return kv_error(x->e, -EBUSY, KVOL_R_BUSY_PUBLISHED,
+				"volume '%s': published at '%s'", row.name, target);
+	r = kv_device_deactivate(x->pool, number, 0);
+	if (r == -EBUSY)
+		return kv_error(x->e, r, KVOL_R_BUSY_OPEN,
+				"volume '%s': its device is open", row.name);
+	return r < 0 ? kv_error_errno(x->e, r, "volume '%s': deactivate", row.name) : 0;
+}
+
+int kv_devices_deactivate_all(struct kvol_pool *pool, struct kvol_error *e)
+{
+	struct deactivate x = { pool, e };
+	struct kv_dm_id prefix;
+
+	uuid_prefix(pool, &prefix);
+	return kv_dm_list(&pool->dm, prefix.uuid, deactivate_one, &x);
+}
+
+/* --- What the catalogue says is unfinished --- */
+
+/* Under the volume's lock, or where its owner is dead: device and thin id go. */
+static int erase(struct kvol_pool *pool, uint32_t id)
+{
+	int r;
+
+	r = kv_device_deactivate(pool, id, 0);
+	return r < 0 ? r : kv_pool_delete_id(pool, id);
+}
+
+static int clear_reservation(struct kvol_pool *pool, const struct kv_reservation *res)
+{
+	int r;
+
+	for (uint32_t i = 0; i < res->count; i++) {
+		r = kv_catalogue_id_used(pool->cat, res->first + i);
+		if (r == 0)
+			r = erase(pool, res->first + i);
+		if (r == -EBUSY) /* a forked child of the dead has it open: the next
+				    open's work */
+			return 0;
+		if (r < 0)
+			return r;
+	}
+	return kv_catalogue_release(pool->cat, res, 0, 0);
+}
+
+static int reservations(struct kvol_pool *pool)
+{
+	struct kv_reservation res = { .row = 0 };
+	int r;
+
+	while ((r = kv_catalogue_next_reservation(pool->cat, res.row, &res)) == 0) {
+		_cleanup_lock_ struct kv_lock owner = KV_LOCK_NONE;
+
+		if (res.owner == pool->ids.owner)
+			continue;
+		r = kv_lock_take(pool->dir_fd, KV_LOCK_OWNER(res.owner), 0, &owner);
+		if (r == -EBUSY)
+			continue; /* it lives */
+		if (r == 0)
+			r = clear_reservation(pool, &res);
+		if (r < 0)
+			return r;
+	}
+	return r == -ENOENT ? 0 : r;
+}
+
+static int tombstone(struct kvol_pool *pool, uint32_t id)
+{
+	_cleanup_lock_ struct kv_lock lock = KV_LOCK_NONE;
+	int r;
+
+	r = kv_lock_take(pool->dir_fd, KV_LOCK_VOLUME(id), 0, &lock);
+	if (r < 0)
+		return r == -EBUSY ? 0 : r; /* being deleted just now */
+	r = erase(pool, id);
+	if (r == 0)
+		kv_catalogue_forget_later(pool->cat, id);
+	return r == -EBUSY ? 0 : r;
+}
+
+/* A volume that is in use and was being grown. One that is not is grown by its next
+ * publish. */
+static int ungrown(struct kvol_pool *pool, uint32_t id)
+{
+	_cleanup_lock_ struct kv_lock lock = KV_LOCK_NONE;
+	struct kv_dm_info info;
+	struct kv_row row;
+	int r;
+
+	r = kv_lock_take(pool->dir_fd, KV_LOCK_VOLUME(id), 0, &lock);
+	if (r < 0)
+		return r == -EBUSY ? 0 : r;
+	if (kv_catalogue_get(pool->cat, id, &row) < 0 ||
+	    kv_device_info(pool, id, &info) < 0)
+		return 0;
+	r = kv_device_resize(pool, id, row.bytes);
+	if (r < 0)
+		kv_log(&pool->log, LOG_WARNING,
+		       "volume '%s': its device could not be grown (%s); the "
+		       "next publish tries again",
+		       row.name, strerror(-r));
+	return 0;
+}
+
+static int each_id(struct kvol_pool *pool,
+		   int (*list)(struct kv_catalogue *, uint32_t, uint32_t *, unsigned),
+		   int (*fn)(struct kvol_pool *, uint32_t))
+{
+	uint32_t ids[IDS_AT_ONCE], from = 0;
+	int n, r;
+
+	do {
+		n = list(pool->cat, from, ids, IDS_AT_ONCE);
+		if (n < 0)
+			return n;
+		for (int i = 0; i < n; i++) {
+			r = fn(pool, ids[i]);
+			if (r < 0)
+				return r;
+			from = ids[i] + 1;
+		}
+	} while (n == IDS_AT_ONCE);
+	return 0;
+}
+
+static int settle_epoch(struct kvol_pool *pool, struct kvol_error *e)
+{
+	_cleanup_lock_ struct kv_lock message = KV_LOCK_NONE;
+	int r;
+
+	r = kv_lock_take(pool->dir_fd, KV_LOCK_MESSAGE, kv_deadline(KV_LOCK_WAIT_MS),
+			 &message);
+	if (r < 0)
+		return fail(pool, r, "wait for a reservation", e);
+	r = kv_ids_settle_epoch(pool);
+	if (r > 0) {
+		pool->audit = true;
+		kv_log(&pool->log, LOG_ERR,
+		       "pool '%s': catalogue and thin pool do not belong together: "
+		       "open for audit only",
+		       pool->conf.name);
+	}
+	return 0; /* a pool that takes no message now is still there to be read */
+}
+
+static bool writable(const struct kvol_pool *pool)
+{
+	struct kv_pool_status st;
+
+	return kv_pool_status(pool, &st) == 0 && !st.needs_check &&
+	       (st.mode == KV_POOL_RW || st.mode == KV_POOL_OUT_OF_DATA);
+}
+
+int kv_recover(struct kvol_pool *pool, struct kvol_error *e)
+{
+	_cleanup_lock_ struct kv_lock lock = KV_LOCK_NONE;
+	int r;
+
+	r = kv_lock_take(pool->dir_fd, KV_LOCK_RECOVERY, kv_deadline(KV_LOCK_WAIT_MS),
+			 &lock);
+	if (r < 0)
+		return fail(pool, r, "wait for another one", e);
+	r = tidy_devices(pool);
+	if (r < 0)
+		return fail(pool, r, "look at the volumes' devices", e);
+	r = settle_epoch(pool, e);
+	if (r < 0 || pool->audit || !writable(pool))
+		return r;
+	r = reservations(pool);
+	if (r == 0)
+		r = each_id(pool, kv_catalogue_tombstones, tombstone);
+	if (r == 0)
+		r = kv_catalogue_forget_now(pool->cat);
+	if (r == 0)
+		r = each_id(pool, kv_catalogue_ungrown, ungrown);
+	/* A pool that goes read-only under our hands is what the verbs report, not a
+	 * reason to be kept from reading it. */
+	return r < 0 && writable(pool) ? fail(pool, r, "finish what was left", e) : 0;
+}

@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * Snapshots and clones: both are the kernel's create_snap, one read-only, one not.
+ *
+ * An active origin must be suspended for the message or the copy is torn, and the kernel
+ * does not check. Between suspend and resume stand two ioctls, the message and the
+ * resume, with signals blocked: no allocation, no logging, no catalogue. What the file
+ * system has to write is flushed before, so that the freeze is short, and the pool's mode
+ * is checked before, because a flushing suspend on a pool without space waits long.
+ *
+ * A process killed in that window leaves the origin frozen; the next open of the pool
+ * resumes it first of all. A crash before the commit leaves an id without a row in a
+ * reservation: recovery deletes it.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "blockdev.h"
+#include "mount.h"
+#include "verb.h"
+
+/* What is asked for. */
+struct copy {
+	const char *name;
+	uint32_t kind;
+	uint64_t bytes;	     /* 0: the source's */
+	const char *fs_type; /* NULL: not said */
+};
+
+/* --- The origin --- */
+
+static int any_mount(const struct kv_publication *p, void *arg)
+{
+	*(bool *)arg = !(p->flags & KVOL_PUBLISH_BLOCK);
+	return *(bool *)arg;
+}
+
+/* Writes out what a published file system holds back, through a mount of our own on its
+ * superblock. A help, not a need: the freeze would do the same, only with everybody
+ * waiting. */
+static void flush_origin(struct kvol_pool *pool, const struct kv_row *row, dev_t dev)
+{
+	_cleanup_close_ int node_fd = -1, mnt = -1, root = -1;
+	char source[KV_DEV_PATH];
+	const struct kv_fs *fs;
+	bool mounted = false;
+
+	(void)kv_publication_each(pool->dir_fd, row->id, any_mount, &mounted);
+	if (!mounted || kv_row_fs(row, &fs, NULL) < 0 || !fs)
+		return;
+	if (kv_blockdev_name(dev, source, &node_fd) < 0)
+		return;
+	mnt = kv_mount_device(fs->name, source, fs->mount_options, NULL,
+			      row->kind == KVOL_KIND_SNAPSHOT, NULL, 0);
+	root = mnt < 0 ? -1 : kv_mount_root(mnt);
+	if (root >= 0)
+		(void)syncfs(root);
+}
+
+/* The window. *made: the copy is there; the result is the first failure. */
+static int copy_suspended(const struct kvol_pool *pool, const char *origin_uuid,
+			  const char *msg, bool *made)
+{
+	sigset_t all, old;
+	int r, s;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	r = kv_dm_suspend(&pool->dm, origin_uuid, KV_DM_LOCKFS | KV_DM_FLUSH);
+	if (r == 0) {
+		r = kv_dm_message(&pool->dm, pool->pool_dm_uuid, msg);
+		*made = r == 0;
+		s = kv_dm_resume(&pool->dm, origin_uuid);
+		if (s < 0) /* never leave it frozen: there is nothing else that could be
+			      done */
+			s = kv_dm_resume(&pool->dm, origin_uuid);
+		r = r < 0 ? r : s;
+	}
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	return r;
+}
+
+static int copy_blocks(struct kvol_pool *pool, const struct kv_row *source, uint32_t id,
+		       bool *made)
+{
+	char msg[KV_THIN_LINE];
+	struct kv_dm_info info;
+	struct kv_dm_id origin;
+	int r;
+
+	r = kv_thin_msg_snapshot(msg, id, source->id);
+	if (r < 0)
+		return r;
+	kv_dm_id_volume(&origin, pool->conf.uuid, source->id, false);
+	r = kv_dm_info(&pool->dm, origin.uuid, &info);
+	if (r == 0 && info.live_table) {
+		if (info.open_count)
+			flush_origin(pool, source, info.dev);
+		r = copy_suspended(pool, origin.uuid, msg, made);
+	} else if (r == 0 || r == -ENXIO) {
+		/* Inactive, or half made by somebody who died (and without a table the
+		 * kernel would not resume it): the lock keeps it so. */
+		r = kv_dm_message(&pool->dm, pool->pool_dm_uuid, msg);
+		*made = r == 0;
+	}
+	return r < 0 ? r : kv_pool_verify(pool);
+}
+
+/* --- The copy --- */
+
+static int check_existing(const struct kv_row *row, const char *source,
+			  const struct copy *c, struct kvol_error *e)
+{
+	if (row->kind == c->kind && !strcmp(row->source, source) &&
+	    (!c->bytes || row->bytes == c->bytes) &&
+	    (kv_str_empty(c->fs_type) || kv_str_equal(row->fs_type, c->fs_type)))
+		return 0;
+	return kv_error(e, -EEXIST, KVOL_R_EXISTS_DIFFERENT,
+			"'%s': there is a %s of this name, with %" PRIu64 " bytes%s%.64s",
+			row->name, row->kind == KVOL_KIND_VOLUME ? "volume" : "snapshot",
+			row->bytes, row->source[0] ? ", of " : "", row->source);
+}
+
+static int make_row(struct kv_row *row, uint32_t id, const struct kv_row *source,
+		    const struct copy *c)
+{
+	const struct kv_fs *fs = kv_fs_find(source->fs_type);
+	int r;
+
+	r = kv_row_init(row, id, c->name, c->kind, c->bytes ? c->bytes : source->bytes);
+	if (r < 0)
+		return r;
+	(void)kv_strcpy(row->source, sizeof(row->source), source->name);
+	(void)kv_strcpy(row->fs_type, sizeof(row->fs_type), source->fs_type);
+	/* What the source still owes, the copy owes as well. */
+	row->flags = source->flags;
+	if (row->bytes > source->bytes && source->fs_type[0])
+		row->flags |= KV_ROW_GROW;
+	if (fs && fs->renew)
+		row->flags |= KV_ROW_RENEW;
+	return 0;
+}
+
+/* Under the source's lock: from the id to the commit. -EEXIST without an error text: the
+ * name was taken meanwhile. */
+static int copy_with_id(struct kvol_pool *pool, const struct kv_row *source,
+			struct kv_id *id, const struct copy *c, struct kvol_error *e)
+{
+	struct kv_row row;
+	bool made = false;
+	int r;
+
+	r = make_row(&row, id->id, source, c);
+	if (r == 0)
+		r = copy_blocks(pool, source, id->id, &made);
+	if (r < 0) {
+		r = kv_pool_error(pool, r, "take a snapshot of its source", c->name, e);
+		goto undo;
+	}
+	r = kv_catalogue_insert(pool->cat, &row);
+	if (r == -EEXIST)
+		goto undo;
+	if (r < 0) {
+		r = kv_error_errno(e, r, "'%s': commit to the catalogue", c->name);
+		goto undo;
+	}
+	kv_ids_done(pool, id, false);
+	return 0;
+
+undo:
+	kv_volume_undo(pool, id, made);
+	return r;
+}
+
+static int check_copy(const struct kv_row *source, const struct copy *c,
+		      struct kvol_error *e)
+{
+	if (c->bytes && c->bytes < source->bytes)
+		return kv_error_invalid(e,
+					"clone '%s': %" PRIu64
+					" bytes are less than the %" PRIu64
+					" of its source",
+					c->name, c->bytes, source->bytes);
+	if (!kv_str_empty(c->fs_type) && !kv_str_equal(c->fs_type, source->fs_type))
+		return kv_error_invalid(
+			e, "clone '%s': its source has %s, not %.32s", c->name,
+			source->fs_type[0] ? source->fs_type : "no file system",
+			c->fs_type);
+	return 0;
+}
+
+static int copy(struct kvol_pool *pool, const char *source, const struct copy *c,
+		struct kvol_error *e)
+{
+	_cleanup_lock_ struct kv_lock lock = KV_LOCK_NONE;
+	struct kv_row row, existing;
+	struct kv_id id;
+	int r;
+
+	r = kv_volume_find(pool, c->name, &existing, e);
+	if (r == 0)
+		return check_existing(&existing, source, c, e);
+	if (r != -ENOENT)
+		return r;
+	r = kv_volume_lock(pool, source, "source", &lock, &row, e);
+	if (r == 0)
+		r = check_copy(&row, c, e);
+	if (r == 0)
+		r = kv_pool_admit(pool, true, e);
+	if (r == 0)
+		r = kv_ids_take(pool, true, c->name, &id, e);
+	if (r < 0)
+		return r;
+	r = copy_with_id(pool, &row, &id, c, e);
+	if (r != -EEXIST)
+		return r;
+	r = kv_volume_find(pool, c->name, &existing, e);
+	return r == 0 ? check_existing(&existing, source, c, e) : r;
+}
+
+int kvol_snapshot(struct kvol_pool *pool, const char *volume, const char *snapshot,
+		  const struct kvol_snapshot_opts *opts, struct kvol_error *reterr)
+{
+	struct copy c = { .name = snapshot, .kind = KVOL_KIND_SNAPSHOT };
+	struct kvol_snapshot_opts o;
+	int r;
+
+	r = kv_pool_enter(pool, reterr);
+	if (r == 0)
+		r = kv_volume_name_check(volume, "volume", reterr);
+	if (r == 0)
+		r = kv_volume_name_check(snapshot, "snapshot", reterr);
+	if (r == 0)
+		r = kv_opts_in(&o, sizeof(o), sizeof(o), opts, 0, "kvol_snapshot_opts",
+			       reterr);
+	return r < 0 ? r : copy(pool, volume, &c, reterr);
+}
+
+int kvol_clone(struct kvol_pool *pool, const char *source, const char *name,
+	       const struct kvol_create_opts *opts, struct kvol_error *reterr)
+{
+	struct copy c = { .name = name, .kind = KVOL_KIND_VOLUME };
+	struct kvol_create_opts o;
+	int r;
+
+	r = kv_pool_enter(pool, reterr);
+	if (r == 0)
+		r = kv_volume_name_check(source, "source", reterr);
+	if (r == 0)
+		r = kv_volume_name_check(name, "clone", reterr);
+	if (r == 0)
+		r = kv_opts_in(&o, sizeof(o), sizeof(o), opts, 0, "kvol_create_opts",
+			       reterr);
+	if (r == 0 && o.bytes)
+		r = kv_bytes_check(name, o.bytes, &c.bytes, reterr);
+	if (r < 0)
+		return r;
+	c.fs_type = o.fs_type;
+	return copy(pool, source, &c, reterr);
+}

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * Which publishes stand: records of the run directory held against what the kernel shows
+ * at their targets.
+ *
+ * A record without its mount is what a crash, or somebody with umount(8), left; it is
+ * dropped by whoever meets it under the volume's lock. In doubt (a namespace that cannot
+ * be looked into, a target that something else covers) a publish stands for as long as
+ * the volume's device is held open. Nothing is unmounted here.
+ */
+#include <errno.h>
+
+#include "mount.h"
+#include "verb.h"
+
+struct look {
+	const char *target;
+	struct kv_target *ret;
+};
+
+static int look(void *arg)
+{
+	const struct look *x = arg;
+	int r;
+
+	r = kv_target_open(x->target, x->ret);
+	if (r == 0)
+		x->ret->fd = kv_close(x->ret->fd);
+	return r;
+}
+
+int kv_publication_look(const struct kv_publication *p, struct kv_target *ret)
+{
+	struct look x = { p->target, ret };
+
+	return kv_ns_run(p->ns_path[0] ? p->ns_path : NULL, look, &x);
+}
+
+/* A mount keeps its id from its making to its end, wherever it is moved; ids are used
+ * again, so the device that is seen there must be the same as well. (It need not be the
+ * volume's: btrfs shows a number of its own.) */
+bool kv_publication_stands(const struct kv_publication *p, const struct kv_target *t)
+{
+	return t->mount_root && t->mnt_id == p->mnt_id &&
+	       (p->flags & KVOL_PUBLISH_BLOCK ? t->rdev : t->dev) == p->dev;
+}
+
+static bool held_open(const struct kvol_pool *pool, const struct kv_publication *p)
+{
+	uint32_t openers;
+
+	return !(p->flags & KVOL_PUBLISH_BLOCK) &&
+	       (kv_device_openers(pool, p->volume, &openers) < 0 || openers);
+}
+
+bool kv_publication_covered(const struct kvol_pool *pool, const struct kv_publication *p,
+			    const struct kv_target *t)
+{
+	return t->mount_root && !kv_publication_stands(p, t) && held_open(pool, p);
+}
+
+static bool is_live(const struct kvol_pool *pool, const struct kv_publication *p)
+{
+	const char *ns_path = p->ns_path[0] ? p->ns_path : NULL;
+	struct kv_target t;
+	struct kv_ns ns;
+
+	/* A namespace that we cannot look into. */
+	if (kv_ns_id(ns_path, &ns) < 0 || ns.dev != p->ns.dev || ns.ino != p->ns.ino)
+		return held_open(pool, p);
+	if (kv_publication_look(p, &t) < 0)
+		return false;
+	return kv_publication_stands(p, &t) || kv_publication_covered(pool, p, &t);
+}
+
+struct prune {
+	struct kvol_pool *pool;
+	bool active;
+	unsigned live;
+	char *target;
+};
+
+static int prune_one(const struct kv_publication *p, void *arg)
+{
+	struct prune *x = arg;
+
+	if (!x->active || !is_live(x->pool, p))
+		return kv_publication_remove(x->pool->dir_fd, p);
+	x->live++;
+	if (x->target)
+		(void)kv_strcpy(x->target, 128, p->target);
+	return 0;
+}
+
+int kv_publications_prune(struct kvol_pool *pool, uint32_t id, unsigned *ret_live,
+			  char *target)
+{
+	struct prune x = { .pool = pool, .target = target };
+	struct kv_dm_info info;
+	int r;
+
+	r = kv_device_info(pool, id, &info);
+	if (r < 0 && r != -ENXIO)
+		return r;
+	x.active = r == 0;
+	r = kv_publication_each(pool->dir_fd, id, prune_one, &x);
+	if (r < 0)
+		return r;
+	*ret_live = x.live;
+	return x.active;
+}

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * Telling about volumes: the catalogue's row, and what the kernel and the run directory
+ * say beside it.
+ *
+ * Nothing is locked and nothing changed: a volume that another call is changing is shown
+ * as before or after. A listing reads from one snapshot of the catalogue; what is not in
+ * the catalogue (the device, the publishes, the space) is as of the moment when the item
+ * is handed out.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "blockdev.h"
+#include "verb.h"
+
+struct kvol_iter {
+	struct kvol_pool *pool;
+	struct kv_cursor *cursor;
+};
+
+static int fill(struct kvol_pool *pool, const struct kv_row *row, struct kvol_info *info)
+{
+	struct kv_dm_info dm;
+	int r;
+
+	memset(info, 0, sizeof(*info));
+	info->bytes = row->bytes;
+	info->created = row->created;
+	info->kind = row->kind;
+	(void)kv_strcpy(info->name, sizeof(info->name), row->name);
+	(void)kv_strcpy(info->source, sizeof(info->source), row->source);
+	(void)kv_strcpy(info->fs_type, sizeof(info->fs_type), row->fs_type);
+	(void)kv_strcpy(info->uuid, sizeof(info->uuid), row->uuid);
+
+	r = kv_device_info(pool, row->id, &dm);
+	if (r == 0)
+		(void)kv_blockdev_path(dm.dev, info->device);
+	else if (r != -ENXIO)
+		return r;
+	r = kv_publication_count(pool->dir_fd, row->id);
+	if (r < 0)
+		return r;
+	info->n_targets = (uint32_t)r;
+	r = kv_device_allocated(pool, row->id, &info->allocated);
+	/* Between the catalogue's word and the pool's: deleted since, or just being made.
+	 */
+	return r == -ENODATA || r == -EAGAIN ? 0 : r;
+}
+
+int kvol_stat(struct kvol_pool *pool, const char *name, struct kvol_info *ret_info,
+	      struct kvol_error *reterr)
+{
+	struct kvol_info info;
+	struct kv_row row;
+	int r;
+
+	r = kv_pool_enter(pool, reterr);
+	if (r == 0)
+		r = kv_volume_name_check(name, "volume", reterr);
+	if (r == 0)
+		r = kv_info_check(ret_info, "kvol_info", reterr);
+	if (r < 0)
+		return r;
+	r = kv_volume_find(pool, name, &row, reterr);
+	if (r == -ENOENT)
+		return kv_error(reterr, r, KVOL_R_NOT_FOUND,
+				"volume '%s': there is none in pool '%s'", name,
+				pool->conf.name);
+	if (r < 0)
+		return r;
+	r = fill(pool, &row, &info);
+	if (r < 0)
+		return kv_error_errno(reterr, r, "volume '%s': look at its device", name);
+	kv_info_out(ret_info, &info, sizeof(info));
+	return 0;
+}
+
+int kvol_list(struct kvol_pool *pool, uint32_t flags, struct kvol_iter **ret_iter,
+	      struct kvol_error *reterr)
+{
+	const uint32_t both = KVOL_LIST_VOLUMES | KVOL_LIST_SNAPSHOTS;
+	struct kvol_iter *iter;
+	uint32_t kind = 0;
+	int r;
+
+	r = kv_pool_enter(pool, reterr);
+	if (r < 0)
+		return r;
+	if (!ret_iter)
+		return kv_error_invalid(reterr, "kvol_list: ret_iter is NULL");
+	if (flags & ~both)
+		return kv_error_invalid(reterr, "kvol_list: unknown flags 0x%x",
+					flags & ~both);
+	if (flags == KVOL_LIST_VOLUMES)
+		kind = KVOL_KIND_VOLUME;
+	else if (flags == KVOL_LIST_SNAPSHOTS)
+		kind = KVOL_KIND_SNAPSHOT;
+	iter = calloc(1, sizeof(*iter));
+	if (!iter)
+		return kv_error_errno(reterr, -ENOMEM, "kvol_list");
+	iter->pool = pool;
+	r = kv_cursor_open(pool->cat, kind, &iter->cursor);
+	if (r < 0) {
+		free(iter);
+		return kv_error_errno(reterr, r, "pool '%s': list the catalogue",
+				      pool->conf.name);
+	}
+	*ret_iter = iter;
+	return 0;
+}
+
+int kvol_iter_next(struct kvol_iter *iter, struct kvol_info *ret_info)
+{
+	struct kvol_info info;
+	struct kv_row row;
+	int r;
+
+	if (!iter)
+		return -EINVAL;
+	r = kv_pool_enter(iter->pool, NULL);
+	if (r == 0)
+		r = kv_info_check(ret_info, "kvol_info", NULL);
+	if (r < 0)
+		return r;
+	r = kv_cursor_next(iter->cursor, &row);
+	if (r != 1)
+		return r;
+	r = fill(iter->pool, &row, &info);
+	if (r < 0)
+		return r;
+	kv_info_out(ret_info, &info, sizeof(info));
+	return 1;
+}
+
+void kvol_iter_free(struct kvol_iter *iter)
+{
+	if (!iter)
+		return;
+	/* In a forked child the connection is the parent's. */
+	if (iter->pool->pid == getpid())
+		kv_cursor_close(iter->cursor);
+	free(iter);
+}

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef KV_VERB_H
+#define KV_VERB_H
+
+/* L4: what the public verbs share. */
+
+#include <sys/stat.h>
+
+#include "fs.h"
+#include "opts.h"
+#include "pool_state.h"
+#include "publication.h"
+
+struct kvol_ctx {
+	struct kv_log log;
+	char *run_dir;
+};
+
+#define KV_BYTES_MAX \
+	(UINT64_C(1) << 60) /* 1 EiB: far below where the kernel's sums overflow */
+#define KV_BYTES_UNIT UINT64_C(4096)
+
+/* What kvol_pool_open was pointed at. */
+struct kv_member {
+	int fd; /* the device or file; -1 when the pool was named */
+	struct stat st;
+	struct kv_layout layout; /* only the uuid when the pool was named */
+};
+int kv_member_by_name(const struct kvol_pool *pool, const char *name, struct kv_member *m,
+		      struct kvol_error *e);
+int kv_member_by_path(const char *path, struct kv_member *m, struct kvol_error *e);
+/* Maps the pool's devices, or joins those that stand; opens the catalogue. Holds the
+ * pool's lock on pool->lock_fd when it succeeds, exclusively or shared. On failure the
+ * caller closes pool->cat. */
+int kv_pool_activate(struct kvol_pool *pool, const struct kv_member *m, const char *path,
+		     struct kvol_error *e);
+
+/* Each public function on a pool begins with this. */
+int kv_pool_enter(const struct kvol_pool *pool, struct kvol_error *e);
+int kv_volume_name_check(const char *name, const char *what, struct kvol_error *e);
+/* Rounds up; refuses 0 and what is too much. */
+int kv_bytes_check(const char *name, uint64_t bytes, uint64_t *ret, struct kvol_error *e);
+
+/* Finds the volume, takes its lock and reads its row again under it. -ENOENT: there is
+ * none; the error says so, unless `what` is NULL, for verbs to which that is success. */
+int kv_volume_lock(struct kvol_pool *pool, const char *name, const char *what,
+		   struct kv_lock *ret_lock, struct kv_row *ret, struct kvol_error *e);
+/* The row, or the errno and the error for anything but -ENOENT (which is left to the
+ * caller). */
+int kv_volume_find(struct kvol_pool *pool, const char *name, struct kv_row *ret,
+		   struct kvol_error *e);
+/* Fills what a new row of any kind has. */
+int kv_row_init(struct kv_row *row, uint32_t id, const char *name, uint32_t kind,
+		uint64_t bytes);
+/* The fs of a row, NULL for raw. -EOPNOTSUPP: one that this library does not know. */
+int kv_row_fs(const struct kv_row *row, const struct kv_fs **ret, struct kvol_error *e);
+
+/* Takes back what a creation has done: the device, and the thin id if it was made. `made`
+ * false: the message was refused. Afterwards the id is done with. */
+void kv_volume_undo(struct kvol_pool *pool, struct kv_id *id, bool made);
+
+/* Grows the file system on an active device to the device's end, through a mount out of
+ * sight. */
+int kv_fs_grow(const struct kv_row *row, dev_t dev, struct kvol_error *e);
+/* Does what row->flags owe that needs no mount: the device's size, a copy's identity.
+ * Clears KV_ROW_RENEW in the catalogue. The device is active, and `fresh` if nobody can
+ * have it open. */
+int kv_volume_settle(struct kvol_pool *pool, struct kv_row *row, dev_t dev, bool fresh,
+		     struct kvol_error *e);
+
+/* What is seen at a publication's target, in its namespace; ret->fd is -1. */
+int kv_publication_look(const struct kv_publication *p, struct kv_target *ret);
+bool kv_publication_stands(const struct kv_publication *p, const struct kv_target *seen);
+/* Something else is mounted over it: it cannot be seen, but its device is held. */
+bool kv_publication_covered(const struct kvol_pool *pool, const struct kv_publication *p,
+			    const struct kv_target *seen);
+/* Drops records of publishes that no longer stand. *ret_live: how many do; target (may be
+ * NULL, 128 bytes) gets one. 1: the volume's device is active; 0: it is not. Under the
+ * volume's lock. */
+int kv_publications_prune(struct kvol_pool *pool, uint32_t id, unsigned *ret_live,
+			  char *target);
+
+int kv_recover(struct kvol_pool *pool, struct kvol_error *e);
+
+/* The devices of all volumes, deactivated; for kvol_pool_deactivate and a failed
+ * activation. */
+int kv_devices_deactivate_all(struct kvol_pool *pool, struct kvol_error *e);
+
+#endif

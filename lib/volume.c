@@ -1,0 +1,378 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * Creating and deleting volumes, and what all verbs on one volume share: finding,
+ * locking, undoing.
+ *
+ * Creating is pool first: reserved id, message, status read back, file system, and last
+ * one commit that makes the volume exist. Deleting is catalogue first: one commit makes
+ * it a tombstone and frees the name, then device and thin id go. A crash in between
+ * leaves an id without a row in a reservation whose owner is dead, or a tombstone;
+ * recovery finishes both without looking at the metadata.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+#include <time.h>
+
+#include "blockdev.h"
+#include "verb.h"
+
+#define LOOKUPS_MAX 100
+
+int kv_volume_name_check(const char *name, const char *what, struct kvol_error *e)
+{
+	if (!name)
+		return kv_error_invalid(e, "the %s's name is NULL", what);
+	if (!kv_volume_name_valid(name))
+		return kv_error_invalid(
+			e,
+			"%s '%.64s': a name is 1 to 255 bytes of UTF-8 without '/' or "
+			"control characters",
+			what, name);
+	return 0;
+}
+
+int kv_bytes_check(const char *name, uint64_t bytes, uint64_t *ret, struct kvol_error *e)
+{
+	if (bytes == 0)
+		return kv_error_invalid(e, "volume '%s': a size of 0 bytes", name);
+	if (bytes > KV_BYTES_MAX)
+		return kv_error_invalid(e,
+					"volume '%s': %" PRIu64
+					" bytes are more than the %" PRIu64
+					" that a volume can have",
+					name, bytes, KV_BYTES_MAX);
+	*ret = kv_round_up(bytes, KV_BYTES_UNIT);
+	return 0;
+}
+
+int kv_volume_find(struct kvol_pool *pool, const char *name, struct kv_row *ret,
+		   struct kvol_error *e)
+{
+	int r = kv_catalogue_find(pool->cat, name, ret);
+
+	if (r < 0 && r != -ENOENT)
+		return kv_error_errno(e, r, "volume '%s': look it up in the catalogue",
+				      name);
+	return r;
+}
+
+int kv_volume_lock(struct kvol_pool *pool, const char *name, const char *what,
+		   struct kv_lock *ret_lock, struct kv_row *ret, struct kvol_error *e)
+{
+	int64_t deadline = kv_deadline(KV_LOCK_WAIT_MS);
+	struct kv_row row;
+	int r;
+
+	/* While we wait the name may come to mean another volume: then start over. */
+	for (int i = 0; i < LOOKUPS_MAX; i++) {
+		_cleanup_lock_ struct kv_lock lock = KV_LOCK_NONE;
+
+		r = kv_volume_find(pool, name, &row, e);
+		if (r == -ENOENT && what)
+			return kv_error(e, r, KVOL_R_NOT_FOUND,
+					"%s '%s': there is none in pool '%s'", what, name,
+					pool->conf.name);
+		if (r < 0)
+			return r;
+		r = kv_lock_take(pool->dir_fd, KV_LOCK_VOLUME(row.id), deadline, &lock);
+		if (r < 0)
+			return kv_error_errno(
+				e, r, "volume '%s': wait for another call on it", name);
+		r = kv_catalogue_get(pool->cat, row.id, ret);
+		if (r == 0 && !strcmp(ret->name, name)) {
+			*ret_lock = lock;
+			lock.fd = -1;
+			return 0;
+		}
+		if (r < 0 && r != -ENOENT)
+			return kv_error_errno(
+				e, r, "volume '%s': look it up in the catalogue", name);
+	}
+	return kv_error(e, -ETIMEDOUT, KVOL_R_TIMEOUT,
+			"volume '%s': the name changes hands all the time", name);
+}
+
+int kv_row_init(struct kv_row *row, uint32_t id, const char *name, uint32_t kind,
+		uint64_t bytes)
+{
+	memset(row, 0, sizeof(*row));
+	row->id = id;
+	row->kind = kind;
+	row->bytes = bytes;
+	row->created = (uint64_t)time(NULL);
+	(void)kv_strcpy(row->name, sizeof(row->name), name);
+	return kv_uuid_new(row->uuid);
+}
+
+int kv_row_fs(const struct kv_row *row, const struct kv_fs **ret, struct kvol_error *e)
+{
+	*ret = NULL;
+	if (!row->fs_type[0])
+		return 0;
+	*ret = kv_fs_find(row->fs_type);
+	if (!*ret)
+		return kv_error(
+			e, -EOPNOTSUPP, KVOL_R_UNSUPPORTED,
+			"volume '%s': file system %s is not known to this library",
+			row->name, row->fs_type);
+	return 0;
+}
+
+void kv_volume_undo(struct kvol_pool *pool, struct kv_id *id, bool made)
+{
+	int r = 0;
+
+	if (made) {
+		r = kv_device_deactivate(pool, id->id, 0);
+		if (r == 0)
+			r = kv_pool_delete_id(pool, id->id);
+	}
+	if (r < 0)
+		kv_log(&pool->log, LOG_WARNING,
+		       "pool '%s': thin id %" PRIu32
+		       " could not be taken back now (%s); the next open does it",
+		       pool->conf.name, id->id, strerror(-r));
+	kv_ids_done(pool, id, r < 0);
+}
+
+/* --- Creating --- */
+
+static int check_existing(const struct kv_row *row, uint64_t bytes, const char *fs_type,
+			  struct kvol_error *e)
+{
+	if (row->kind == KVOL_KIND_VOLUME && row->bytes == bytes && !row->source[0] &&
+	    kv_str_equal(row->fs_type, fs_type))
+		return 0;
+	return kv_error(e, -EEXIST, KVOL_R_EXISTS_DIFFERENT,
+			"volume '%s': there is a %s of this name, "
+			"with %" PRIu64 " bytes, %s%s",
+			row->name, row->kind == KVOL_KIND_VOLUME ? "volume" : "snapshot",
+			row->bytes, row->fs_type[0] ? row->fs_type : "raw",
+			row->source[0] ? ", copied" : "");
+}
+
+static int make_fs(const struct kv_row *row, const struct kv_fs *fs, dev_t dev,
+		   struct kvol_error *e)
+{
+	_cleanup_close_ int node_fd = -1, fd = -1;
+	char device[KV_DEV_PATH], detail[128] = "";
+	int r;
+
+	r = kv_blockdev_name(dev, device, &node_fd);
+	if (r < 0)
+		return kv_error_errno(e, r, "volume '%s': find its device", row->name);
+	r = fs->make(device, row->uuid, detail, sizeof(detail));
+	if (r == -ENOENT)
+		return kv_error(e, -EINVAL, KVOL_R_UNSUPPORTED,
+				"volume '%s': mkfs.%s is not installed", row->name,
+				fs->name);
+	if (r < 0)
+		return kv_error_errno(e, r, "volume '%s': make %s (%s)", row->name,
+				      fs->name, detail);
+	fd = kv_blockdev_open(dev, O_RDONLY);
+	r = fd < 0 ? fd : kv_blockdev_flush(fd);
+	return r < 0 ? kv_error_errno(e, r, "volume '%s': flush", row->name) : 0;
+}
+
+/* The device lives only while mkfs runs; publishing activates it again. */
+static int make_contents(struct kvol_pool *pool, const struct kv_row *row,
+			 const struct kv_fs *fs, struct kvol_error *e)
+{
+	struct kv_device device;
+	int r;
+
+	r = kv_device_activate(pool, row->id, row->bytes, false, &device);
+	if (r < 0)
+		return kv_error_errno(e, r, "volume '%s': activate", row->name);
+	r = make_fs(row, fs, device.dev, e);
+	if (r < 0)
+		return r; /* undone, device and all, by kv_volume_undo */
+	r = kv_device_deactivate(pool, row->id, KV_DM_DEFERRED);
+	return r < 0 ? kv_error_errno(e, r, "volume '%s': deactivate", row->name) : 0;
+}
+
+/* Under the id's lock: from the message to the commit. */
+static int create_with_id(struct kvol_pool *pool, struct kv_id *id, const char *name,
+			  uint64_t bytes, const struct kv_fs *fs, struct kvol_error *e)
+{
+	char msg[KV_THIN_LINE];
+	struct kv_row row;
+	bool made = false;
+	int r;
+
+	r = kv_row_init(&row, id->id, name, KVOL_KIND_VOLUME, bytes);
+	if (r == 0)
+		r = kv_thin_msg_create(msg, id->id);
+	if (r < 0) {
+		r = kv_error_errno(e, r, "volume '%s'", name);
+		goto undo;
+	}
+	if (fs)
+		(void)kv_strcpy(row.fs_type, sizeof(row.fs_type), fs->name);
+	r = kv_dm_message(&pool->dm, pool->pool_dm_uuid, msg);
+	made = r == 0;
+	if (r == 0)
+		r = kv_pool_verify(pool);
+	if (r < 0) {
+		r = kv_pool_error(pool, r, "create the thin device", name, e);
+		goto undo;
+	}
+	if (fs) {
+		r = make_contents(pool, &row, fs, e);
+		if (r < 0)
+			goto undo;
+	}
+	r = kv_catalogue_insert(pool->cat, &row);
+	if (r == -EEXIST)
+		goto undo; /* somebody was faster: the caller looks at what he made */
+	if (r < 0) {
+		r = kv_error_errno(e, r, "volume '%s': commit to the catalogue", name);
+		goto undo;
+	}
+	kv_ids_done(pool, id, false);
+	return 0;
+
+undo:
+	kv_volume_undo(pool, id, made);
+	return r;
+}
+
+static int create(struct kvol_pool *pool, const char *name, uint64_t bytes,
+		  const struct kv_fs *fs, struct kvol_error *e)
+{
+	_cleanup_lock_ struct kv_lock lock = KV_LOCK_NONE;
+	struct kv_row row;
+	struct kv_id id;
+	int r;
+
+	r = kv_volume_find(pool, name, &row, e);
+	if (r == 0)
+		return check_existing(&row, bytes, fs ? fs->name : "", e);
+	if (r != -ENOENT)
+		return r;
+	r = kv_pool_admit(pool, true, e);
+	if (r == 0)
+		r = kv_ids_take(pool, false, name, &id, e);
+	if (r < 0)
+		return r;
+	/* For a recovery elsewhere that meets the device while mkfs runs. */
+	if (fs)
+		r = kv_lock_take(pool->dir_fd, KV_LOCK_VOLUME(id.id),
+				 kv_deadline(KV_LOCK_WAIT_MS), &lock);
+	if (r < 0) {
+		kv_ids_done(pool, &id, false);
+		return kv_error_errno(e, r, "volume '%s': lock", name);
+	}
+	r = create_with_id(pool, &id, name, bytes, fs, e);
+	if (r != -EEXIST)
+		return r;
+	r = kv_volume_find(pool, name, &row, e);
+	return r == 0 ? check_existing(&row, bytes, fs ? fs->name : "", e) : r;
+}
+
+int kvol_create(struct kvol_pool *pool, const char *name, uint64_t bytes,
+		const struct kvol_create_opts *opts, struct kvol_error *reterr)
+{
+	const struct kv_fs *fs = NULL;
+	struct kvol_create_opts o;
+	int r;
+
+	r = kv_pool_enter(pool, reterr);
+	if (r == 0)
+		r = kv_volume_name_check(name, "volume", reterr);
+	if (r == 0)
+		r = kv_opts_in(&o, sizeof(o), sizeof(o), opts, 0, "kvol_create_opts",
+			       reterr);
+	if (r == 0)
+		r = kv_bytes_check(name, bytes, &bytes, reterr);
+	if (r < 0)
+		return r;
+	if (o.bytes)
+		return kv_error_invalid(
+			reterr, "volume '%s': kvol_create_opts.bytes is for clones",
+			name);
+	if (!kv_str_empty(o.fs_type)) {
+		fs = kv_fs_find(o.fs_type);
+		if (!fs)
+			return kv_error(reterr, -EINVAL, KVOL_R_UNSUPPORTED,
+					"volume '%s': unknown file system '%.32s'", name,
+					o.fs_type);
+		if (bytes < fs->min_bytes)
+			return kv_error_invalid(reterr,
+						"volume '%s': %s needs at least %" PRIu64
+						" bytes",
+						name, fs->name, fs->min_bytes);
+	}
+	return create(pool, name, bytes, fs, reterr);
+}
+
+/* --- Deleting --- */
+
+/* Refuses what is in use; otherwise the volume is inactive afterwards. */
+static int put_out_of_use(struct kvol_pool *pool, const struct kv_row *row,
+			  struct kvol_error *e)
+{
+	char target[128];
+	unsigned live;
+	uint32_t openers;
+	int active, r;
+
+	active = kv_publications_prune(pool, row->id, &live, target);
+	if (active < 0)
+		return kv_error_errno(e, active, "volume '%s': look for its publishes",
+				      row->name);
+	if (live)
+		return kv_error(e, -EBUSY, KVOL_R_BUSY_PUBLISHED,
+				"volume '%s': published at '%s'", row->name, target);
+	if (!active)
+		return 0;
+	r = kv_device_openers(pool, row->id, &openers);
+	if (r == 0)
+		r = openers ? -EBUSY : kv_device_deactivate(pool, row->id, 0);
+	if (r == -EBUSY)
+		return kv_error(e, r, KVOL_R_BUSY_OPEN, "volume '%s': its device is open",
+				row->name);
+	return r < 0 ? kv_error_errno(e, r, "volume '%s': deactivate", row->name) : 0;
+}
+
+int kvol_delete(struct kvol_pool *pool, const char *name, uint32_t flags,
+		struct kvol_error *reterr)
+{
+	_cleanup_lock_ struct kv_lock lock = KV_LOCK_NONE;
+	struct kv_row row;
+	int r;
+
+	r = kv_pool_enter(pool, reterr);
+	if (r == 0)
+		r = kv_volume_name_check(name, "volume", reterr);
+	if (r < 0)
+		return r;
+	if (flags)
+		return kv_error_invalid(reterr, "volume '%s': unknown flags 0x%x", name,
+					flags);
+	r = kv_volume_lock(pool, name, NULL, &lock, &row, reterr);
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	r = kv_pool_admit(pool, false, reterr);
+	if (r == 0)
+		r = put_out_of_use(pool, &row, reterr);
+	if (r < 0)
+		return r;
+	r = kv_catalogue_bury(pool->cat, row.id);
+	if (r < 0)
+		return kv_error_errno(reterr, r, "volume '%s': commit to the catalogue",
+				      name);
+
+	/* It is gone. What is left to do, recovery would do as well. */
+	r = kv_pool_delete_id(pool, row.id);
+	if (r == 0)
+		kv_catalogue_forget_later(pool->cat, row.id);
+	else
+		kv_log(&pool->log, LOG_WARNING,
+		       "volume '%s': its blocks could not be freed now (%s); "
+		       "the next open does it",
+		       name, strerror(-r));
+	return 0;
+}
