@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef KVOLCTL_H
+#define KVOLCTL_H
+
+/* kvolctl's own interfaces. Everything that it knows of volumes comes from <kvol/kvol.h>.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <kvol/kvol.h>
+
+#define PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
+
+/* Exit codes. */
+#define DONE   0
+#define FAILED 1
+#define USAGE  2
+
+/* An option means the same and takes (or does not take) a value wherever it appears, so
+ * that a command line can be read before its command is known. */
+enum option_id {
+	OPTION_POOL,
+	OPTION_HELP,
+	OPTION_VERSION,
+	OPTION_SIZE,
+	OPTION_BLOCK_SIZE,
+	OPTION_MAX_VOLUMES,
+	OPTION_FORCE,
+	OPTION_FS,
+	OPTION_RO,
+	OPTION_BLOCK,
+	OPTION_MNTNS,
+	OPTION_OPTIONS,
+	OPTION_VOLUMES,
+	OPTION_SNAPSHOTS,
+	OPTION_JSON,
+	OPTION_COUNT
+};
+
+#define MAX_OPERANDS 2
+
+struct invocation;
+
+struct command_option {
+	enum option_id id;
+	const char *help;
+};
+
+struct command {
+	const char *name;
+	const char *operands; /* as the usage line shows them */
+	unsigned min_operands, max_operands;
+	bool needs_pool;
+	const char *purpose;
+	const struct command_option *options; /* until .help is NULL; NULL: none */
+	int (*run)(struct invocation *inv);   /* gives the exit code */
+};
+
+/* A command line that has been read, and what it opened. */
+struct invocation {
+	const struct command *command;
+	const char *operands[MAX_OPERANDS];
+	unsigned n_operands;
+	const char
+		*options[OPTION_COUNT]; /* the value, "" for a switch, NULL: not given */
+	struct kvol_ctx *ctx;
+	struct kvol_pool *pool;
+};
+
+/* kvolctl.c: failures are told on standard error and give the exit code to return. */
+int fail(const struct kvol_error *error);
+int fail_errno(int code, const char *what); /* for a bare negative errno */
+int usage_error(const struct invocation *inv, const char *fmt, ...) PRINTF(2, 3);
+int open_context(struct invocation *inv);
+int open_pool(struct invocation *inv); /* 0, or the exit code */
+/* Absolute against the current directory; links stay as they are. The caller frees it. */
+int absolute_path(const char *path, char **ret_path); /* 0, or the exit code */
+
+/* args.c */
+const struct command *find_command(const char *name);
+int parse_arguments(struct invocation *inv, int argc, char **argv); /* 0, or USAGE */
+void print_help(const struct command *command); /* NULL: of kvolctl itself */
+
+/* size.c */
+#define SIZE_TEXT 24
+int parse_size(const char *text, uint64_t *ret_bytes); /* -EINVAL, -ERANGE */
+int parse_count(const char *text, uint64_t *ret_count);
+const char *format_size(uint64_t bytes, char buf[SIZE_TEXT]);
+/* An option's size or count, untouched if it is not given; an operand's size. 0, or
+ * USAGE. */
+int option_size(const struct invocation *inv, enum option_id id, uint64_t *ret_bytes);
+int option_count(const struct invocation *inv, enum option_id id, uint64_t *ret_count);
+int operand_size(const struct invocation *inv, unsigned index, uint64_t *ret_bytes);
+
+/* table.c: columns as wide as their widest cell on the screen. */
+struct column {
+	const char *title;
+	bool right;
+};
+
+struct table {
+	const struct column *columns;
+	size_t n_columns;
+	char **cells;
+	size_t n_cells, n_allocated;
+};
+
+int table_add(struct table *table, const char *cell); /* "" shows as "-"; 0 or -ENOMEM */
+void table_print(const struct table *table);
+void table_free(struct table *table);
+size_t text_width(const char *text);
+
+/* json.c: values go straight to standard output. */
+void json_open(char bracket);  /* '{' or '[' */
+void json_close(char bracket); /* '}' or ']' */
+void json_key(const char *key);
+void json_string(const char *value);
+void json_number(uint64_t value);
+void json_pair_string(const char *key, const char *value);
+void json_pair_number(const char *key, uint64_t value);
+void json_line(void); /* a line break between values */
+
+/* The commands. */
+int run_format(struct invocation *inv);
+int run_pool(struct invocation *inv);
+int run_deactivate(struct invocation *inv);
+int run_create(struct invocation *inv);
+int run_snapshot(struct invocation *inv);
+int run_clone(struct invocation *inv);
+int run_expand(struct invocation *inv);
+int run_delete(struct invocation *inv);
+int run_publish(struct invocation *inv);
+int run_unpublish(struct invocation *inv);
+int run_list(struct invocation *inv);
+int run_show(struct invocation *inv);
+
+#endif

@@ -1,0 +1,32 @@
+# kvolctl: a consumer of the public header alone.
+bin_PROGRAMS += examples/kvolctl/kvolctl
+examples_kvolctl_kvolctl_SOURCES = \
+	examples/kvolctl/args.c \
+	examples/kvolctl/json.c \
+	examples/kvolctl/kvolctl.c \
+	examples/kvolctl/kvolctl.h \
+	examples/kvolctl/list.c \
+	examples/kvolctl/pool.c \
+	examples/kvolctl/publish.c \
+	examples/kvolctl/size.c \
+	examples/kvolctl/table.c \
+	examples/kvolctl/volume.c
+examples_kvolctl_kvolctl_LDADD = lib/libkvol.la
+
+# bash looks for the completion under the program's own name.
+EXTRA_DIST += examples/kvolctl/kvolctl.bash
+install-data-local:
+	$(MKDIR_P) $(DESTDIR)$(bashcompdir)
+	$(INSTALL_DATA) $(srcdir)/examples/kvolctl/kvolctl.bash $(DESTDIR)$(bashcompdir)/kvolctl
+uninstall-local:
+	rm -f $(DESTDIR)$(bashcompdir)/kvolctl
+
+# Examples to read; make check builds them, so that they cannot rot.
+examples = \
+	examples/quickstart
+check_PROGRAMS += $(examples)
+examples_quickstart_LDADD = lib/libkvol.la
+examples_quickstart_LDFLAGS = $(AM_LDFLAGS) -no-install
+
+EXTRA_DIST += \
+	examples/quickstart.sh
