@@ -1,0 +1,249 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Container volumes over device-mapper thin pools, by libkvol.
+
+    import kvol
+
+    with kvol.Context() as ctx, ctx.open("/dev/disk/by-id/...") as pool:
+        pool.create("db", 10 << 30, fs_type="ext4")
+        pool.publish("db", "/srv/db")
+
+Each method is one function of <kvol/kvol.h>, which is the reference manual: the contracts on
+idempotency, durability and errors hold here too. A failure raises kvol.Error. ctypes releases the
+GIL for the length of a call.
+"""
+
+import ctypes
+import os
+from typing import Iterator, NamedTuple, Optional
+
+from . import _structs
+from ._constants import *  # noqa: F401,F403
+from ._constants import LIST_SNAPSHOTS, LIST_VOLUMES
+from ._functions import load
+
+__version__ = "0.1.0"
+
+
+class Error(OSError):
+    """A call failed. `errno` and `strerror` are the library's, `reason` is one of kvol.R_*."""
+
+    def __init__(self, error: _structs.kvol_error):
+        super().__init__(-error.code, error.msg.decode("utf-8", "replace"))
+        self.reason = error.reason
+        self.index = error.index
+
+
+class Info(NamedTuple):
+    """A volume or a snapshot: struct kvol_info."""
+
+    name: str
+    kind: int
+    bytes: int
+    allocated: int
+    created: int
+    n_targets: int
+    source: str
+    fs_type: str
+    uuid: str
+    device: str
+    flags: int
+
+
+class PoolInfo(NamedTuple):
+    """A pool: struct kvol_pool_info."""
+
+    name: str
+    uuid: str
+    device: str
+    flags: int
+    data_bytes: int
+    data_used: int
+    metadata_bytes: int
+    metadata_used: int
+    block_bytes: int
+    n_volumes: int
+    n_snapshots: int
+    max_volumes: int
+    snapshots_left: int
+
+
+_lib = None
+
+
+def _library() -> ctypes.CDLL:
+    """The library, loaded at the first call: importing the package needs no libkvol."""
+    global _lib
+    if _lib is None:
+        _lib = load(os.environ.get("KVOL_LIBRARY", "libkvol.so.0"))
+    return _lib
+
+
+def _encode(text: Optional[str]) -> Optional[bytes]:
+    """A C string; os.fsencode, so that any path that Python knows goes through unchanged."""
+    if text is None:
+        return None
+    raw = os.fsencode(text)
+    if b"\0" in raw:
+        raise ValueError("embedded null character")
+    return raw
+
+
+def _sized(struct):
+    value = struct()
+    value.size = ctypes.sizeof(struct)
+    return value
+
+
+def _to_tuple(kind, struct):
+    """The named tuple of a filled info struct."""
+    values = (getattr(struct, field) for field in kind._fields)
+    return kind(*(os.fsdecode(v) if isinstance(v, bytes) else v for v in values))
+
+
+def _call(name: str, *args) -> None:
+    """Calls a function that takes a struct kvol_error last, and raises what it says."""
+    error = _structs.kvol_error()
+    r = getattr(_library(), name)(*args, ctypes.byref(error))
+    if r < 0:
+        raise Error(error)
+
+
+def version() -> str:
+    """The version of the library in use."""
+    return _library().kvol_version().decode()
+
+
+def reason_str(reason: int) -> str:
+    """The name of a reason, such as "KVOL_R_BUSY_OPEN"."""
+    return _library().kvol_reason_str(reason).decode()
+
+
+class _Handle:
+    """An owned C handle: released once, by close(), the end of a with block, or the collector."""
+
+    _release = ""
+
+    def __init__(self, handle: ctypes.c_void_p):
+        self._handle = handle
+
+    def close(self) -> None:
+        handle, self._handle = getattr(self, "_handle", None), None
+        if handle:
+            getattr(_library(), self._release)(handle)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        self.close()
+
+
+class Context(_Handle):
+    """Settings and logging. `log(priority, message)` is called from the thread of the call."""
+
+    _release = "kvol_free"
+
+    def __init__(self, run_dir: Optional[str] = None, log=None):
+        opts = _sized(_structs.kvol_ctx_opts)
+        opts.run_dir = _encode(run_dir)
+        # Kept here and by each pool: the library calls it for as long as one of them lives.
+        self._log = _structs.log_fn(
+            (lambda _arg, priority, msg: log(priority, msg.decode("utf-8", "replace")))
+            if log else 0)
+        opts.log = self._log
+        handle = ctypes.c_void_p()
+        _call("kvol_new", ctypes.byref(opts), ctypes.byref(handle))
+        super().__init__(handle)
+
+    def format(self, name: str, path: str, *, flags: int = 0, file_bytes: int = 0,
+               block_bytes: int = 0, max_volumes: int = 0) -> None:
+        opts = _sized(_structs.kvol_format_opts)
+        opts.flags = flags
+        opts.file_bytes = file_bytes
+        opts.block_bytes = block_bytes
+        opts.max_volumes = max_volumes
+        _call("kvol_pool_format", self._handle, _encode(name), _encode(path), ctypes.byref(opts))
+
+    def open(self, path: str) -> "Pool":
+        handle = ctypes.c_void_p()
+        _call("kvol_pool_open", self._handle, _encode(path), None, ctypes.byref(handle))
+        return Pool(handle, self._log)
+
+
+class Pool(_Handle):
+    """One open pool; made by Context.open(). May be shared by threads."""
+
+    _release = "kvol_pool_close"
+
+    def __init__(self, handle: ctypes.c_void_p, log):
+        super().__init__(handle)
+        self._log = log
+
+    def deactivate(self) -> None:
+        _call("kvol_pool_deactivate", self._handle)
+
+    def info(self) -> PoolInfo:
+        info = _sized(_structs.kvol_pool_info)
+        _call("kvol_pool_stat", self._handle, ctypes.byref(info))
+        return _to_tuple(PoolInfo, info)
+
+    def create(self, name: str, size: int, *, fs_type: Optional[str] = None) -> None:
+        opts = _sized(_structs.kvol_create_opts)
+        opts.fs_type = _encode(fs_type)
+        _call("kvol_create", self._handle, _encode(name), size, ctypes.byref(opts))
+
+    def snapshot(self, volume: str, snapshot: str) -> None:
+        _call("kvol_snapshot", self._handle, _encode(volume), _encode(snapshot), None)
+
+    def clone(self, source: str, name: str, *, size: int = 0) -> None:
+        opts = _sized(_structs.kvol_create_opts)
+        opts.bytes = size
+        _call("kvol_clone", self._handle, _encode(source), _encode(name), ctypes.byref(opts))
+
+    def expand(self, name: str, size: int) -> None:
+        _call("kvol_expand", self._handle, _encode(name), size, 0)
+
+    def delete(self, name: str) -> None:
+        _call("kvol_delete", self._handle, _encode(name), 0)
+
+    def stat(self, name: str) -> Info:
+        info = _sized(_structs.kvol_info)
+        _call("kvol_stat", self._handle, _encode(name), ctypes.byref(info))
+        return _to_tuple(Info, info)
+
+    def list(self, flags: int = LIST_VOLUMES | LIST_SNAPSHOTS) -> Iterator[Info]:
+        """Lists what the catalogue held at the call."""
+        iterator = ctypes.c_void_p()
+        _call("kvol_list", self._handle, flags, ctypes.byref(iterator))
+        items = []
+        try:
+            info = _sized(_structs.kvol_info)
+            while (r := _library().kvol_iter_next(iterator, ctypes.byref(info))) > 0:
+                items.append(_to_tuple(Info, info))
+                info.size = ctypes.sizeof(info)
+        finally:
+            _library().kvol_iter_free(iterator)
+        if r < 0:
+            raise OSError(-r, os.strerror(-r))
+        return iter(items)
+
+    def _publish_opts(self, flags, mount_options, mount_namespace):
+        opts = _sized(_structs.kvol_publish_opts)
+        opts.flags = flags
+        opts.mount_options = _encode(mount_options)
+        opts.mount_namespace = _encode(mount_namespace)
+        return opts
+
+    def publish(self, name: str, target: str, *, flags: int = 0,
+                mount_options: Optional[str] = None,
+                mount_namespace: Optional[str] = None) -> None:
+        opts = self._publish_opts(flags, mount_options, mount_namespace)
+        _call("kvol_publish", self._handle, _encode(name), _encode(target), ctypes.byref(opts))
+
+    def unpublish(self, name: str, target: str, *,
+                  mount_namespace: Optional[str] = None) -> None:
+        opts = self._publish_opts(0, None, mount_namespace)
+        _call("kvol_unpublish", self._handle, _encode(name), _encode(target), ctypes.byref(opts))

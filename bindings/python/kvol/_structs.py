@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The public structs of <kvol/kvol.h>, field by field.
+
+Each class has the C struct's name, and each field the C field's name. tests/python holds sizes,
+offsets and the set of fields against the header.
+"""
+
+from ctypes import CFUNCTYPE, Structure, c_char, c_char_p, c_int, c_int32, c_uint32, c_uint64, c_void_p
+
+log_fn = CFUNCTYPE(None, c_void_p, c_int, c_char_p)
+
+
+class kvol_error(Structure):
+    _fields_ = [
+        ("code", c_int32),
+        ("reason", c_uint32),
+        ("index", c_uint32),
+        ("reserved0", c_uint32),
+        ("msg", c_char * 240),
+    ]
+
+
+class kvol_ctx_opts(Structure):
+    _fields_ = [
+        ("size", c_uint32),
+        ("flags", c_uint32),
+        ("log", log_fn),
+        ("log_arg", c_void_p),
+        ("run_dir", c_char_p),
+    ]
+
+
+class kvol_format_opts(Structure):
+    _fields_ = [
+        ("size", c_uint32),
+        ("flags", c_uint32),
+        ("file_bytes", c_uint64),
+        ("block_bytes", c_uint64),
+        ("max_volumes", c_uint64),
+    ]
+
+
+class kvol_open_opts(Structure):
+    _fields_ = [
+        ("size", c_uint32),
+        ("flags", c_uint32),
+    ]
+
+
+class kvol_pool_info(Structure):
+    _fields_ = [
+        ("size", c_uint32),
+        ("flags", c_uint32),
+        ("data_bytes", c_uint64),
+        ("data_used", c_uint64),
+        ("metadata_bytes", c_uint64),
+        ("metadata_used", c_uint64),
+        ("block_bytes", c_uint64),
+        ("n_volumes", c_uint64),
+        ("n_snapshots", c_uint64),
+        ("name", c_char * 128),
+        ("uuid", c_char * 40),
+        ("device", c_char * 128),
+        ("max_volumes", c_uint64),
+        ("snapshots_left", c_uint64),
+    ]
+
+
+class kvol_create_opts(Structure):
+    _fields_ = [
+        ("size", c_uint32),
+        ("flags", c_uint32),
+        ("fs_type", c_char_p),
+        ("bytes", c_uint64),
+    ]
+
+
+class kvol_snapshot_opts(Structure):
+    _fields_ = [
+        ("size", c_uint32),
+        ("flags", c_uint32),
+    ]
+
+
+class kvol_info(Structure):
+    _fields_ = [
+        ("size", c_uint32),
+        ("flags", c_uint32),
+        ("bytes", c_uint64),
+        ("allocated", c_uint64),
+        ("created", c_uint64),
+        ("kind", c_uint32),
+        ("n_targets", c_uint32),
+        ("name", c_char * 256),
+        ("source", c_char * 256),
+        ("fs_type", c_char * 16),
+        ("uuid", c_char * 40),
+        ("device", c_char * 128),
+    ]
+
+
+class kvol_publish_opts(Structure):
+    _fields_ = [
+        ("size", c_uint32),
+        ("flags", c_uint32),
+        ("mount_options", c_char_p),
+        ("mount_namespace", c_char_p),
+    ]
+
+
+STRUCTS = (
+    kvol_error,
+    kvol_ctx_opts,
+    kvol_format_opts,
+    kvol_open_opts,
+    kvol_pool_info,
+    kvol_create_opts,
+    kvol_snapshot_opts,
+    kvol_info,
+    kvol_publish_opts,
+)
