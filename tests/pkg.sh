@@ -1,0 +1,80 @@
+# shellcheck shell=bash disable=SC2034 # lists are used by their names
+# The Debian packages that building, testing and demonstrating need, and their installation. Sourced;
+# needs $top, the source tree, and guest.d/steps.sh.
+
+# To build the library.
+pkg_build="gcc libc6-dev make autoconf automake libtool pkg-config
+	libblkid-dev libmount-dev libfdisk-dev libsqlite3-dev"
+# The programs that the library runs.
+pkg_runtime="e2fsprogs xfsprogs btrfs-progs"
+# To build and run the tests.
+pkg_test="libcmocka-dev g++ python3
+	lvm2 thin-provisioning-tools dmsetup udev gdisk mandoc sqlite3"
+# To boot the test guest.
+pkg_guest="qemu-system-x86 linux-image-amd64 busybox-static kmod xz-utils"
+
+# What stands for these packages where dpkg is not there to be asked.
+pkg_build_commands="gcc make autoconf automake libtoolize pkg-config"
+pkg_runtime_commands="mkfs.ext4 mkfs.xfs mkfs.btrfs"
+pkg_test_commands="g++ python3 lvm thin_check dmsetup udevadm sgdisk mandoc sqlite3"
+pkg_guest_commands="qemu-system-x86_64 busybox modprobe xz"
+
+# pkg_need LIST...: makes sure that the packages of the lists build, runtime, test, guest are installed.
+# Asks dpkg alone as long as nothing is missing. Returns 77 if it cannot be helped here.
+pkg_need()
+{
+	local list wanted="" missing=() log=${top:?}/build/log/packages.log
+	PATH=$PATH:/usr/sbin:/sbin
+	if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
+		pkg_need_commands "$@"
+		return
+	fi
+	for list; do
+		list=pkg_$list
+		wanted="$wanted ${!list}"
+	done
+	# shellcheck disable=SC2086 # a list
+	mapfile -t missing < <(pkg_missing $wanted)
+	[ ${#missing[@]} != 0 ] || return 0
+	if [ "$(id -u)" != 0 ]; then
+		echo "Packages are missing. As root: apt-get install ${missing[*]}" >&2
+		return 77
+	fi
+	step "installing ${#missing[@]} packages" "$log" pkg_install "${missing[@]}"
+}
+
+pkg_missing()
+{
+	local package
+	for package; do
+		echo "wanted $package"
+	done | cat <(dpkg-query -W -f '${db:Status-Status} ${Package}\n' "$@" 2>/dev/null) - |
+		awk '$1 == "installed" { there[$2] = 1 } $1 == "wanted" && !there[$2] { print $2 }'
+}
+
+# The package lists of a fresh container are empty, and old ones name files that are no longer there.
+pkg_install()
+{
+	export DEBIAN_FRONTEND=noninteractive
+	pkg_apt_install "$@" || { apt-get update && pkg_apt_install "$@"; }
+}
+
+pkg_apt_install()
+{
+	apt-get install -y --no-install-recommends -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 "$@"
+}
+
+# Without apt: the commands decide. Missing libraries are reported by configure.
+pkg_need_commands()
+{
+	local list command missing=()
+	for list; do
+		list=pkg_${list}_commands
+		for command in ${!list}; do
+			command -v "$command" >/dev/null || missing+=("$command")
+		done
+	done
+	[ ${#missing[@]} != 0 ] || return 0
+	echo "Commands are missing: ${missing[*]}" >&2
+	return 77
+}
