@@ -1,0 +1,326 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * The benchmark: kvol, the bare kernel calls that its operations cannot do without, and
+ * LVM, in one run, on three equal disks, taking turns at every repetition so that a slow
+ * moment hits all of them.
+ *
+ * usage: bench [-n REPETITIONS] [-j JSON-FILE] DIR KVOL-DISK BARE-DISK [LVM-DISK]
+ *
+ * What counts are the ratios of the medians within one run; the milliseconds belong to
+ * the machine. The bounds are those that the project set itself; a row that misses its
+ * bound says so.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <spawn.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "bench.h"
+
+#define WARM_UP	   5
+#define ROUNDS	   7
+#define CYCLES	   6 /* for each thread in a round */
+#define MAX_REPEAT 1000
+
+extern char **environ;
+
+static const struct contestant *const all[] = { &kvol, &bare, &lvm };
+#define N_ALL	(sizeof(all) / sizeof(all[0]))
+#define N_LEAST 2u /* LVM takes nearly all the time: it may be left out */
+
+static unsigned n_run; /* how many of them run */
+
+static const struct {
+	const char *name, *title;
+	double over_bare, under_lvm; /* bounds; 0: none */
+} ops[N_OPS] = {
+	[OP_SNAPSHOT] = { "snapshot", "snapshot of a published ext4 volume", 1.5, 80 },
+	[OP_CREATE] = { "create", "create a raw volume", 1.5, 100 },
+	[OP_PUBLISH] = { "publish", "publish an ext4 volume", 1.3, 15 },
+	[OP_UNPUBLISH] = { "unpublish", "unpublish it", 1.3, 5 },
+	[OP_DELETE] = { "delete", "delete an inactive volume", 1.5, 60 },
+	[OP_NEW] = { "new", "create and publish a 10 GiB ext4 volume", 0, 0 },
+};
+
+/* --- Helpers --- */
+
+void die(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	fputs("bench: ", stderr);
+	vfprintf(stderr, fmt, ap);
+	fputc('\n', stderr);
+	va_end(ap);
+	exit(1);
+}
+
+void check(int r, const char *what)
+{
+	if (r < 0)
+		die("%s: %s", what, strerror(-r));
+}
+
+uint64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+void make_dir(const char *path)
+{
+	if (mkdir(path, 0755) < 0 && errno != EEXIST)
+		die("%s: %s", path, strerror(errno));
+}
+
+void make_file(const char *path)
+{
+	int fd = open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+
+	if (fd < 0)
+		die("%s: %s", path, strerror(errno));
+	close(fd);
+}
+
+void spawn(const char *const argv[])
+{
+	posix_spawn_file_actions_t fa;
+	char log[] = "/tmp/bench-XXXXXX";
+	int fd, status, r;
+	pid_t pid;
+
+	fd = mkostemp(log, O_CLOEXEC);
+	unlink(log);
+	posix_spawn_file_actions_init(&fa);
+	posix_spawn_file_actions_adddup2(&fa, fd, 1);
+	posix_spawn_file_actions_adddup2(&fa, fd, 2);
+	r = posix_spawnp(&pid, argv[0], &fa, NULL, (char *const *)argv, environ);
+	posix_spawn_file_actions_destroy(&fa);
+	if (r)
+		die("%s: %s", argv[0], strerror(r));
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	if (status) {
+		char out[2048];
+		ssize_t n = pread(fd, out, sizeof(out) - 1, 0);
+
+		out[n > 0 ? n : 0] = 0;
+		die("%s %s failed: %s", argv[0], argv[1], out);
+	}
+	close(fd);
+}
+
+static int compare(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+static double median(double *values, int n)
+{
+	qsort(values, (size_t)n, sizeof(*values), compare);
+	return n % 2 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
+}
+
+/* --- Operations, one at a time --- */
+
+static double one(const struct contestant *c, enum op op, int i)
+{
+	uint64_t start, end;
+
+	c->before(op, i);
+	start = now_ns();
+	c->run(op, i);
+	end = now_ns();
+	c->after(op, i);
+	return (double)(end - start) / 1e6;
+}
+
+static void measure(enum op op, int repeat, double ret[N_ALL])
+{
+	static double ms[N_ALL][MAX_REPEAT];
+
+	for (int i = 0; i < WARM_UP + repeat; i++)
+		for (unsigned c = 0; c < n_run; c++)
+			ms[c][i < WARM_UP ? 0 : i - WARM_UP] = one(all[c], op, i);
+	for (unsigned c = 0; c < N_ALL; c++)
+		ret[c] = c < n_run ? median(ms[c], repeat) : 0;
+}
+
+/* --- Life cycles, many at a time --- */
+
+struct worker {
+	const struct contestant *c;
+	int thread, first;
+	pthread_t id;
+};
+
+static void *work(void *arg)
+{
+	const struct worker *w = arg;
+
+	for (int i = 0; i < CYCLES; i++)
+		w->c->cycle(w->thread, w->first + i);
+	return NULL;
+}
+
+static double cycles_per_second(const struct contestant *c, int threads, int round)
+{
+	struct worker workers[N_THREADS];
+	uint64_t start = now_ns();
+
+	for (int t = 0; t < threads; t++) {
+		workers[t] =
+			(struct worker){ .c = c, .thread = t, .first = round * CYCLES };
+		check(-pthread_create(&workers[t].id, NULL, work, &workers[t]),
+		      "pthread_create");
+	}
+	for (int t = 0; t < threads; t++)
+		pthread_join(workers[t].id, NULL);
+	return threads * CYCLES / ((double)(now_ns() - start) / 1e9);
+}
+
+/* LVM's own lock makes its threads wait for each other: it is left out. */
+static void measure_cycles(int threads, double ret[N_ALL])
+{
+	double rate[N_ALL][ROUNDS];
+
+	for (int round = 0; round <= ROUNDS; round++)
+		for (unsigned c = 0; c < n_run; c++)
+			if (all[c]->cycle)
+				rate[c][round ? round - 1 : 0] =
+					cycles_per_second(all[c], threads, round);
+	for (unsigned c = 0; c < N_ALL; c++)
+		ret[c] = all[c]->cycle ? median(rate[c], ROUNDS) : 0;
+}
+
+/* --- Telling --- */
+
+static const char *verdict(double value, double bound, int at_most)
+{
+	if (bound == 0)
+		return "";
+	return (at_most ? value <= bound : value >= bound) ? " met" : " MISSED";
+}
+
+/* A column of the table: "-" where nobody ran. */
+static void column(int width, int digits, double value)
+{
+	if (value > 0)
+		printf(" %*.*f", width, digits, value);
+	else
+		printf(" %*s", width, "-");
+}
+
+static void print_op(enum op op, const double ms[N_ALL], FILE *json)
+{
+	double over = ms[0] / ms[1], under = ms[2] / ms[0];
+	char bounds[64] = "";
+
+	int n = 0;
+
+	if (ops[op].over_bare > 0)
+		n = snprintf(bounds, sizeof(bounds), "<= %.1f%s", ops[op].over_bare,
+			     verdict(over, ops[op].over_bare, 1));
+	if (ops[op].under_lvm > 0 && under > 0)
+		snprintf(bounds + n, sizeof(bounds) - (size_t)n, ", >= %.0f%s",
+			 ops[op].under_lvm, verdict(under, ops[op].under_lvm, 0));
+	printf("%-40s %9.2f %9.2f", ops[op].title, ms[0], ms[1]);
+	column(9, 1, ms[2]);
+	printf(" %7.2f", over);
+	column(8, 1, under);
+	printf("  %s\n", bounds);
+	fflush(stdout);
+	if (json)
+		fprintf(json,
+			"  \"%s\": {\"unit\": \"ms\", \"kvol\": %.4f, \"bare\": %.4f, \"lvm\": %.4f, "
+			"\"over_bare\": %.4f, \"under_lvm\": %.4f},\n",
+			ops[op].name, ms[0], ms[1], ms[2], over, under);
+}
+
+static void print_cycles(int threads, const double rate[N_ALL], double bound, FILE *json)
+{
+	double over = rate[1] / rate[0];
+	char title[64], bounds[32] = "";
+
+	snprintf(title, sizeof(title), "life cycles a second, %d thread%s", threads,
+		 threads == 1 ? "" : "s");
+	if (bound > 0)
+		snprintf(bounds, sizeof(bounds), "<= %.1f%s", bound,
+			 verdict(over, bound, 1));
+	printf("%-40s %9.2f %9.2f %9s %7.2f %8s  %s\n", title, rate[0], rate[1], "-",
+	       over, "-", bounds);
+	fflush(stdout);
+	if (json)
+		fprintf(json,
+			"  \"cycles_%d\": {\"unit\": \"1/s\", \"kvol\": %.4f, \"bare\": %.4f, "
+			"\"over_bare\": %.4f},\n",
+			threads, rate[0], rate[1], over);
+}
+
+static void run_all(int repeat, FILE *json)
+{
+	double value[N_ALL];
+
+	printf("%-40s %9s %9s %9s %7s %8s  %s\n", "medians, ms", "kvol", "bare", "LVM",
+	       "x bare", "LVM is x", "bounds");
+	for (int op = 0; op < N_OPS; op++) {
+		measure((enum op)op, repeat, value);
+		print_op((enum op)op, value, json);
+	}
+	measure_cycles(1, value);
+	print_cycles(1, value, 0, json);
+	measure_cycles(N_THREADS, value);
+	print_cycles(N_THREADS, value, 1.5, json);
+}
+
+int main(int argc, char **argv)
+{
+	const char *json_path = NULL;
+	int repeat = 50, option;
+	FILE *json = NULL;
+
+	while ((option = getopt(argc, argv, "n:j:")) != -1) {
+		if (option == 'n')
+			repeat = atoi(optarg);
+		else if (option == 'j')
+			json_path = optarg;
+		else
+			return 2;
+	}
+	n_run = argc > optind ? (unsigned)(argc - optind - 1) : 0;
+	if (n_run < N_LEAST || n_run > N_ALL || repeat < 1 || repeat > MAX_REPEAT) {
+		fprintf(stderr,
+			"usage: bench [-n REPETITIONS] [-j JSON-FILE] DIR KVOL-DISK BARE-DISK "
+			"[LVM-DISK]\n");
+		return 2;
+	}
+	if (json_path) {
+		json = fopen(json_path, "we");
+		if (!json)
+			die("%s: %s", json_path, strerror(errno));
+		fprintf(json, "{\n");
+	}
+	for (unsigned c = 0; c < n_run; c++)
+		all[c]->open(argv[optind + 1 + (int)c], argv[optind]);
+	run_all(repeat, json);
+	for (unsigned c = 0; c < n_run; c++)
+		all[c]->close();
+	if (json) {
+		fprintf(json, "  \"repetitions\": %d\n}\n", repeat);
+		fclose(json);
+	}
+	return 0;
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef BENCH_H
+#define BENCH_H
+
+/* One contestant does the same operations as the others, each on a disk of its own. */
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum op {
+	OP_SNAPSHOT, /* of a mounted, idle ext4 volume */
+	OP_CREATE,   /* a raw 1 GiB volume */
+	OP_PUBLISH,  /* an inactive 10 GiB ext4 volume */
+	OP_UNPUBLISH,
+	OP_DELETE, /* an inactive raw volume */
+	OP_NEW,	   /* create and publish a 10 GiB ext4 volume */
+	N_OPS,
+};
+
+struct contestant {
+	const char *name;
+	void (*open)(const char *disk,
+		     const char *dir); /* makes the pool, and what ops need */
+	/* before and after are not timed. i numbers the repetition. */
+	void (*before)(enum op op, int i);
+	void (*run)(enum op op, int i);
+	void (*after)(enum op op, int i);
+	/* One thread's whole life cycle: snapshot, publish as a block device, unpublish,
+	 * delete. */
+	void (*cycle)(int thread, int i);
+	void (*close)(void);
+};
+
+extern const struct contestant kvol, bare, lvm;
+
+/* Ends the run: a benchmark of something that failed says nothing. */
+void die(const char *fmt, ...) __attribute__((noreturn, format(printf, 1, 2)));
+void check(int r, const char *what);  /* dies if r is negative */
+void spawn(const char *const argv[]); /* a command, its output only shown when it fails */
+uint64_t now_ns(void);
+void make_dir(const char *path);
+void make_file(const char *path);
+
+#define N_THREADS 8
+
+#endif

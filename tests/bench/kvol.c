@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* The contestant that this is about: the public header alone. */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <kvol/kvol.h>
+#include "bench.h"
+
+static struct kvol_ctx *ctx;
+static struct kvol_pool *pool;
+static char mounted[256], target[256], block[N_THREADS][256];
+
+static void ok(int r, const struct kvol_error *e)
+{
+	if (r < 0)
+		die("kvol: %s", e->msg);
+}
+
+static long resident_kib(void)
+{
+	char line[256];
+	long kib = 0;
+	FILE *f = fopen("/proc/self/status", "re");
+
+	while (f && fgets(line, sizeof(line), f))
+		if (!strncmp(line, "VmRSS:", 6))
+			kib = atol(line + 6);
+	if (f)
+		fclose(f);
+	return kib;
+}
+
+static void create(const char *name, uint64_t bytes, const char *fs)
+{
+	struct kvol_create_opts o = { .size = sizeof(o), .fs_type = fs };
+	struct kvol_error e;
+
+	ok(kvol_create(pool, name, bytes, &o, &e), &e);
+}
+
+static void publish(const char *name, const char *where, uint32_t flags)
+{
+	struct kvol_publish_opts o = { .size = sizeof(o), .flags = flags };
+	struct kvol_error e;
+
+	ok(kvol_publish(pool, name, where, &o, &e), &e);
+}
+
+static void unpublish(const char *name, const char *where)
+{
+	struct kvol_error e;
+
+	ok(kvol_unpublish(pool, name, where, NULL, &e), &e);
+}
+
+static void delete (const char *name)
+{
+	struct kvol_error e;
+
+	ok(kvol_delete(pool, name, 0, &e), &e);
+}
+
+static void snapshot(const char *name, const char *snap)
+{
+	struct kvol_error e;
+
+	ok(kvol_snapshot(pool, name, snap, NULL, &e), &e);
+}
+
+/* In a child, so that what formatting touches does not hide what opening adds. */
+static void format(const char *disk)
+{
+	struct kvol_error e;
+	int status;
+	pid_t pid;
+
+	pid = fork();
+	if (pid == 0) {
+		ok(kvol_pool_format(ctx, "bench", disk, NULL, &e), &e);
+		_exit(0);
+	}
+	if (pid < 0 || waitpid(pid, &status, 0) < 0 || status)
+		die("kvol: format");
+}
+
+static void open_pool(const char *disk, const char *dir)
+{
+	struct kvol_error e;
+	char name[32];
+	long before;
+
+	snprintf(mounted, sizeof(mounted), "%s/kvol-origin", dir);
+	snprintf(target, sizeof(target), "%s/kvol-target", dir);
+	make_dir(mounted);
+	make_dir(target);
+	ok(kvol_new(NULL, &ctx, &e), &e);
+	format(disk);
+	before = resident_kib();
+	ok(kvol_pool_open(ctx, disk, NULL, &pool, &e), &e);
+	printf("opening a pool adds %ld KiB of resident memory\n\n",
+	       resident_kib() - before);
+	create("origin", UINT64_C(10) << 30, "ext4");
+	publish("origin", mounted, 0);
+	create("volume", UINT64_C(10) << 30, "ext4");
+	for (int t = 0; t < N_THREADS; t++) {
+		snprintf(name, sizeof(name), "cycle-%d", t);
+		create(name, UINT64_C(1) << 30, NULL);
+		snprintf(block[t], sizeof(block[t]), "%s/kvol-block-%d", dir, t);
+		make_file(block[t]);
+	}
+}
+
+static void before(enum op op, int i)
+{
+	(void)i;
+	if (op == OP_UNPUBLISH)
+		publish("volume", target, 0);
+	else if (op == OP_DELETE)
+		create("raw", UINT64_C(1) << 30, NULL);
+}
+
+static void run(enum op op, int i)
+{
+	(void)i;
+	switch (op) {
+	case OP_SNAPSHOT:
+		snapshot("origin", "snap");
+		break;
+	case OP_CREATE:
+		create("raw", UINT64_C(1) << 30, NULL);
+		break;
+	case OP_PUBLISH:
+		publish("volume", target, 0);
+		break;
+	case OP_UNPUBLISH:
+		unpublish("volume", target);
+		break;
+	case OP_DELETE:
+		delete ("raw");
+		break;
+	case OP_NEW:
+		create("new", UINT64_C(10) << 30, "ext4");
+		publish("new", target, 0);
+		break;
+	case N_OPS:
+		break;
+	}
+}
+
+static void after(enum op op, int i)
+{
+	(void)i;
+	if (op == OP_SNAPSHOT)
+		delete ("snap");
+	else if (op == OP_CREATE)
+		delete ("raw");
+	else if (op == OP_PUBLISH)
+		unpublish("volume", target);
+	else if (op == OP_NEW) {
+		unpublish("new", target);
+		delete ("new");
+	}
+}
+
+static void cycle(int thread, int i)
+{
+	char origin[32], name[32];
+
+	snprintf(origin, sizeof(origin), "cycle-%d", thread);
+	snprintf(name, sizeof(name), "cycle-%d-%d", thread, i);
+	snapshot(origin, name);
+	publish(name, block[thread], KVOL_PUBLISH_BLOCK);
+	unpublish(name, block[thread]);
+	delete (name);
+}
+
+static void close_pool(void)
+{
+	struct kvol_error e;
+
+	unpublish("origin", mounted);
+	ok(kvol_pool_deactivate(pool, &e), &e);
+	kvol_pool_close(pool);
+	kvol_free(ctx);
+}
+
+const struct contestant kvol = {
+	"kvol", open_pool, before, run, after, cycle, close_pool
+};
