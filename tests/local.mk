@@ -1,0 +1,229 @@
+# Tests. A new unit test is one line in unit_tests; a new one on the model, or a new system test, is
+# one line in its list and one or two below it.
+
+# --- unit: one program per file of the library ---
+
+# These link with the real adapters.
+unit_tests = \
+	tests/unit/test_db \
+	tests/unit/test_error \
+	tests/unit/test_fs \
+	tests/unit/test_gpt \
+	tests/unit/test_layout \
+	tests/unit/test_lock \
+	tests/unit/test_mount \
+	tests/unit/test_mountopts \
+	tests/unit/test_names \
+	tests/unit/test_opts \
+	tests/unit/test_probe \
+	tests/unit/test_publication \
+	tests/unit/test_rundir \
+	tests/unit/test_spawn \
+	tests/unit/test_thin \
+	tests/unit/test_thinmeta \
+	tests/unit/test_util
+
+LDADD = lib/libkvcore.la lib/libkvadapters.la lib/libkvbase.la $(CMOCKA_LIBS)
+
+# These link with the model of them: pools, devices and mounts in memory.
+unit_model_tests = \
+	tests/unit/test_catalogue \
+	tests/unit/test_expand \
+	tests/unit/test_format \
+	tests/unit/test_ids \
+	tests/unit/test_model \
+	tests/unit/test_pool \
+	tests/unit/test_publish \
+	tests/unit/test_recover \
+	tests/unit/test_snapshot \
+	tests/unit/test_stack \
+	tests/unit/test_stat \
+	tests/unit/test_volume
+
+model_sources = \
+	tests/model/model.c \
+	tests/model/model.h \
+	tests/model/model_disk.c \
+	tests/model/model_dm.c \
+	tests/model/model_fs.c \
+	tests/model/model_metadata.c \
+	tests/model/model_mount.c \
+	tests/model/model_pool.c
+
+tests_libfixture_la_SOURCES = tests/model/fixture.c tests/model/fixture.h
+tests_libmodel_la_SOURCES = $(model_sources)
+
+# The model stands where the adapters do. It delays and fails a few functions of the core, too.
+model_ldadd = tests/libfixture.la lib/libkvcore.la tests/libmodel.la lib/libkvbase.la \
+	$(CMOCKA_LIBS)
+model_ldflags = $(AM_LDFLAGS) \
+	-Wl,--wrap=kv_db_commit \
+	-Wl,--wrap=kv_deadline \
+	-Wl,--wrap=kv_write_file_at
+tests_unit_test_catalogue_LDADD = $(model_ldadd)
+tests_unit_test_catalogue_LDFLAGS = $(model_ldflags)
+tests_unit_test_expand_LDADD = $(model_ldadd)
+tests_unit_test_expand_LDFLAGS = $(model_ldflags)
+tests_unit_test_format_LDADD = $(model_ldadd)
+tests_unit_test_format_LDFLAGS = $(model_ldflags)
+tests_unit_test_ids_LDADD = $(model_ldadd)
+tests_unit_test_ids_LDFLAGS = $(model_ldflags)
+tests_unit_test_model_LDADD = $(model_ldadd)
+tests_unit_test_model_LDFLAGS = $(model_ldflags)
+tests_unit_test_pool_LDADD = $(model_ldadd)
+tests_unit_test_pool_LDFLAGS = $(model_ldflags)
+tests_unit_test_publish_LDADD = $(model_ldadd)
+tests_unit_test_publish_LDFLAGS = $(model_ldflags)
+tests_unit_test_recover_LDADD = $(model_ldadd)
+tests_unit_test_recover_LDFLAGS = $(model_ldflags)
+tests_unit_test_snapshot_LDADD = $(model_ldadd)
+tests_unit_test_snapshot_LDFLAGS = $(model_ldflags)
+tests_unit_test_stack_LDADD = $(model_ldadd)
+tests_unit_test_stack_LDFLAGS = $(model_ldflags)
+tests_unit_test_stat_LDADD = $(model_ldadd)
+tests_unit_test_stat_LDFLAGS = $(model_ldflags)
+tests_unit_test_volume_LDADD = $(model_ldadd)
+tests_unit_test_volume_LDFLAGS = $(model_ldflags)
+
+# --- system: the public header only, in the guest ---
+
+system_tests = \
+	tests/system/test_block \
+	tests/system/test_clone \
+	tests/system/test_context \
+	tests/system/test_create \
+	tests/system/test_damage \
+	tests/system/test_delete \
+	tests/system/test_expand \
+	tests/system/test_fork \
+	tests/system/test_format \
+	tests/system/test_fs \
+	tests/system/test_list \
+	tests/system/test_namespace \
+	tests/system/test_open \
+	tests/system/test_processes \
+	tests/system/test_publish \
+	tests/system/test_recovery \
+	tests/system/test_snapshot \
+	tests/system/test_udev
+
+tests_system_libsystem_la_SOURCES = \
+	tests/system/system.c \
+	tests/system/system.h
+
+system_ldadd = tests/system/libsystem.la lib/libkvol.la $(CMOCKA_LIBS)
+tests_system_test_block_LDADD = $(system_ldadd)
+tests_system_test_block_LDFLAGS = $(AM_LDFLAGS) -no-install
+tests_system_test_clone_LDADD = $(system_ldadd)
+tests_system_test_clone_LDFLAGS = $(AM_LDFLAGS) -no-install
+tests_system_test_context_LDADD = $(system_ldadd)
+tests_system_test_context_LDFLAGS = $(AM_LDFLAGS) -no-install
+tests_system_test_create_LDADD = $(system_ldadd)
+tests_system_test_create_LDFLAGS = $(AM_LDFLAGS) -no-install
+tests_system_test_damage_LDADD = $(system_ldadd)
+tests_system_test_damage_LDFLAGS = $(AM_LDFLAGS) -no-install
+tests_system_test_delete_LDADD = $(system_ldadd)
+tests_system_test_delete_LDFLAGS = $(AM_LDFLAGS) -no-install
+tests_system_test_expand_LDADD = $(system_ldadd)
+tests_system_test_expand_LDFLAGS = $(AM_LDFLAGS) -no-install
+tests_system_test_fork_LDADD = $(system_ldadd)
+tests_system_test_fork_LDFLAGS = $(AM_LDFLAGS) -no-install
+tests_system_test_format_LDADD = $(system_ldadd)
+tests_system_test_format_LDFLAGS = $(AM_LDFLAGS) -no-install
+tests_system_test_fs_LDADD = $(system_ldadd)
+tests_system_test_fs_LDFLAGS = $(AM_LDFLAGS) -no-install
+tests_system_test_list_LDADD = $(system_ldadd)
+tests_system_test_list_LDFLAGS = $(AM_LDFLAGS) -no-install
+tests_system_test_namespace_LDADD = $(system_ldadd)
+tests_system_test_namespace_LDFLAGS = $(AM_LDFLAGS) -no-install
+tests_system_test_open_LDADD = $(system_ldadd)
+tests_system_test_open_LDFLAGS = $(AM_LDFLAGS) -no-install
+tests_system_test_processes_LDADD = $(system_ldadd)
+tests_system_test_processes_LDFLAGS = $(AM_LDFLAGS) -no-install
+tests_system_test_publish_LDADD = $(system_ldadd)
+tests_system_test_publish_LDFLAGS = $(AM_LDFLAGS) -no-install
+tests_system_test_recovery_LDADD = $(system_ldadd)
+tests_system_test_recovery_LDFLAGS = $(AM_LDFLAGS) -no-install
+tests_system_test_snapshot_LDADD = $(system_ldadd)
+tests_system_test_snapshot_LDFLAGS = $(AM_LDFLAGS) -no-install
+tests_system_test_udev_LDADD = $(system_ldadd)
+tests_system_test_udev_LDFLAGS = $(AM_LDFLAGS) -no-install
+
+# --- bench: the library, the bare kernel calls by its adapters, and LVM, in one run ---
+
+check_PROGRAMS += tests/bench/bench
+tests_bench_bench_SOURCES = \
+	tests/bench/bare.c \
+	tests/bench/bench.c \
+	tests/bench/bench.h \
+	tests/bench/kvol.c \
+	tests/bench/lvm.c
+
+tests_bench_bench_LDADD = lib/libkvcore.la lib/libkvadapters.la lib/libkvbase.la
+
+# --- scripts ---
+
+# Made by configure from tests/check.in: each runs the source tree's script of its name. A new one is
+# a line here and a word in configure.ac.
+check_scripts = \
+	tests/check-header \
+	tests/check-kvolctl \
+	tests/check-layers \
+	tests/check-python \
+	tests/check-symbols
+
+system_scripts = \
+	tests/check-system-kvolctl \
+	tests/check-system-python
+
+EXTRA_DIST += \
+	tests/bench/run \
+	tests/header/abi.c \
+	tests/header/alone.c \
+	tests/header/run \
+	tests/layers \
+	tests/python/run \
+	tests/python/tap.py \
+	tests/python/test_binding.py \
+	tests/python/test_layout.py \
+	tests/python/test_pool.py \
+	tests/system/kvolctl.sh \
+	tests/system/python.sh \
+	tests/symbols \
+	tests/pkg.sh \
+	tests/tap.sh \
+	tests/unit/kvolctl.sh \
+	tests/guest \
+	tests/guest.d/count \
+	tests/guest.d/init \
+	tests/guest.d/run-examples \
+	tests/guest.d/run-suite \
+	tests/guest.d/stage2 \
+	tests/guest.d/steps.sh
+
+# --- what is built and run ---
+
+TESTS += $(check_scripts)
+if HAVE_CMOCKA
+AM_CPPFLAGS += $(CMOCKA_CFLAGS)
+check_LTLIBRARIES += tests/libfixture.la tests/libmodel.la tests/system/libsystem.la
+check_PROGRAMS += $(unit_tests) $(unit_model_tests) $(system_tests)
+TESTS += $(unit_tests) $(unit_model_tests)
+built_system_tests = $(system_tests)
+endif
+
+check-local:
+if !HAVE_CMOCKA
+	@echo "make check: cmocka was not there at configure time: NO unit test was run" >&2
+endif
+
+# Builds all that can be run, without running it.
+build-tests: all $(check_LTLIBRARIES) $(check_PROGRAMS)
+
+# The programs to run, as absolute paths. System tests need root and a kernel with dm-thin.
+print-unit-tests:
+	@for t in $(TESTS); do echo "$(abs_builddir)/$$t"; done
+print-system-tests:
+	@for t in $(built_system_tests) $(system_scripts); do echo "$(abs_builddir)/$$t"; done
+
+.PHONY: build-tests print-unit-tests print-system-tests

@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef MODEL_H
+#define MODEL_H
+
+/*
+ * The adapters in memory: a kernel with device-mapper, loop devices, mounts and
+ * namespaces, and disks below it. It links in the place of lib/libkvadapters.la, and
+ * behaves as badly as the kernel does.
+ *
+ * One struct model, in memory that forked children share: a child that dies is a killed
+ * process, and what it had in the kernel stays. Three lifetimes:
+ *   - disks: what a power cut leaves (model_save, model_restore);
+ *   - devices, loops, mounts, namespaces, and the run directory: what ends with the boot
+ *     (model_power_cut);
+ *   - file descriptors and locks: a process's own. They are real: each fd that the model
+ * hands out is a file with a flock on it, so the model sees when the last copy is closed,
+ * wherever.
+ *
+ * Every operation that is durable or can fail passes model_step() first.
+ */
+
+#include <pthread.h>
+
+#include "fs.h"
+#include "layout.h"
+#include "mount.h"
+#include "names.h"
+#include "thin.h"
+
+#define MODEL_DISKS  6
+#define MODEL_THINS  640
+#define MODEL_DEVS   160
+#define MODEL_LOOPS  8
+#define MODEL_MOUNTS 96
+#define MODEL_HOLDS  256
+#define MODEL_FILES  64
+#define MODEL_NS     6
+#define MODEL_PLANS  8
+#define MODEL_PATH   256
+
+#define MODEL_DM_MAJOR	 253
+#define MODEL_LOOP_MAJOR 7
+
+/* --- Disks: what survives a power cut --- */
+
+/* What a thin device's blocks say. */
+struct model_content {
+	char fs[16]; /* "": blank */
+	char uuid[KV_UUID_LEN + 1];
+	uint64_t bytes; /* of the file system */
+	bool torn;	/* copied from an active origin that was not suspended */
+	bool unclean;	/* copied from a mounted origin that was not frozen */
+};
+
+struct model_thin {
+	bool used;
+	uint32_t id;
+	uint64_t mapped, own; /* blocks; own: not shared with its origin */
+	uint64_t transaction_id;
+	uint32_t created, snapshotted;
+	struct model_content content;
+};
+
+struct model_metadata {
+	bool formatted;
+	bool needs_check;
+	uint64_t offset; /* where on the disk */
+	uint64_t transaction_id;
+	uint32_t time;
+	uint32_t block_sectors;
+	uint64_t data_blocks;
+	struct model_thin thins[MODEL_THINS];
+};
+
+/* As the kernel orders them: from MODEL_OUT_OF_METADATA on, a pool takes no message. */
+enum model_mode {
+	MODEL_RW,
+	MODEL_OUT_OF_DATA,
+	MODEL_OUT_OF_METADATA,
+	MODEL_READ_ONLY,
+	MODEL_FAIL,
+};
+
+struct model_disk {
+	bool used;
+	dev_t file_dev; /* the file that stands for it; its first block is real */
+	ino_t file_ino;
+	char path[MODEL_PATH]; /* where the file was when it was first seen */
+	bool has_catalogue_fs;
+	struct model_metadata metadata;
+	/* For tests to set. */
+	bool catalogue_damaged; /* does not mount */
+	bool metadata_damaged;	/* no pool starts on it */
+	enum model_mode mode;	/* of the pool on it; a start resets it */
+	uint64_t data_used,
+		metadata_used; /* blocks in use beside those that are accounted for */
+	unsigned lose_commits; /* so many messages to come return 0 and do not happen */
+	bool rendered;	       /* somebody reads its metadata */
+};
+
+/* --- The kernel: what ends with the boot --- */
+
+struct model_table {
+	bool live;
+	bool readonly;
+	char type[16];
+	char params[KV_THIN_LINE];
+	uint64_t sectors;
+	dev_t below[2];	 /* linear: device; thin: pool; thin-pool: metadata, data */
+	uint64_t offset; /* linear: in sectors */
+	uint32_t thin_id;
+	uint32_t block_sectors;
+};
+
+struct model_dev {
+	bool used;
+	struct kv_dm_id id;
+	struct model_table table;
+	bool suspended, frozen, deferred;
+};
+
+struct model_loop {
+	bool used;
+	dev_t file_dev;
+	ino_t file_ino;
+};
+
+struct model_mount {
+	bool used;
+	uint64_t mnt_id;
+	bool node;	/* a device node, bound; else the file system on dev */
+	dev_t dev;	/* the device */
+	dev_t seen_dev; /* st_dev there: btrfs has one of its own */
+	uint64_t attr;
+	bool super_readonly;
+	char super[512];
+	int ns;		/* where it is attached, -1: nowhere */
+	unsigned order; /* the higher, the further up on one target */
+	char path[MODEL_PATH];
+};
+
+/* What an open file descriptor stands for. */
+enum model_hold_kind {
+	MODEL_HOLD_DEVICE, /* an open block device */
+	MODEL_HOLD_MOUNT,  /* a mount, detached or not, or a file in it */
+	MODEL_HOLD_PLACE,  /* a path that no mount stands on */
+};
+
+struct model_hold {
+	bool used;
+	enum model_hold_kind kind;
+	dev_t dev;
+	int mount;
+	int ns;
+	char path[MODEL_PATH]; /* MODEL_HOLD_PLACE */
+	char file[64]; /* in the model's directory; who has it open holds a flock */
+	ino_t ino;
+};
+
+/* Directories, files and links that targets can be; the same in every namespace. */
+struct model_file {
+	bool used;
+	char path[MODEL_PATH];
+	mode_t mode;
+	uint64_t ino;
+};
+
+struct model_ns {
+	bool used;
+	char path[64]; /* as /proc/N/ns/mnt */
+};
+
+/* --- Failures on demand --- */
+
+#define MODEL_CRASHED 99 /* exit code of a process that model_crash() ended */
+
+struct model_plan {
+	bool used;
+	char what[48]; /* first words of the step's name */
+	unsigned nth;  /* counts down; 0: each of them */
+	int error;     /* negative errno; 0: the process dies */
+};
+
+struct model {
+	pthread_mutex_t mutex;
+	char dir[128]; /* real files: catalogues, locked files, the run directory */
+	unsigned serial;
+	unsigned steps; /* passed so far */
+	unsigned mount_order;
+	uint64_t ino;
+	char disaster[192]; /* the first thing that must never happen, "" if none did */
+	struct model_disk disks[MODEL_DISKS];
+	struct model_dev devs[MODEL_DEVS];
+	struct model_loop loops[MODEL_LOOPS];
+	struct model_mount mounts[MODEL_MOUNTS];
+	struct model_hold holds[MODEL_HOLDS];
+	struct model_file files[MODEL_FILES];
+	struct model_ns ns[MODEL_NS];
+	struct model_plan plans[MODEL_PLANS];
+	/* For tests to set. */
+	bool no_device_mapper, no_thin_target, no_nodes;
+	unsigned deadline_divisor; /* makes deadlines come sooner */
+};
+
+extern struct model *model;
+
+/* A new machine with an empty directory; ends the old one. */
+void model_start(void);
+void model_end(void);
+
+/* 0, or the negative errno to fail with; or it does not return. The hook of this process,
+ * if any, is asked first. */
+int model_step(const char *what);
+extern int (*model_hook)(const char *what, unsigned step);
+
+/* The nth step (0: each) from here on whose name begins with the words `what` fails, or
+ * kills its process. */
+void model_fail(const char *what, unsigned nth, int error);
+void model_crash(const char *what, unsigned nth);
+void model_forget_plans(void);
+
+/* Runs fn in a child and returns its exit code, MODEL_CRASHED if model_crash() ended it.
+ */
+int model_in_child(int (*fn)(void *arg), void *arg);
+
+/* The whole of what is durable, to go back to. The files behind disks are only told by
+ * their first block. No process may have anything open. */
+struct model_saved;
+struct model_saved *model_save(void);
+void model_restore(const struct model_saved *saved);
+void model_saved_free(struct model_saved *saved);
+/* Kernel and run directory are gone, disks are as they are. */
+void model_power_cut(void);
+
+/* --- For tests to ask and to change --- */
+
+struct model_disk *model_disk(const char *path); /* of the file; made if need be */
+/* The file and what is modelled of its contents, to another file. */
+void model_disk_copy(const char *from, const char *to);
+struct model_thin *model_thin(struct model_disk *disk, uint32_t id); /* NULL: none */
+unsigned model_thins(const struct model_disk *disk);
+struct model_dev *model_dev(const char *uuid); /* NULL: none */
+unsigned model_n_devs(void);
+unsigned model_n_mounts(void); /* attached or detached */
+unsigned model_n_loops(void);
+void model_catalogue_path(const char *disk_path, char ret[MODEL_PATH]);
+
+/* mode: S_IFDIR, S_IFREG or S_IFLNK */
+void model_file(const char *path, mode_t mode);
+void model_file_remove(const char *path);
+/* The topmost mount at path in a namespace (NULL: the caller's), or NULL. */
+struct model_mount *model_mount_at(const char *ns_path, const char *path);
+/* What others do: mounts a stranger's file system there; unmounts the topmost. */
+void model_mount_stranger(const char *ns_path, const char *path);
+void model_umount(const char *ns_path, const char *path);
+void model_ns_start(const char *ns_path); /* a copy of the caller's, mounts and all */
+void model_ns_end(const char *ns_path);
+
+/* --- Between the model's files; all under the mutex --- */
+
+void model_lock(void);
+void model_unlock(void);
+void model_disaster(const char *fmt, ...) KV_PRINTF(1, 2);
+void model_sweep(void); /* what the last close has ended, ends */
+
+/* An fd that stands for *hold; file NULL: a new file; else that one in the model's
+ * directory. */
+int model_hold(const struct model_hold *hold, const char *file, int flags);
+struct model_hold *model_hold_of(int fd); /* NULL: none */
+bool model_mount_held(int mount);
+
+struct model_disk *model_disk_by_fd(int fd);
+struct model_disk *model_disk_under(dev_t dev, uint64_t *ret_offset); /* NULL: none */
+struct model_dev *model_dev_by_number(dev_t dev);
+dev_t model_dev_number(const struct model_dev *dev);
+unsigned model_openers(dev_t dev);
+bool model_mounted(dev_t dev);
+uint64_t model_dev_bytes(dev_t dev);
+dev_t model_dev_of_path(const char *path); /* "/dev/dm-N", "/dev/loopN"; else 0 */
+struct model_thin *model_thin_under(dev_t dev);
+void model_metadata_changed(dev_t thin); /* and is committed */
+int model_wait_running(dev_t dev); /* I/O on a suspended device waits; -EIO: for ever */
+
+/* model_pool.c */
+int model_pool_load(struct model_table *t);
+int model_pool_message(struct model_dev *pool, const char *msg);
+int model_pool_status(const struct model_dev *pool, bool flush, char *buf, size_t size);
+int model_thin_load(struct model_table *t);
+int model_thin_status(const struct model_dev *dev, char *buf, size_t size);
+
+/* model_metadata.c: the disk's thin metadata, as the kernel would have written it. */
+void model_render(const struct model_disk *disk, int fd);
+
+/* Link with --wrap for these, see tests/local.mk. */
+struct kv_db;
+int64_t __real_kv_deadline(int64_t timeout_ms);
+int64_t __wrap_kv_deadline(int64_t timeout_ms);
+int __real_kv_db_commit(struct kv_db *db);
+int __wrap_kv_db_commit(struct kv_db *db);
+int __real_kv_write_file_at(int dirfd, const char *name, const void *data, size_t n);
+int __wrap_kv_write_file_at(int dirfd, const char *name, const void *data, size_t n);
+
+#endif

@@ -1,0 +1,412 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * Disks: their label, what a probe says, loop devices, opening devices by number, and
+ * mkfs of the catalogue. In the place of lib/gpt.c, probe.c, blockdev.c, loop.c and
+ * spawn.c.
+ *
+ * A disk is a sparse regular file, of which the first block alone is real: a label, or
+ * "SIG:name" for the signature of somebody else, or zeros for blank. So files can be
+ * copied, truncated and removed as in life.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "blockdev.h"
+#include "gpt.h"
+#include "loop.h"
+#include "model.h"
+#include "probe.h"
+#include "spawn.h"
+
+#define MAGIC	       "KVMODEL1"
+#define SIGNATURE      "SIG:"
+#define HEAD_SIZE      4096
+#define READABLE_BYTES (1 << 20) /* of any device; zeros, but for metadata */
+
+struct label {
+	char magic[8];
+	struct kv_layout layout;
+	uint64_t hash;
+};
+
+/* --- Label and signatures
+ * -------------------------------------------------------------------- */
+
+static int read_head(int fd, char head[HEAD_SIZE])
+{
+	int r = kv_pread_full(fd, head, HEAD_SIZE, 0);
+
+	return r == -ENODATA ? -EMEDIUMTYPE : r; /* a file of no size */
+}
+
+static bool is_blank(const char head[HEAD_SIZE])
+{
+	return !head[0] && !memcmp(head, head + 1, HEAD_SIZE - 1);
+}
+
+int kv_gpt_write(int fd, const char *path, const struct kv_layout *layout)
+{
+	struct label label;
+	int r = model_step("gpt write");
+
+	(void)path;
+	if (r < 0)
+		return r;
+	memset(&label, 0, sizeof(label));
+	memcpy(label.magic, MAGIC, sizeof(label.magic));
+	label.layout = *layout;
+	label.hash = kv_hash64(&label.layout, sizeof(label.layout), 0);
+	return kv_pwrite_full(fd, &label, sizeof(label), 0);
+}
+
+int kv_gpt_read(int fd, struct kv_layout *ret)
+{
+	char head[HEAD_SIZE];
+	struct label label;
+	uint64_t bytes;
+	int r = model_step("gpt read");
+
+	if (r == 0)
+		r = kv_blockdev_size(fd, &bytes);
+	if (r == 0)
+		r = read_head(fd, head);
+	if (r < 0)
+		return r;
+	memcpy(&label, head, sizeof(label));
+	if (memcmp(label.magic, MAGIC, sizeof(label.magic)))
+		return -EMEDIUMTYPE;
+	if (label.hash != kv_hash64(&label.layout, sizeof(label.layout), 0) ||
+	    label.layout.device_bytes > bytes)
+		return -EUCLEAN;
+	*ret = label.layout;
+	return 0;
+}
+
+int kv_probe_signature(int fd, char *ret, size_t size)
+{
+	char head[HEAD_SIZE];
+	int r = model_step("probe");
+
+	if (r == 0)
+		r = read_head(fd, head);
+	if (r < 0)
+		return r == -EMEDIUMTYPE ? 0 : r;
+	if (is_blank(head))
+		return 0;
+	head[31] = '\0';
+	if (!strncmp(head, SIGNATURE, strlen(SIGNATURE)))
+		(void)kv_strcpy(ret, size, head + strlen(SIGNATURE));
+	else
+		(void)kv_strcpy(ret, size, memcmp(head, MAGIC, 8) ? "unknown" : "gpt");
+	return 1;
+}
+
+int kv_probe_wipe(int fd)
+{
+	const char zeros[HEAD_SIZE] = { 0 };
+	int r = model_step("probe wipe");
+
+	return r < 0 ? r : kv_pwrite_full(fd, zeros, sizeof(zeros), 0);
+}
+
+/* --- Devices by number
+ * ----------------------------------------------------------------------- */
+
+int kv_blockdev_path(dev_t dev, char ret[KV_DEV_PATH])
+{
+	int r = model_step("device path");
+
+	if (r == 0)
+		(void)snprintf(ret, KV_DEV_PATH, "/dev/%s%u",
+			       major(dev) == MODEL_LOOP_MAJOR ? "loop" : "dm-",
+			       minor(dev));
+	return r;
+}
+
+int kv_blockdev_name(dev_t dev, char ret[KV_DEV_PATH], int *ret_fd)
+{
+	int r = kv_blockdev_path(dev, ret);
+
+	if (r == 0)
+		*ret_fd = -1;
+	return r;
+}
+
+dev_t model_dev_of_path(const char *path)
+{
+	unsigned n;
+	char rest;
+
+	if (sscanf(path, "/dev/dm-%u%c", &n, &rest) == 1)
+		return makedev(MODEL_DM_MAJOR, n);
+	if (sscanf(path, "/dev/loop%u%c", &n, &rest) == 1)
+		return makedev(MODEL_LOOP_MAJOR, n);
+	return 0;
+}
+
+/* The metadata device can be read: the thin pool's metadata is written to a file for it.
+ */
+static int open_metadata(struct model_disk *disk, const struct model_hold *hold)
+{
+	char file[64];
+	int fd;
+
+	(void)snprintf(file, sizeof(file), "disk%d/metadata", (int)(disk - model->disks));
+	fd = model_hold(hold, file, O_RDWR | O_CREAT);
+	if (fd >= 0) {
+		disk->rendered = true;
+		model_render(disk, fd);
+	}
+	return fd;
+}
+
+int kv_blockdev_open(dev_t dev, int flags)
+{
+	struct model_hold hold = { .kind = MODEL_HOLD_DEVICE, .dev = dev };
+	struct model_disk *disk;
+	struct model_dev *d;
+	uint64_t offset;
+	int r = model_step("device open");
+
+	if (r < 0)
+		return r;
+	model_lock();
+	model_sweep();
+	d = model_dev_by_number(dev);
+	disk = model_disk_under(dev, &offset);
+	if (!d || !d->table.live)
+		r = -ENODEV;
+	else if (d->table.readonly && (flags & O_ACCMODE) != O_RDONLY)
+		r = -EACCES;
+	else if (disk && disk->metadata.formatted && disk->metadata.offset == offset)
+		r = open_metadata(disk, &hold);
+	else
+		r = model_hold(&hold, NULL, O_RDWR | O_CREAT);
+	if (r >= 0 && ftruncate(r, READABLE_BYTES) < 0)
+		abort();
+	model_unlock();
+	return r;
+}
+
+int kv_blockdev_open_exclusive(const char *path)
+{
+	dev_t dev = model_dev_of_path(path);
+	int r = model_step("device claim");
+
+	if (r < 0)
+		return r;
+	if (!dev)
+		return -ENOTBLK;
+	model_lock();
+	model_sweep();
+	r = model_openers(dev) ? -EBUSY : 0;
+	model_unlock();
+	return r < 0 ? r : kv_blockdev_open(dev, O_RDWR);
+}
+
+int kv_blockdev_size(int fd, uint64_t *ret_bytes)
+{
+	struct model_hold *hold;
+	struct stat st;
+	int r = model_step("device size");
+
+	if (r < 0)
+		return r;
+	model_lock();
+	hold = model_hold_of(fd);
+	if (hold)
+		*ret_bytes = model_dev_bytes(hold->dev);
+	else if (fstat(fd, &st) < 0)
+		r = -errno;
+	else
+		*ret_bytes = (uint64_t)st.st_size;
+	model_unlock();
+	return r;
+}
+
+int kv_blockdev_flush(int fd)
+{
+	struct model_hold *hold;
+	int r = model_step("device flush");
+
+	if (r < 0)
+		return r;
+	if (fcntl(fd, F_GETFD) < 0)
+		return -EBADF;
+	model_lock();
+	hold = model_hold_of(fd);
+	if (hold && major(hold->dev) == MODEL_DM_MAJOR)
+		r = model_wait_running(hold->dev);
+	model_unlock();
+	return r;
+}
+
+int kv_blockdev_discard(int fd, uint64_t offset, uint64_t bytes)
+{
+	(void)offset;
+	(void)bytes;
+	return fcntl(fd, F_GETFD) < 0 ? -EBADF : model_step("device discard");
+}
+
+/* Only ever the places where a new pool's parts begin. */
+int kv_blockdev_zero(int fd, uint64_t offset, uint64_t bytes)
+{
+	struct model_disk *disk;
+	int r = model_step("device zero");
+
+	if (r < 0)
+		return r;
+	if (fcntl(fd, F_GETFD) < 0)
+		return -EBADF;
+	model_lock();
+	disk = model_disk_by_fd(fd);
+	if (disk->metadata.offset >= offset && disk->metadata.offset < offset + bytes)
+		disk->metadata.formatted = false;
+	if (offset <= UINT64_C(1) << 20)
+		disk->has_catalogue_fs = false;
+	model_unlock();
+	return 0;
+}
+
+/* --- Loop devices
+ * ---------------------------------------------------------------------------- */
+
+static int attach(int file_fd, dev_t *ret_dev)
+{
+	struct model_hold hold = { .kind = MODEL_HOLD_DEVICE };
+	struct stat st;
+	int fd;
+
+	if (fstat(file_fd, &st) < 0)
+		return -errno;
+	for (unsigned i = 0; i < MODEL_LOOPS; i++) {
+		if (model->loops[i].used)
+			continue;
+		hold.dev = makedev(MODEL_LOOP_MAJOR, i);
+		fd = model_hold(&hold, NULL, O_RDWR | O_CREAT);
+		if (fd < 0)
+			return fd;
+		model->loops[i] = (struct model_loop){
+			.used = true,
+			.file_dev = st.st_dev,
+			.file_ino = st.st_ino,
+		};
+		(void)model_disk_by_fd(file_fd);
+		*ret_dev = hold.dev;
+		return fd;
+	}
+	return -ENOSPC;
+}
+
+int kv_loop_attach(int file_fd, const char *path, dev_t *ret_dev)
+{
+	int r = model_step("loop attach");
+
+	(void)path;
+	if (r < 0)
+		return r;
+	model_lock();
+	model_sweep();
+	r = attach(file_fd, ret_dev);
+	model_unlock();
+	return r;
+}
+
+int kv_loop_attached(dev_t file_dev, ino_t file_ino)
+{
+	int r = model_step("loop attached");
+
+	if (r < 0)
+		return r;
+	model_lock();
+	model_sweep();
+	for (int i = 0; i < MODEL_LOOPS; i++)
+		r |= model->loops[i].used && model->loops[i].file_dev == file_dev &&
+		     model->loops[i].file_ino == file_ino;
+	model_unlock();
+	return r;
+}
+
+int kv_loop_backing(dev_t dev, dev_t *ret_file_dev, ino_t *ret_file_ino)
+{
+	int r = model_step("loop backing");
+
+	if (r < 0)
+		return r;
+	model_lock();
+	model_sweep();
+	if (major(dev) != MODEL_LOOP_MAJOR || minor(dev) >= MODEL_LOOPS ||
+	    !model->loops[minor(dev)].used) {
+		r = -ENXIO;
+	} else {
+		*ret_file_dev = model->loops[minor(dev)].file_dev;
+		*ret_file_ino = model->loops[minor(dev)].file_ino;
+	}
+	model_unlock();
+	return r;
+}
+
+unsigned model_n_loops(void)
+{
+	unsigned n = 0;
+
+	model_sweep();
+	for (int i = 0; i < MODEL_LOOPS; i++)
+		n += model->loops[i].used;
+	return n;
+}
+
+/* --- Programs
+ * -------------------------------------------------------------------------------- */
+
+static int mkfs_catalogue(const char *device)
+{
+	static const char *const files[] = { "catalogue.db", "catalogue.db-wal",
+					     "catalogue.db-shm" };
+	dev_t dev = model_dev_of_path(device);
+	struct model_disk *disk = model_disk_under(dev, NULL);
+	char path[MODEL_PATH];
+
+	if (!disk)
+		return -EIO;
+	if (model_openers(dev))
+		model_disaster("mkfs on %s, which is in use", device);
+	for (size_t i = 0; i < KV_ARRAY_SIZE(files); i++) {
+		(void)snprintf(path, sizeof(path), "%s/disk%d/%s", model->dir,
+			       (int)(disk - model->disks), files[i]);
+		(void)unlink(path);
+	}
+	disk->has_catalogue_fs = true;
+	return 0;
+}
+
+int kv_spawn(const char *const argv[], int64_t deadline_ms, char *ret_detail,
+	     size_t detail_size)
+{
+	char what[48];
+	int n = 0, r;
+
+	(void)deadline_ms;
+	(void)snprintf(what, sizeof(what), "spawn %.32s", argv[0]);
+	r = model_step(what);
+	if (r < 0) {
+		if (ret_detail && detail_size)
+			(void)kv_strcpy(ret_detail, detail_size, "the model says no");
+		return r;
+	}
+	while (argv[n + 1])
+		n++;
+	model_lock();
+	model_sweep();
+	r = strcmp(argv[0], "mkfs.ext4") ? -ENOENT : mkfs_catalogue(argv[n]);
+	model_unlock();
+	return r;
+}

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * A writer of dm-thin metadata: superblock and device details, for the library's own
+ * reader. Written in place, leaves first and superblock last, which is as consistent as
+ * one reader needs it.
+ */
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "model.h"
+#include "thinmeta.h"
+
+#define LEAF_MAX     126u /* details in a node */
+#define CHILDREN_MAX 252u
+#define ROOT_BLOCK   1u
+#define N_BLOCKS     1024u
+
+static void put32(unsigned char *p, uint32_t v)
+{
+	for (int i = 0; i < 4; i++)
+		p[i] = (unsigned char)(v >> 8 * i);
+}
+
+static void put64(unsigned char *p, uint64_t v)
+{
+	put32(p, (uint32_t)v);
+	put32(p + 4, (uint32_t)(v >> 32));
+}
+
+static uint32_t crc32c(const unsigned char *p, size_t n)
+{
+	uint32_t crc = ~0u;
+
+	while (n--) {
+		crc ^= *p++;
+		for (int i = 0; i < 8; i++)
+			crc = crc & 1 ? crc >> 1 ^ 0x82f63b78u : crc >> 1;
+	}
+	return crc;
+}
+
+static void write_block(int fd, unsigned char *b, uint64_t block, uint32_t xor)
+{
+	put64(b + 8, block);
+	put32(b, crc32c(b + 4, KV_THINMETA_BLOCK - 4) ^ xor);
+	if (kv_pwrite_full(fd, b, KV_THINMETA_BLOCK, block * KV_THINMETA_BLOCK) < 0)
+		abort();
+}
+
+static void start_node(unsigned char *b, bool leaf)
+{
+	memset(b, 0, KV_THINMETA_BLOCK);
+	put32(b + 4, leaf ? 2 : 1);
+	put32(b + 20, leaf ? LEAF_MAX : CHILDREN_MAX);
+	put32(b + 24, leaf ? 24 : 8);
+}
+
+static int by_id(const void *a, const void *b)
+{
+	const struct model_thin *const *x = a, *const *y = b;
+
+	return (*x)->id < (*y)->id ? -1 : (*x)->id > (*y)->id;
+}
+
+static void write_leaf(int fd, uint64_t block, const struct model_thin **thins,
+		       unsigned n)
+{
+	unsigned char b[KV_THINMETA_BLOCK], *v;
+
+	start_node(b, true);
+	put32(b + 16, n);
+	for (unsigned i = 0; i < n; i++) {
+		put64(b + 32 + 8 * i, thins[i]->id);
+		v = b + 32 + 8 * LEAF_MAX + 24 * i;
+		put64(v, thins[i]->mapped);
+		put64(v + 8, thins[i]->transaction_id);
+		put32(v + 16, thins[i]->created);
+		put32(v + 20, thins[i]->snapshotted);
+	}
+	write_block(fd, b, block, 121107u);
+}
+
+static void write_tree(int fd, const struct model_metadata *md)
+{
+	const struct model_thin *thins[MODEL_THINS];
+	unsigned char root[KV_THINMETA_BLOCK];
+	unsigned n = 0, leaves = 0, count;
+
+	for (unsigned i = 0; i < MODEL_THINS; i++)
+		if (md->thins[i].used)
+			thins[n++] = &md->thins[i];
+	if (n <= LEAF_MAX) {
+		if (n)
+			qsort(thins, n, sizeof(thins[0]), by_id);
+		write_leaf(fd, ROOT_BLOCK, thins, n);
+		return;
+	}
+	qsort(thins, n, sizeof(thins[0]), by_id);
+	start_node(root, false);
+	for (unsigned i = 0; i < n; i += LEAF_MAX, leaves++) {
+		count = n - i < LEAF_MAX ? n - i : LEAF_MAX;
+		write_leaf(fd, ROOT_BLOCK + 1 + leaves, thins + i, count);
+		put64(root + 32 + 8 * leaves, thins[i]->id);
+		put64(root + 32 + 8 * CHILDREN_MAX + 8 * leaves, ROOT_BLOCK + 1 + leaves);
+	}
+	put32(root + 16, leaves);
+	write_block(fd, root, ROOT_BLOCK, 121107u);
+}
+
+void model_render(const struct model_disk *disk, int fd)
+{
+	_cleanup_close_ int own_fd = -1;
+	const struct model_metadata *md = &disk->metadata;
+	unsigned char b[KV_THINMETA_BLOCK] = { 0 };
+	char path[MODEL_PATH];
+
+	if (fd < 0) {
+		(void)snprintf(path, sizeof(path), "%s/disk%d/metadata", model->dir,
+			       (int)(disk - model->disks));
+		fd = own_fd = open(path, O_RDWR | O_CLOEXEC);
+		if (fd < 0)
+			abort();
+	}
+	write_tree(fd, md);
+	put64(b + 32, 27022010);
+	put32(b + 40, 2);
+	put32(b + 44, md->time);
+	put64(b + 48, md->transaction_id);
+	put64(b + 192, N_BLOCKS);
+	put64(b + 320, N_BLOCKS - 1);
+	put64(b + 328, ROOT_BLOCK);
+	put32(b + 336, md->block_sectors);
+	put32(b + 340, KV_THINMETA_BLOCK / KV_SECTOR);
+	put64(b + 344, N_BLOCKS);
+	write_block(fd, b, 0, 160774u);
+}

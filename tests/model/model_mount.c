@@ -1,0 +1,615 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * Mounts, targets and namespaces. In the place of lib/mount.c and namespace.c.
+ *
+ * A mount hangs on its fd until it is attached. Its id is the lowest that is free, so
+ * that ids come back soon, as the kernel's do; so do the numbers of namespaces. All
+ * mounts of a device share one superblock: the options of the first hold, and a read-only
+ * one does not go with a writable one. Directories and files are the same in every
+ * namespace, mounts are each one's own.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "model.h"
+
+#define FIRST_MNT_ID 100
+#define ROOT_DEV     makedev(8, 1)
+#define DEVTMPFS_DEV makedev(0, 5)
+#define STRANGER_DEV makedev(8, 99)
+#define ROOT_INO     2
+#define NS_DEV	     makedev(0, 4)
+#define NS_FIRST_INO 4026531840u
+
+static _Thread_local int current_ns;
+
+/* --- Mounts
+ * ---------------------------------------------------------------------------------- */
+
+static uint64_t lowest_free_id(void)
+{
+	uint64_t id = FIRST_MNT_ID;
+	bool taken = true;
+
+	while (taken) {
+		taken = false;
+		for (struct model_mount *m = model->mounts;
+		     m < model->mounts + MODEL_MOUNTS; m++)
+			taken = taken || (m->used && m->mnt_id == id);
+		id += taken;
+	}
+	return id;
+}
+
+static struct model_mount *new_mount(const struct model_mount *as)
+{
+	uint64_t id = lowest_free_id();
+
+	for (struct model_mount *m = model->mounts; m < model->mounts + MODEL_MOUNTS;
+	     m++) {
+		if (m->used)
+			continue;
+		*m = *as;
+		m->used = true;
+		m->mnt_id = id;
+		return m;
+	}
+	model_disaster("too many mounts for the model");
+	return NULL;
+}
+
+static struct model_mount *top_mount(int ns, const char *path)
+{
+	struct model_mount *top = NULL;
+
+	for (struct model_mount *m = model->mounts; m < model->mounts + MODEL_MOUNTS; m++)
+		if (m->used && m->ns == ns && !strcmp(m->path, path) &&
+		    (!top || m->order > top->order))
+			top = m;
+	return top;
+}
+
+unsigned model_n_mounts(void)
+{
+	unsigned n = 0;
+
+	model_sweep();
+	for (int i = 0; i < MODEL_MOUNTS; i++)
+		n += model->mounts[i].used;
+	return n;
+}
+
+static int hold_mount(const struct model_mount *m)
+{
+	struct model_hold hold = { .kind = MODEL_HOLD_MOUNT,
+				   .mount = (int)(m - model->mounts) };
+
+	return model_hold(&hold, NULL, O_RDWR | O_CREAT);
+}
+
+/* --- Mounts of devices
+ * ----------------------------------------------------------------------- */
+
+/* The catalogue is a real directory. */
+static int mount_catalogue(struct model_disk *disk, dev_t dev, char *detail,
+			   size_t detail_size)
+{
+	struct model_hold hold = { .kind = MODEL_HOLD_DEVICE, .dev = dev };
+	char file[64];
+
+	if (disk->catalogue_damaged || !disk->has_catalogue_fs) {
+		if (detail)
+			(void)kv_strcpy(detail, detail_size,
+					"ext4: no file system there");
+		return disk->catalogue_damaged ? -EUCLEAN : -EINVAL;
+	}
+	(void)snprintf(file, sizeof(file), "disk%d", (int)(disk - model->disks));
+	return model_hold(&hold, file, O_RDONLY | O_DIRECTORY);
+}
+
+static int refuse(char *detail, size_t size, int code, const char *why)
+{
+	if (detail && size)
+		(void)kv_strcpy(detail, size, why);
+	return code;
+}
+
+/* What a superblock that is mounted already, or another of the same identity, has against
+ * it. */
+static int check_others(const struct model_thin *thin, dev_t dev, const char *fs_options,
+			bool super_readonly, char *detail, size_t detail_size)
+{
+	struct model_thin *other;
+
+	for (struct model_mount *m = model->mounts; m < model->mounts + MODEL_MOUNTS;
+	     m++) {
+		if (!m->used || m->node)
+			continue;
+		if (m->dev == dev) {
+			if (m->super_readonly != super_readonly)
+				return -EBUSY;
+			continue;
+		}
+		other = model_thin_under(m->dev);
+		if (!other || strcmp(other->content.uuid, thin->content.uuid))
+			continue;
+		if (!strcmp(thin->content.fs, "btrfs"))
+			model_disaster("two btrfs of one identity are mounted");
+		if (!strcmp(thin->content.fs, "xfs") &&
+		    (!fs_options || !strstr(fs_options, "nouuid")))
+			return refuse(detail, detail_size, -EINVAL,
+				      "XFS: duplicate UUID");
+	}
+	return 0;
+}
+
+static int check_fs(const char *fs_type, const struct model_thin *thin,
+		    struct model_dev *d, const struct model_mount *want, char *detail,
+		    size_t detail_size)
+{
+	if (strcmp(thin->content.fs, fs_type))
+		return refuse(detail, detail_size, -EINVAL, "bad magic number");
+	if (thin->content.torn)
+		model_disaster("a torn copy is mounted");
+	if (thin->content.bytes > d->table.sectors * KV_SECTOR)
+		return refuse(detail, detail_size, -EINVAL, "the device is too small");
+	if (d->table.readonly && !want->super_readonly)
+		return -EACCES;
+	if (strstr(want->super, "bogus"))
+		return refuse(detail, detail_size, -EINVAL,
+			      "option \"bogus\" is refused");
+	return 0;
+}
+
+static int mount_volume(const char *fs_type, dev_t dev, const char *fs_options,
+			const struct model_mount *want, char *detail, size_t detail_size)
+{
+	static unsigned btrfs_devs;
+	struct model_dev *d = model_dev_by_number(dev);
+	struct model_thin *thin = model_thin_under(dev);
+	struct model_mount *m;
+	int r;
+
+	if (!d || !thin)
+		return -ENXIO;
+	r = model_wait_running(dev);
+	if (r == 0)
+		r = check_fs(fs_type, thin, d, want, detail, detail_size);
+	if (r == 0)
+		r = check_others(thin, dev, fs_options, want->super_readonly, detail,
+				 detail_size);
+	if (r < 0)
+		return r;
+	m = new_mount(want);
+	if (!m)
+		return -ENOSPC;
+	m->dev = m->seen_dev = dev;
+	if (!strcmp(fs_type, "btrfs"))
+		m->seen_dev = makedev(0, 40 + btrfs_devs++ % 100);
+	for (struct model_mount *x = model->mounts; x < model->mounts + MODEL_MOUNTS;
+	     x++) {
+		if (x == m || !x->used || x->node || x->dev != dev)
+			continue;
+		m->seen_dev =
+			x->seen_dev; /* one superblock: the first one's options hold */
+		memcpy(m->super, x->super, sizeof(m->super));
+	}
+	return hold_mount(m);
+}
+
+int kv_mount_device(const char *fs_type, const char *source, const char *fs_options,
+		    const struct kv_mount_opts *opts, bool super_readonly, char *detail,
+		    size_t detail_size)
+{
+	struct model_mount want = { .super_readonly = super_readonly, .ns = -1 };
+	dev_t dev = model_dev_of_path(source);
+	struct model_disk *disk;
+	int r = model_step("mount");
+
+	if (detail && detail_size)
+		detail[0] = '\0';
+	if (r < 0)
+		return r;
+	if (opts) {
+		want.attr = opts->attr_set;
+		memcpy(want.super, opts->super, sizeof(want.super));
+	}
+	model_lock();
+	model_sweep();
+	disk = model_disk_under(dev, NULL);
+	if (!dev)
+		r = -ENOENT;
+	else if (disk)
+		r = mount_catalogue(disk, dev, detail, detail_size);
+	else
+		r = mount_volume(fs_type, dev, fs_options, &want, detail, detail_size);
+	model_unlock();
+	return r;
+}
+
+int kv_mount_node(const char *path, dev_t dev, uint64_t attr_set)
+{
+	struct model_mount want = { .node = true,
+				    .dev = dev,
+				    .attr = attr_set,
+				    .ns = -1 },
+			   *m;
+	int r = model_step("mount node");
+
+	if (r < 0)
+		return r;
+	if (model->no_nodes || model_dev_of_path(path) != dev)
+		return -ENODEV;
+	model_lock();
+	model_sweep();
+	want.seen_dev = DEVTMPFS_DEV;
+	m = new_mount(&want);
+	r = m ? hold_mount(m) : -ENOSPC;
+	model_unlock();
+	return r;
+}
+
+int kv_mount_root(int mnt_fd)
+{
+	struct model_hold *hold;
+	int r = model_step("mount root");
+
+	if (r < 0)
+		return r;
+	model_lock();
+	hold = model_hold_of(mnt_fd);
+	if (!hold)
+		r = -EBADF;
+	else if (hold->kind == MODEL_HOLD_DEVICE)
+		r = model_hold(hold, hold->file, O_RDONLY | O_DIRECTORY);
+	else if (hold->kind == MODEL_HOLD_MOUNT)
+		r = hold_mount(&model->mounts[hold->mount]);
+	else
+		r = -ENOTDIR;
+	model_unlock();
+	return r;
+}
+
+/* --- Targets
+ * --------------------------------------------------------------------------------- */
+
+static struct model_file *find_file(const char *path, size_t n)
+{
+	for (struct model_file *f = model->files; f < model->files + MODEL_FILES; f++)
+		if (f->used && strlen(f->path) == n && !memcmp(f->path, path, n))
+			return f;
+	return NULL;
+}
+
+static void describe(const struct model_mount *m, struct kv_target *ret)
+{
+	*ret = (struct kv_target){
+		.fd = -1,
+		.dev = m->seen_dev,
+		.rdev = m->node ? m->dev : 0,
+		.ino = m->node ? m->dev : ROOT_INO,
+		.mnt_id = m->mnt_id,
+		.mode = m->node ? S_IFBLK | 0600 : S_IFDIR | 0755,
+		.mount_root = true,
+	};
+}
+
+int kv_target_describe(int mnt_fd, struct kv_target *ret)
+{
+	struct model_hold *hold;
+	int r = model_step("target describe");
+
+	if (r < 0)
+		return r;
+	model_lock();
+	hold = model_hold_of(mnt_fd);
+	if (hold && hold->kind == MODEL_HOLD_MOUNT)
+		describe(&model->mounts[hold->mount], ret);
+	else
+		r = -EBADF;
+	model_unlock();
+	return r;
+}
+
+/* Walks to path without following a link. *ret_mount: what stands on it, or NULL. */
+static int walk(const char *path, struct model_file **ret_file,
+		struct model_mount **ret_mount)
+{
+	const char *slash, *base = strrchr(path, '/');
+	struct model_file *f = NULL;
+	char dir[MODEL_PATH];
+	size_t n;
+
+	if (path[0] != '/' || !base[1] || !strcmp(base, "/.") || !strcmp(base, "/.."))
+		return -EINVAL;
+	if (!kv_strcpy(dir, sizeof(dir), path))
+		return -ENAMETOOLONG;
+	for (slash = path + 1;; slash++) {
+		slash = strchrnul(slash, '/');
+		n = (size_t)(slash - path);
+		f = find_file(path, n);
+		if (!f)
+			return -ENOENT;
+		if (S_ISLNK(f->mode))
+			return -ELOOP;
+		if (!*slash)
+			break;
+		dir[n] = '\0';
+		if (!S_ISDIR(f->mode))
+			return -ENOTDIR;
+		if (top_mount(current_ns, dir))
+			return -ENOENT; /* volumes are empty */
+		dir[n] = '/';
+	}
+	*ret_file = f;
+	*ret_mount = top_mount(current_ns, path);
+	return 0;
+}
+
+static int inspect(const char *path, struct kv_target *ret)
+{
+	struct model_mount *m;
+	struct model_file *f;
+	int r = walk(path, &f, &m);
+
+	if (r < 0)
+		return r;
+	if (m) {
+		describe(m, ret);
+		return 0;
+	}
+	*ret = (struct kv_target){
+		.fd = -1,
+		.dev = ROOT_DEV,
+		.ino = f->ino,
+		.mnt_id = 20 + (uint64_t)current_ns,
+		.mode = f->mode,
+	};
+	return 0;
+}
+
+static int open_target(const char *path, struct kv_target *ret)
+{
+	struct model_hold hold = { .kind = MODEL_HOLD_PLACE, .ns = current_ns };
+	struct kv_target target;
+	struct model_mount *m;
+	int r = inspect(path, &target);
+
+	if (r < 0)
+		return r;
+	m = top_mount(current_ns, path);
+	if (m) {
+		hold.kind = MODEL_HOLD_MOUNT;
+		hold.mount = (int)(m - model->mounts);
+	}
+	(void)kv_strcpy(hold.path, sizeof(hold.path), path);
+	r = model_hold(&hold, NULL, O_RDWR | O_CREAT);
+	if (r < 0)
+		return r;
+	target.fd = r;
+	*ret = target;
+	return 0;
+}
+
+int kv_target_open(const char *path, struct kv_target *ret)
+{
+	int r = model_step("target open");
+
+	if (r < 0)
+		return r;
+	model_lock();
+	model_sweep();
+	r = open_target(path, ret);
+	model_unlock();
+	return r;
+}
+
+static int attach(const struct kv_target *target, int mnt_fd)
+{
+	struct model_hold *place = model_hold_of(target->fd),
+			  *hold = model_hold_of(mnt_fd);
+	struct model_mount *m;
+
+	if (!place || !hold || hold->kind != MODEL_HOLD_MOUNT)
+		return -EBADF;
+	m = &model->mounts[hold->mount];
+	if (m->ns >= 0)
+		return -EINVAL;
+	if (!place->path[0] || !model->ns[place->ns].used)
+		return -ENOENT;
+	if (m->node == S_ISDIR(target->mode))
+		return -ENOTDIR;
+	m->ns = place->ns;
+	m->order = ++model->mount_order; /* on top of whatever is there by now */
+	memcpy(m->path, place->path, sizeof(m->path));
+	return 0;
+}
+
+int kv_target_attach(const struct kv_target *target, int mnt_fd)
+{
+	int r = model_step("target attach");
+
+	if (r < 0)
+		return r;
+	model_lock();
+	model_sweep();
+	r = attach(target, mnt_fd);
+	model_unlock();
+	return r;
+}
+
+static int detach(const char *path, const struct kv_target *target)
+{
+	struct kv_target now;
+	struct model_mount *m;
+	int r = inspect(path, &now);
+
+	if (r < 0)
+		return r == -ENOENT ? -ESTALE : r;
+	if (!now.mount_root || now.mnt_id != target->mnt_id || now.dev != target->dev ||
+	    now.ino != target->ino)
+		return -ESTALE;
+	m = top_mount(current_ns, path);
+	if (model_mount_held((int)(m - model->mounts)))
+		return -EBUSY;
+	m->used = false;
+	model_sweep();
+	return 0;
+}
+
+int kv_target_detach(const char *path, const struct kv_target *target)
+{
+	int r = model_step("target detach");
+
+	if (r < 0)
+		return r;
+	model_lock();
+	model_sweep();
+	r = detach(path, target);
+	model_unlock();
+	return r;
+}
+
+/* --- Namespaces
+ * ------------------------------------------------------------------------------ */
+
+/* -ENOENT: no more; -EINVAL: a path of something else. */
+static int find_ns(const char *path)
+{
+	if (kv_str_empty(path))
+		return current_ns;
+	for (int i = 0; i < MODEL_NS; i++)
+		if (model->ns[i].used && !strcmp(model->ns[i].path, path))
+			return i;
+	return strstr(path, "/ns/mnt") ? -ENOENT : -EINVAL;
+}
+
+int kv_ns_id(const char *ns_path, struct kv_ns *ret)
+{
+	int r = model_step("namespace id");
+
+	if (r < 0)
+		return r;
+	model_lock();
+	r = find_ns(ns_path);
+	if (r >= 0)
+		*ret = (struct kv_ns){ .dev = NS_DEV, .ino = NS_FIRST_INO + (ino_t)r };
+	model_unlock();
+	return r < 0 ? r : 0;
+}
+
+int kv_ns_run(const char *ns_path, int (*fn)(void *arg), void *arg)
+{
+	int before = current_ns, r = model_step("namespace enter");
+
+	if (r < 0)
+		return r;
+	model_lock();
+	r = find_ns(ns_path);
+	model_unlock();
+	if (r < 0)
+		return r;
+	current_ns = r;
+	r = fn(arg);
+	current_ns = before;
+	return r;
+}
+
+/* --- What others do
+ * -------------------------------------------------------------------------- */
+
+void model_file(const char *path, mode_t mode)
+{
+	for (struct model_file *f = model->files; f < model->files + MODEL_FILES; f++) {
+		if (f->used)
+			continue;
+		f->used = kv_strcpy(f->path, sizeof(f->path), path);
+		f->mode = mode | 0755;
+		f->ino = ++model->ino;
+		return;
+	}
+	model_disaster("too many files for the model");
+}
+
+void model_file_remove(const char *path)
+{
+	struct model_file *f = find_file(path, strlen(path));
+
+	if (f)
+		f->used = false;
+}
+
+struct model_mount *model_mount_at(const char *ns_path, const char *path)
+{
+	int ns = find_ns(ns_path);
+
+	model_sweep();
+	return ns < 0 ? NULL : top_mount(ns, path);
+}
+
+void model_mount_stranger(const char *ns_path, const char *path)
+{
+	struct model_mount want = { .dev = STRANGER_DEV, .seen_dev = STRANGER_DEV }, *m;
+
+	model_sweep();
+	want.ns = find_ns(ns_path);
+	want.order = ++model->mount_order;
+	(void)kv_strcpy(want.path, sizeof(want.path), path);
+	m = new_mount(&want);
+	if (!m || want.ns < 0)
+		model_disaster("no such place: %s", path);
+}
+
+void model_umount(const char *ns_path, const char *path)
+{
+	struct model_mount *m = model_mount_at(ns_path, path);
+
+	if (m)
+		m->used = false;
+	model_sweep();
+}
+
+void model_ns_start(const char *ns_path)
+{
+	struct model_mount copies[MODEL_MOUNTS], *m;
+	int ns = 0;
+
+	model_sweep();
+	while (ns < MODEL_NS && model->ns[ns].used)
+		ns++;
+	if (ns == MODEL_NS) {
+		model_disaster("too many namespaces for the model");
+		return;
+	}
+	model->ns[ns].used =
+		kv_strcpy(model->ns[ns].path, sizeof(model->ns[ns].path), ns_path);
+	memcpy(copies, model->mounts, sizeof(copies));
+	for (int i = 0; i < MODEL_MOUNTS; i++) {
+		if (!copies[i].used || copies[i].ns != current_ns)
+			continue;
+		m = new_mount(&copies[i]);
+		if (m)
+			m->ns = ns;
+	}
+}
+
+void model_ns_end(const char *ns_path)
+{
+	int ns = find_ns(ns_path);
+
+	if (ns < 0)
+		return;
+	for (struct model_mount *m = model->mounts; m < model->mounts + MODEL_MOUNTS; m++)
+		if (m->used && m->ns == ns)
+			m->used = false;
+	memset(&model->ns[ns], 0, sizeof(model->ns[ns]));
+	model_sweep();
+}

@@ -1,0 +1,183 @@
+#!/bin/sh
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# kvolctl on a real pool: each command, its exit codes, the form of its messages, and its JSON. KVOLCTL
+# names the program. What needs no pool is tested by tests/unit/kvolctl.sh.
+set -u
+. "$KV_SRCDIR/tests/tap.sh"
+
+(: <>/dev/mapper/control) 2>/dev/null || skip_all "no device-mapper here"
+[ "$(id -u)" = 0 ] || skip_all "not root"
+
+kvolctl=${KVOLCTL:?names the kvolctl to test}
+# What libtool puts there is a script that starts twenty processes.
+if [ -x "${kvolctl%/*}/.libs/kvolctl" ]; then
+	kvolctl=${kvolctl%/*}/.libs/kvolctl
+	export LD_LIBRARY_PATH="$KV_BUILDDIR/lib/.libs"
+fi
+base=${KVOL_TEST_DIR:-${KVOL_GUEST_SCRATCH:-/scratch}}
+work=$(mktemp -d "$base/kvolctl-XXXXXX") || exit 1
+pool=kvolctl-$$
+unset KVOL_POOL
+
+clean_up() {
+	umount "$work"/a "$work"/b "$work"/node 2>/dev/null
+	"$kvolctl" -p "$pool" deactivate >/dev/null 2>&1
+	rm -rf "$work"
+}
+trap clean_up EXIT
+
+# Runs kvolctl; $code, $work/out and $work/err tell what came of it.
+run() {
+	code=0
+	"$kvolctl" "$@" >"$work/out" 2>"$work/err" </dev/null || code=$?
+}
+
+show() {
+	echo "exit $code"
+	sed 's/^/stdout: /' "$work/out"
+	sed 's/^/stderr: /' "$work/err"
+}
+
+# done_ NAME ARGUMENT...: succeeds, and says nothing on standard error.
+done_() {
+	name=$1
+	shift
+	run "$@"
+	if [ $code = 0 ] && [ ! -s "$work/err" ]; then ok "$name"; else not_ok "$name" "$(show)"; fi
+}
+
+# quiet NAME ARGUMENT...: a command that changes something says nothing at all.
+quiet() {
+	name=$1
+	shift
+	run "$@"
+	if [ $code = 0 ] && [ ! -s "$work/err" ] && [ ! -s "$work/out" ]; then
+		ok "$name"
+	else
+		not_ok "$name" "$(show)"
+	fi
+}
+
+# refused NAME REASON ARGUMENT...: exit code 1 and one line "kvolctl: MSG (REASON)".
+refused() {
+	name=$1 reason=$2
+	shift 2
+	run "$@"
+	if [ $code = 1 ] && [ ! -s "$work/out" ] && [ "$(wc -l <"$work/err")" = 1 ] &&
+		grep -Eqx "kvolctl: .+ \($reason\)" "$work/err"; then
+		ok "$name"
+	else
+		not_ok "$name" "expected $reason" "$(show)"
+	fi
+}
+
+# json NAME PYTHON: the last output is JSON of which the expression holds.
+json() {
+	name=$1
+	if tap_out=$(python3 -c 'import json, sys
+v = json.load(open(sys.argv[1], encoding="utf-8"))
+assert eval("(" + sys.argv[2] + ")"), json.dumps(v, indent=1)' "$work/out" "$2" 2>&1); then
+		ok "$name"
+	else
+		not_ok "$name" "$2" "$tap_out"
+	fi
+}
+
+devices=$(dmsetup ls | grep -c kvol-)
+mkdir "$work/a" "$work/b"
+: >"$work/node"
+
+quiet "format" format "$pool" "$work/pool" --size 4G
+quiet "format again" format "$pool" "$work/pool" --size 4G
+refused "format by another name" KVOL_R_EXISTS_DIFFERENT format other "$work/pool"
+truncate -s 1G "$work/swap"
+mkswap "$work/swap" >/dev/null 2>&1
+refused "format what is somebody's" KVOL_R_HAS_SIGNATURE format other "$work/swap"
+quiet "format --force" format other "$work/swap" --force
+refused "format without a size" KVOL_R_NOT_FOUND format other "$work/absent"
+refused "an inactive pool by its name" KVOL_R_NOT_FOUND -p "$pool" pool
+refused "no pool" KVOL_R_NOT_A_POOL -p "$work/node" pool
+
+done_ "pool by its path" -p "$work/pool" pool
+KVOL_POOL=$pool
+export KVOL_POOL
+done_ "pool by its name, from the environment" pool
+grep -q "$pool" "$work/out" && ok "pool shows its name" || not_ok "pool shows its name" "$(show)"
+done_ "pool --json" pool --json
+json "pool --json has the info's fields" "v['name'] == '$pool' and v['n_volumes'] == 0 and
+	v['device'] == '$work/pool' and v['data_bytes'] > 0 and v['block_bytes'] == 65536 and
+	set(('data_used', 'metadata_bytes', 'metadata_used', 'n_snapshots', 'uuid', 'flags')) <= set(v)"
+
+quiet "create" create raw 8M
+quiet "create again" create raw 8M
+refused "create with another size" KVOL_R_EXISTS_DIFFERENT create raw 9M
+quiet "create --fs" create fs 32M --fs ext4
+refused "create too small" KVOL_R_INVALID create tiny 4K --fs ext4
+refused "create with an unknown file system" KVOL_R_UNSUPPORTED create x 1G --fs ntfs
+refused "create with a bad name" KVOL_R_INVALID create a/b 1G
+quiet "publish" publish fs "$work/a"
+echo text >"$work/a/file"
+quiet "publish again" publish fs "$work/a"
+refused "publish with other options" KVOL_R_EXISTS_DIFFERENT publish fs "$work/a" --ro
+refused "publish on nothing" KVOL_R_NOT_FOUND publish fs "$work/absent"
+refused "publish what is not there" KVOL_R_NOT_FOUND publish absent "$work/b"
+refused "publish with a bad option" KVOL_R_INVALID publish fs "$work/b" --options loop
+quiet "snapshot" snapshot fs fs@1
+quiet "clone" clone fs@1 copy --size 64M
+refused "clone too small" KVOL_R_INVALID clone fs@1 copy2 --size 1M
+quiet "publish the clone with options" publish copy "$work/b" --options noatime,nodev
+check "the clone has the contents" grep -qx text "$work/b/file"
+quiet "unpublish" unpublish copy "$work/b"
+quiet "publish --ro" publish fs@1 "$work/b" --ro
+check "read-only is read-only" sh -c "! touch '$work/b/x' 2>/dev/null"
+quiet "unpublish the snapshot" unpublish fs@1 "$work/b"
+quiet "publish --block" publish raw "$work/node" --block
+check "a device appeared" test -b "$work/node"
+quiet "expand a device in use" expand raw 16M
+check "it has its size" test "$(blockdev --getsize64 "$work/node")" = 16777216
+quiet "unpublish the device" unpublish raw "$work/node"
+quiet "expand a file system in use" expand fs 64M
+refused "expand a snapshot" KVOL_R_UNSUPPORTED expand fs@1 64M
+
+unshare -m --propagation private sleep 1000 &
+resident=$!
+until [ "$(readlink /proc/$resident/ns/mnt)" != "$(readlink /proc/self/ns/mnt)" ] &&
+	[ "$(cat /proc/$resident/comm)" = sleep ]; do sleep 0.05; done
+quiet "publish --mntns" publish copy "$work/b" --mntns /proc/$resident/ns/mnt
+check "it is there" nsenter -t $resident -m grep -qx text "$work/b/file"
+check "and not here" test ! -e "$work/b/file"
+quiet "unpublish --mntns" unpublish copy "$work/b" --mntns /proc/$resident/ns/mnt
+kill $resident
+wait $resident 2>/dev/null
+
+refused "delete what is published" KVOL_R_BUSY_PUBLISHED delete fs
+refused "deactivate with something published" KVOL_R_BUSY_PUBLISHED deactivate
+done_ "list" list
+check "list has all names" sh -c "for n in copy fs fs@1 raw; do grep -q \"^\$n \" '$work/out' || exit 1; done"
+done_ "list --json" list --json
+json "list --json is a list in order" "[i['name'] for i in v] == ['copy', 'fs', 'fs@1', 'raw']"
+json "its items have the info's fields" "all(set(('bytes', 'allocated', 'created', 'kind', 'n_targets',
+	'name', 'source', 'fs_type', 'uuid', 'device')) <= set(i) for i in v)"
+done_ "list --snapshots" list --snapshots --json
+json "only the snapshot" "[i['name'] for i in v] == ['fs@1']"
+done_ "show" show fs
+done_ "show --json" show fs --json
+json "show --json" "v['name'] == 'fs' and v['bytes'] == 64 << 20 and v['n_targets'] == 1 and
+	v['fs_type'] == 'ext4' and v['device'].startswith('/dev/')"
+refused "show what is not there" KVOL_R_NOT_FOUND show absent
+quiet "an odd name" create 'x"\ %s ä' 1M
+done_ "show an odd name" show 'x"\ %s ä' --json
+json "JSON quotes it" "v['name'] == 'x\"\\\\ %s ä'"
+quiet "unpublish the last" unpublish fs "$work/a"
+quiet "unpublish again" unpublish fs "$work/a"
+for name in copy fs fs@1 raw 'x"\ %s ä'; do
+	quiet "delete $name" delete "$name"
+done
+quiet "delete again" delete fs
+done_ "list nothing" list --json
+json "an empty list" "v == []"
+quiet "deactivate" deactivate
+refused "it is inactive" KVOL_R_NOT_FOUND list
+check "no device is left" test "$(dmsetup ls | grep -c kvol-)" = "$devices"
+finish

@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * The SQLite adapter: through an fd of a directory, several connections at once, and
+ * errnos for what goes wrong.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "db.h"
+
+#define WAL_BYTES (64 * 4096) /* the distance of checkpoints */
+
+struct place {
+	char path[64];
+	int dir_fd;
+	struct kv_db *db;
+};
+
+static int setup(void **state)
+{
+	struct place *p = calloc(1, sizeof(*p));
+
+	assert_non_null(p);
+	(void)snprintf(p->path, sizeof(p->path), "/tmp/kvol-db-XXXXXX");
+	assert_non_null(mkdtemp(p->path));
+	p->dir_fd = open(p->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	assert_true(p->dir_fd >= 0);
+	assert_int_equal(kv_db_open(p->dir_fd, "x.db", KV_DB_CREATE, &p->db), 0);
+	assert_int_equal(
+		kv_db_exec(p->db,
+			   "CREATE TABLE t (a INTEGER PRIMARY KEY, b TEXT UNIQUE)"),
+		0);
+	*state = p;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	static const char *const files[] = { "x.db", "x.db-wal", "x.db-shm", "y.db" };
+	struct place *p = *state;
+
+	kv_db_close(p->db);
+	for (size_t i = 0; i < KV_ARRAY_SIZE(files); i++)
+		(void)unlinkat(p->dir_fd, files[i], 0);
+	(void)close(p->dir_fd);
+	assert_int_equal(rmdir(p->path), 0);
+	free(p);
+	return 0;
+}
+
+static int64_t count(struct kv_db *db)
+{
+	struct kv_stmt *stmt;
+	int64_t n;
+
+	assert_int_equal(kv_db_query(db, &stmt, "SELECT count(*) FROM t", ""), 0);
+	assert_int_equal(kv_stmt_step(stmt), 1);
+	n = kv_stmt_int(stmt, 0);
+	kv_stmt_reset(stmt);
+	return n;
+}
+
+static int insert(struct kv_db *db, int64_t a, const char *b)
+{
+	return kv_db_do(db, "INSERT INTO t VALUES (?, ?)", "it", a, b);
+}
+
+static void values_come_back(void **state)
+{
+	struct place *p = *state;
+	struct kv_stmt *stmt;
+
+	assert_int_equal(insert(p->db, INT64_MIN, "'; DROP TABLE t; --"), 1);
+	assert_int_equal(insert(p->db, INT64_MAX, NULL), 1);
+	assert_int_equal(kv_db_query(p->db, &stmt, "SELECT a, b FROM t ORDER BY a", ""),
+			 0);
+	assert_int_equal(kv_stmt_step(stmt), 1);
+	assert_true(kv_stmt_int(stmt, 0) == INT64_MIN);
+	assert_string_equal(kv_stmt_text(stmt, 1), "'; DROP TABLE t; --");
+	assert_int_equal(kv_stmt_step(stmt), 1);
+	assert_true(kv_stmt_int(stmt, 0) == INT64_MAX);
+	assert_string_equal(kv_stmt_text(stmt, 1), "");
+	assert_int_equal(kv_stmt_step(stmt), 0);
+	kv_stmt_reset(stmt);
+	assert_int_equal(kv_db_do(p->db, "DELETE FROM t", ""), 2);
+}
+
+static void errors_are_errnos(void **state)
+{
+	struct place *p = *state;
+	struct kv_db *db = NULL;
+	struct kv_stmt *stmt;
+	int fd;
+
+	assert_int_equal(insert(p->db, 1, "x"), 1);
+	assert_int_equal(insert(p->db, 1, "y"), -EEXIST);
+	assert_int_equal(insert(p->db, 2, "x"), -EEXIST);
+	assert_int_equal(kv_db_exec(p->db, "SELECT * FROM nothing"), -EUCLEAN);
+	assert_int_equal(kv_db_query(p->db, &stmt, "SELECT c FROM t", ""), -EUCLEAN);
+	assert_int_equal(kv_db_open(p->dir_fd, "none.db", 0, &db), -ENOENT);
+	assert_int_equal(kv_db_open(p->dir_fd, "none.db", KV_DB_READONLY, &db), -ENOENT);
+	fd = openat(p->dir_fd, "y.db", O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+	assert_int_equal(write(fd, "no database, and long enough to see", 35), 35);
+	(void)close(fd);
+	assert_int_equal(kv_db_open(p->dir_fd, "y.db", 0, &db), -EUCLEAN);
+	assert_null(db);
+	kv_db_close(NULL);
+}
+
+static void read_only_connection_does_not_write(void **state)
+{
+	struct place *p = *state;
+	struct kv_db *db;
+
+	assert_int_equal(insert(p->db, 1, "x"), 1);
+	assert_int_equal(kv_db_open(p->dir_fd, "x.db", KV_DB_READONLY, &db), 0);
+	assert_int_equal(count(db), 1);
+	assert_int_equal(insert(db, 2, "y"), -EROFS);
+	kv_db_close(db);
+}
+
+static void rollback_takes_back_and_commit_keeps(void **state)
+{
+	struct place *p = *state;
+
+	assert_true(kv_db_begin(p->db) >= 0);
+	assert_int_equal(insert(p->db, 1, "x"), 1);
+	kv_db_rollback(p->db);
+	kv_db_rollback(p->db); /* nothing to take back */
+	assert_int_equal(count(p->db), 0);
+	assert_true(kv_db_begin(p->db) >= 0);
+	assert_int_equal(insert(p->db, 1, "x"), 1);
+	assert_int_equal(kv_db_commit(p->db), 0);
+	kv_db_close(p->db);
+	assert_int_equal(kv_db_open(p->dir_fd, "x.db", 0, &p->db), 0);
+	assert_int_equal(count(p->db), 1);
+}
+
+static void readers_keep_their_snapshot(void **state)
+{
+	struct place *p = *state;
+	struct kv_db *db;
+
+	assert_int_equal(kv_db_open(p->dir_fd, "x.db", KV_DB_READONLY, &db), 0);
+	assert_true(kv_db_begin_read(db) >= 0);
+	assert_int_equal(count(db), 0);
+	assert_int_equal(insert(p->db, 1, "x"), 1);
+	assert_int_equal(count(db), 0);
+	kv_db_rollback(db);
+	assert_int_equal(count(db), 1);
+	kv_db_close(db);
+}
+
+static void log_keeps_its_size(void **state)
+{
+	struct place *p = *state;
+	struct stat before, after;
+	char text[32];
+
+	assert_int_equal(kv_db_warm(p->db), 0);
+	assert_int_equal(fstatat(p->dir_fd, "x.db-wal", &before, 0), 0);
+	assert_true(before.st_size >= WAL_BYTES);
+	for (int i = 0; i < 600; i++) {
+		(void)snprintf(text, sizeof(text), "row %d", i);
+		assert_int_equal(insert(p->db, i, text), 1);
+	}
+	kv_db_close(p->db);
+	p->db = NULL;
+	assert_int_equal(fstatat(p->dir_fd, "x.db-wal", &after, 0), 0);
+	assert_int_equal(after.st_size, before.st_size);
+}
+
+/* A child is killed inside its transaction: what it had committed is there, and nobody
+ * waits for it. */
+static void killed_writer_leaves_whole_commits(void **state)
+{
+	struct place *p = *state;
+	int status;
+	pid_t pid;
+
+	kv_db_close(p->db);
+	p->db = NULL;
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		struct kv_db *db;
+
+		if (kv_db_open(p->dir_fd, "x.db", 0, &db) == 0 &&
+		    insert(db, 1, "x") == 1 && kv_db_begin(db) >= 0 &&
+		    insert(db, 2, "y") == 1)
+			(void)raise(SIGKILL);
+		_exit(1);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSIGNALED(status));
+	assert_int_equal(kv_db_open(p->dir_fd, "x.db", 0, &p->db), 0);
+	assert_int_equal(count(p->db), 1);
+	assert_int_equal(insert(p->db, 2, "z"), 1);
+}
+
+static void *write_many(void *arg)
+{
+	struct place *p = arg;
+	struct kv_db *db;
+	intptr_t failed = 0;
+
+	if (kv_db_open(p->dir_fd, "x.db", 0, &db) < 0)
+		return (void *)1;
+	for (int i = 0; i < 50; i++)
+		failed += kv_db_do(db, "INSERT INTO t (b) VALUES (hex(randomblob(16)))",
+				   "") != 1;
+	kv_db_close(db);
+	return (void *)failed;
+}
+
+static void connections_wait_for_each_other(void **state)
+{
+	struct place *p = *state;
+	pthread_t threads[4];
+	void *failed;
+
+	for (size_t i = 0; i < KV_ARRAY_SIZE(threads); i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, write_many, p), 0);
+	for (size_t i = 0; i < KV_ARRAY_SIZE(threads); i++) {
+		assert_int_equal(pthread_join(threads[i], &failed), 0);
+		assert_null(failed);
+	}
+	assert_int_equal(count(p->db), 200);
+}
+
+#define in_place(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		in_place(values_come_back),
+		in_place(errors_are_errnos),
+		in_place(read_only_connection_does_not_write),
+		in_place(rollback_takes_back_and_commit_keeps),
+		in_place(readers_keep_their_snapshot),
+		in_place(log_keeps_its_size),
+		in_place(killed_writer_leaves_whole_commits),
+		in_place(connections_wait_for_each_other),
+	};
+
+	return cmocka_run_group_tests_name("db", tests, NULL, NULL);
+}

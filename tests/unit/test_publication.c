@@ -1,0 +1,431 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * Records of publishes: what is written is read, each under its own namespace and target,
+ * and no hostile contents are believed.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "publication.h"
+
+#define KEY "0123456789abcdef"
+
+struct place {
+	char path[64];
+	int dir_fd;
+};
+
+static int setup(void **state)
+{
+	struct place *p = calloc(1, sizeof(*p));
+
+	assert_non_null(p);
+	(void)snprintf(p->path, sizeof(p->path), "/tmp/kvol-pub-XXXXXX");
+	assert_non_null(mkdtemp(p->path));
+	p->dir_fd = open(p->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_true(p->dir_fd >= 0);
+	*state = p;
+	return 0;
+}
+
+/* Nothing of a volume may be left when its last record is removed. */
+static int teardown(void **state)
+{
+	struct place *p = *state;
+
+	(void)unlinkat(p->dir_fd, "publish", AT_REMOVEDIR);
+	(void)close(p->dir_fd);
+	assert_int_equal(rmdir(p->path), 0);
+	free(p);
+	return 0;
+}
+
+static struct kv_publication make(uint32_t volume, ino_t ns, const char *target)
+{
+	struct kv_publication p = {
+		.volume = volume,
+		.flags = 3,
+		.ns = { 4, ns },
+		.mnt_id = UINT64_MAX,
+		.dev = 0xfd07,
+		.attr = 0x12,
+	};
+
+	(void)kv_strcpy(p.super, sizeof(p.super), "data=ordered,x=\"a,b\"");
+	(void)kv_strcpy(p.target, sizeof(p.target), target);
+	(void)kv_strcpy(p.ns_path, sizeof(p.ns_path), "/proc/7/ns/mnt");
+	return p;
+}
+
+static void assert_same(const struct kv_publication *a, const struct kv_publication *b)
+{
+	assert_int_equal(a->volume, b->volume);
+	assert_int_equal(a->flags, b->flags);
+	assert_int_equal(a->ns.dev, b->ns.dev);
+	assert_int_equal(a->ns.ino, b->ns.ino);
+	assert_true(a->mnt_id == b->mnt_id);
+	assert_int_equal(a->dev, b->dev);
+	assert_int_equal(a->attr, b->attr);
+	assert_string_equal(a->super, b->super);
+	assert_string_equal(a->target, b->target);
+	assert_string_equal(a->ns_path, b->ns_path);
+}
+
+static void record_is_read_as_it_was_written(void **state)
+{
+	struct kv_publication a = make(7, 100, "/a/b\nc \xff"), b;
+	struct place *p = *state;
+
+	assert_int_equal(kv_publication_read(p->dir_fd, 7, &a.ns, a.target, &b), -ENOENT);
+	assert_int_equal(kv_publication_count(p->dir_fd, 7), 0);
+	assert_int_equal(kv_publication_write(p->dir_fd, &a), 0);
+	assert_int_equal(kv_publication_read(p->dir_fd, 7, &a.ns, a.target, &b), 0);
+	assert_same(&a, &b);
+	a.flags = 0;
+	a.super[0] = a.ns_path[0] = '\0';
+	assert_int_equal(kv_publication_write(p->dir_fd, &a), 0);
+	assert_int_equal(kv_publication_read(p->dir_fd, 7, &a.ns, a.target, &b), 0);
+	assert_same(&a, &b);
+	assert_int_equal(kv_publication_count(p->dir_fd, 7), 1);
+	assert_int_equal(kv_publication_remove(p->dir_fd, &a), 0);
+	assert_int_equal(kv_publication_remove(p->dir_fd, &a), 0);
+	assert_int_equal(kv_publication_count(p->dir_fd, 7), 0);
+}
+
+static void longest_strings_fit(void **state)
+{
+	static struct kv_publication a, b;
+	struct place *p = *state;
+
+	a = make(7, 100, "");
+	memset(a.target, 't', sizeof(a.target) - 1);
+	memset(a.ns_path, 'n', sizeof(a.ns_path) - 1);
+	memset(a.super, 's', sizeof(a.super) - 1);
+	a.ns.dev = a.ns.ino = a.dev = a.attr = UINT64_MAX;
+	a.flags = UINT32_MAX;
+	assert_int_equal(kv_publication_write(p->dir_fd, &a), 0);
+	assert_int_equal(kv_publication_read(p->dir_fd, 7, &a.ns, a.target, &b), 0);
+	assert_same(&a, &b);
+	assert_int_equal(kv_publication_remove(p->dir_fd, &a), 0);
+}
+
+static void volumes_namespaces_and_targets_are_told_apart(void **state)
+{
+	struct kv_publication all[] = {
+		make(7, 100, "/t"),
+		make(7, 101, "/t"),
+		make(7, 100, "/u"),
+		make(8, 100, "/t"),
+	};
+	struct kv_publication got;
+	struct place *p = *state;
+
+	for (size_t i = 0; i < KV_ARRAY_SIZE(all); i++) {
+		all[i].mnt_id = i;
+		assert_int_equal(kv_publication_write(p->dir_fd, &all[i]), 0);
+	}
+	for (size_t i = 0; i < KV_ARRAY_SIZE(all); i++) {
+		assert_int_equal(kv_publication_read(p->dir_fd, all[i].volume, &all[i].ns,
+						     all[i].target, &got),
+				 0);
+		assert_int_equal(got.mnt_id, i);
+	}
+	assert_int_equal(kv_publication_count(p->dir_fd, 7), 3);
+	assert_int_equal(kv_publication_count(p->dir_fd, 8), 1);
+	for (size_t i = 0; i < KV_ARRAY_SIZE(all); i++)
+		assert_int_equal(kv_publication_remove(p->dir_fd, &all[i]), 0);
+}
+
+struct visit {
+	int dir_fd, n, stop_at;
+};
+
+static int remove_it(const struct kv_publication *p, void *arg)
+{
+	struct visit *v = arg;
+
+	assert_int_equal(kv_publication_remove(v->dir_fd, p), 0);
+	return ++v->n == v->stop_at ? 42 : 0;
+}
+
+static void visitor_may_remove_and_may_stop(void **state)
+{
+	struct place *p = *state;
+	struct visit v = { .dir_fd = p->dir_fd, .stop_at = 3 };
+	struct kv_publication a;
+	char target[16];
+
+	assert_int_equal(kv_publication_each(p->dir_fd, 7, remove_it, &v), 0);
+	for (int i = 0; i < 10; i++) {
+		(void)snprintf(target, sizeof(target), "/t%d", i);
+		a = make(7, 100, target);
+		assert_int_equal(kv_publication_write(p->dir_fd, &a), 0);
+	}
+	assert_int_equal(kv_publication_each(p->dir_fd, 7, remove_it, &v), 42);
+	assert_int_equal(kv_publication_count(p->dir_fd, 7), 7);
+	assert_int_equal(kv_publication_each(p->dir_fd, 7, remove_it, &v), 0);
+	assert_int_equal(v.n, 10);
+	assert_int_equal(kv_publication_count(p->dir_fd, 7), 0);
+}
+
+static int any(const struct kv_publication *p, void *arg)
+{
+	(void)p;
+	*(bool *)arg = true;
+	return 0;
+}
+
+static const struct {
+	const char *record;
+	size_t n;
+} hostile[] = {
+#define H(s)                 \
+	{                    \
+		s, sizeof(s) \
+	}
+	{ "", 0 },
+	{ "1", 1 },
+	H(""),
+	H("2"),
+	H("1"),
+	H("1\0"
+	  "0\0"
+	  "1\0"
+	  "1\0"
+	  "1\0"
+	  "1\0"
+	  "1\0"
+	  "\0"), /* a field short */
+	H("1\0"
+	  "0\0"
+	  "1\0"
+	  "1\0"
+	  "1\0"
+	  "1\0"
+	  "1\0"
+	  "\0"
+	  "\0"
+	  "/t\0"
+	  "more"), /* one too many */
+	H("2\0"
+	  "0\0"
+	  "1\0"
+	  "1\0"
+	  "1\0"
+	  "1\0"
+	  "1\0"
+	  "\0"
+	  "\0"
+	  "/t"),
+	H("1\0"
+	  "-1\0"
+	  "1\0"
+	  "1\0"
+	  "1\0"
+	  "1\0"
+	  "1\0"
+	  "\0"
+	  "\0"
+	  "/t"),
+	H("1\0"
+	  "x\0"
+	  "1\0"
+	  "1\0"
+	  "1\0"
+	  "1\0"
+	  "1\0"
+	  "\0"
+	  "\0"
+	  "/t"),
+	H("1\0"
+	  "\0"
+	  "1\0"
+	  "1\0"
+	  "1\0"
+	  "1\0"
+	  "1\0"
+	  "\0"
+	  "\0"
+	  "/t"),
+	H("1\0"
+	  " 1\0"
+	  "1\0"
+	  "1\0"
+	  "1\0"
+	  "1\0"
+	  "1\0"
+	  "\0"
+	  "\0"
+	  "/t"),
+	H("1\0"
+	  "1x\0"
+	  "1\0"
+	  "1\0"
+	  "1\0"
+	  "1\0"
+	  "1\0"
+	  "\0"
+	  "\0"
+	  "/t"),
+	H("1\0"
+	  "4294967296\0"
+	  "1\0"
+	  "1\0"
+	  "1\0"
+	  "1\0"
+	  "1\0"
+	  "\0"
+	  "\0"
+	  "/t"),
+	H("1\0"
+	  "99999999999999999999\0"
+	  "1\0"
+	  "1\0"
+	  "1\0"
+	  "1\0"
+	  "1\0"
+	  "\0"
+	  "\0"
+	  "/t"),
+	{ "1\0"
+	  "0\0"
+	  "1\0"
+	  "1\0"
+	  "1\0"
+	  "1\0"
+	  "1\0"
+	  "\0"
+	  "\0"
+	  "/t",
+	  18 }, /* not ended */
+#undef H
+};
+
+static void hostile_records_are_refused(void **state)
+{
+	struct place *p = *state;
+	bool visited = false;
+	static char big[20000];
+
+	assert_int_equal(mkdirat(p->dir_fd, "publish", 0700), 0);
+	assert_int_equal(mkdirat(p->dir_fd, "publish/7", 0700), 0);
+	for (size_t i = 0; i < KV_ARRAY_SIZE(hostile); i++) {
+		assert_int_equal(kv_write_file_at(p->dir_fd, "publish/7/" KEY,
+						  hostile[i].record, hostile[i].n),
+				 0);
+		if (kv_publication_each(p->dir_fd, 7, any, &visited) != -EUCLEAN)
+			print_error("hostile record %zu\n", i);
+		assert_int_equal(kv_publication_each(p->dir_fd, 7, any, &visited),
+				 -EUCLEAN);
+		assert_int_equal(kv_publication_count(p->dir_fd, 7), -EUCLEAN);
+		assert_false(visited);
+	}
+	assert_int_equal(kv_write_file_at(p->dir_fd, "publish/7/" KEY, big, sizeof(big)),
+			 0);
+	assert_int_equal(kv_publication_count(p->dir_fd, 7), -EUCLEAN);
+	assert_int_equal(unlinkat(p->dir_fd, "publish/7/" KEY, 0), 0);
+	assert_int_equal(symlinkat("/etc/passwd", p->dir_fd, "publish/7/" KEY), 0);
+	assert_int_equal(kv_publication_count(p->dir_fd, 7), -ELOOP);
+	assert_int_equal(unlinkat(p->dir_fd, "publish/7/" KEY, 0), 0);
+	assert_int_equal(unlinkat(p->dir_fd, "publish/7", AT_REMOVEDIR), 0);
+}
+
+static void strings_that_are_too_long_are_refused(void **state)
+{
+	static char record[3 * PATH_MAX];
+	struct place *p = *state;
+	size_t n;
+
+	assert_int_equal(mkdirat(p->dir_fd, "publish", 0700), 0);
+	assert_int_equal(mkdirat(p->dir_fd, "publish/7", 0700), 0);
+	memcpy(record,
+	       "1\0"
+	       "0\0"
+	       "1\0"
+	       "1\0"
+	       "1\0"
+	       "1\0"
+	       "1\0"
+	       "\0"
+	       "\0",
+	       16);
+	for (size_t longest = PATH_MAX - 1; longest <= PATH_MAX; longest++) {
+		memset(record + 16, 't', longest);
+		n = 16 + longest;
+		record[n++] = '\0';
+		assert_int_equal(kv_write_file_at(p->dir_fd, "publish/7/" KEY, record, n),
+				 0);
+		assert_int_equal(kv_publication_count(p->dir_fd, 7),
+				 longest < PATH_MAX ? 1 : -EUCLEAN);
+	}
+	assert_int_equal(unlinkat(p->dir_fd, "publish/7/" KEY, 0), 0);
+	assert_int_equal(unlinkat(p->dir_fd, "publish/7", AT_REMOVEDIR), 0);
+}
+
+/* A whole record, under the name of another. */
+static void record_in_anothers_place_is_refused(void **state)
+{
+	struct kv_publication a = make(7, 100, "/t"), b = make(7, 100, "/u"), got;
+	struct place *p = *state;
+	char from[64], to[64];
+	uint64_t id[2] = { 4, 100 };
+
+	assert_int_equal(kv_publication_write(p->dir_fd, &a), 0);
+	(void)snprintf(from, sizeof(from), "publish/7/%016" PRIx64,
+		       kv_hash64("/t", 2, kv_hash64(id, sizeof(id), 0)));
+	(void)snprintf(to, sizeof(to), "publish/7/%016" PRIx64,
+		       kv_hash64("/u", 2, kv_hash64(id, sizeof(id), 0)));
+	assert_int_equal(renameat(p->dir_fd, from, p->dir_fd, to), 0);
+	assert_int_equal(kv_publication_read(p->dir_fd, 7, &a.ns, "/t", &got), -ENOENT);
+	assert_int_equal(kv_publication_read(p->dir_fd, 7, &b.ns, "/u", &got), -EUCLEAN);
+	assert_int_equal(kv_publication_remove(p->dir_fd, &b), 0);
+}
+
+static void other_files_are_not_records(void **state)
+{
+	static const char *const names[] = { ".tmp-x", "0123456789ABCDEF", "0123",
+					     KEY "0" };
+	struct place *p = *state;
+	char path[64];
+
+	assert_int_equal(mkdirat(p->dir_fd, "publish", 0700), 0);
+	assert_int_equal(mkdirat(p->dir_fd, "publish/7", 0700), 0);
+	for (size_t i = 0; i < KV_ARRAY_SIZE(names); i++) {
+		(void)snprintf(path, sizeof(path), "publish/7/%s", names[i]);
+		assert_int_equal(kv_write_file_at(p->dir_fd, path, "junk", 4), 0);
+		assert_int_equal(kv_publication_count(p->dir_fd, 7), 0);
+		assert_int_equal(unlinkat(p->dir_fd, path, 0), 0);
+	}
+	assert_int_equal(unlinkat(p->dir_fd, "publish/7", AT_REMOVEDIR), 0);
+}
+
+#define in_place(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		in_place(record_is_read_as_it_was_written),
+		in_place(longest_strings_fit),
+		in_place(volumes_namespaces_and_targets_are_told_apart),
+		in_place(visitor_may_remove_and_may_stop),
+		in_place(hostile_records_are_refused),
+		in_place(strings_that_are_too_long_are_refused),
+		in_place(record_in_anothers_place_is_refused),
+		in_place(other_files_are_not_records),
+	};
+
+	return cmocka_run_group_tests_name("publication", tests, NULL, NULL);
+}
