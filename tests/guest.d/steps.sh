@@ -45,20 +45,21 @@ show_end()
 }
 
 # build_tree NAME TARGETS [CONFIGURE-OPTION...]: a tree of its own below build/, configured anew only
-# when something asks for it.
+# when something asks for it: other options, a newer configure, or cmocka that was not there before.
 build_tree()
 {
-	local tree=${top:?}/build/$1 targets=$2 log=$top/build/log
+	local tree=${top:?}/build/$1 targets=$2 log=$top/build/log with
 	shift 2
+	with="$* cmocka $(pkg-config --modversion cmocka 2>/dev/null || echo missing)"
 	if [ ! -e "$top/configure" ] || [ "$top/configure.ac" -nt "$top/configure" ]; then
 		step "preparing the source tree" "$log/autogen.log" "$top/autogen.sh" || return 1
 	fi
 	mkdir -p "$tree"
 	if ! [ "$tree/config.status" -nt "$top/configure" ] ||
-		[ "$(cat "$tree/configured-with" 2>/dev/null)" != "$*" ]; then
+		[ "$(cat "$tree/configured-with" 2>/dev/null)" != "$with" ]; then
 		step "configuring ${tree#"$top"/}" "$log/configure-${tree##*/}.log" \
 			configure_tree "$tree" "$@" || return 1
-		echo "$*" >"$tree/configured-with"
+		echo "$with" >"$tree/configured-with"
 	fi
 	# shellcheck disable=SC2086 # several targets
 	step "building ${tree#"$top"/}" "$log/build-${tree##*/}.log" make -C "$tree" -j"$(nproc)" $targets
