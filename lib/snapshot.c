@@ -145,8 +145,7 @@ static int make_row(struct kv_row *row, uint32_t id, const struct kv_row *source
 	return 0;
 }
 
-/* Under the source's lock: from the id to the commit. -EEXIST without an error text: the
- * name was taken meanwhile. */
+/* Under the source's lock: from the id to the commit. 1: the name was taken meanwhile. */
 static int copy_with_id(struct kvol_pool *pool, const struct kv_row *source,
 			struct kv_id *id, const struct copy *c, struct kvol_error *e)
 {
@@ -162,8 +161,10 @@ static int copy_with_id(struct kvol_pool *pool, const struct kv_row *source,
 		goto undo;
 	}
 	r = kv_catalogue_insert(pool->cat, &row);
-	if (r == -EEXIST)
+	if (r == -EEXIST) {
+		r = 1;
 		goto undo;
+	}
 	if (r < 0) {
 		r = kv_error_errno(e, r, "'%s': commit to the catalogue", c->name);
 		goto undo;
@@ -193,8 +194,9 @@ static int check_copy(const struct kv_row *source, const struct copy *c,
 	return 0;
 }
 
-static int copy(struct kvol_pool *pool, const char *source, const struct copy *c,
-		struct kvol_error *e)
+/* 1: the name was taken when we came to commit, and is free again. */
+static int copy_once(struct kvol_pool *pool, const char *source, const struct copy *c,
+		     struct kvol_error *e)
 {
 	_cleanup_lock_ struct kv_lock lock = KV_LOCK_NONE;
 	struct kv_row row, existing;
@@ -216,10 +218,22 @@ static int copy(struct kvol_pool *pool, const char *source, const struct copy *c
 	if (r < 0)
 		return r;
 	r = copy_with_id(pool, &row, &id, c, e);
-	if (r != -EEXIST)
+	if (r != 1)
 		return r;
 	r = kv_volume_find(pool, c->name, &existing, e);
+	if (r == -ENOENT)
+		return 1;
 	return r == 0 ? check_existing(&existing, source, c, e) : r;
+}
+
+static int copy(struct kvol_pool *pool, const char *source, const struct copy *c,
+		struct kvol_error *e)
+{
+	int r = 1;
+
+	for (int i = 0; r == 1 && i < KV_NAME_TRIES; i++)
+		r = copy_once(pool, source, c, e);
+	return r == 1 ? kv_name_unstable(c->name, e) : r;
 }
 
 int kvol_snapshot(struct kvol_pool *pool, const char *volume, const char *snapshot,

@@ -41,6 +41,11 @@ int kv_volume_name_check(const char *name, const char *what, struct kvol_error *
 /* Rounds up; refuses 0 and what is too much. */
 int kv_bytes_check(const char *name, uint64_t bytes, uint64_t *ret, struct kvol_error *e);
 
+/* How often a call starts over because a name came to mean something else under its hands; then
+ * this is its error. */
+#define KV_NAME_TRIES 100
+int kv_name_unstable(const char *name, struct kvol_error *e);
+
 /* Finds the volume, takes its lock and reads its row again under it. -ENOENT: there is
  * none; the error says so, unless `what` is NULL, for verbs to which that is success. */
 int kv_volume_lock(struct kvol_pool *pool, const char *name, const char *what,

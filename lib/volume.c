@@ -18,8 +18,6 @@
 #include "blockdev.h"
 #include "verb.h"
 
-#define LOOKUPS_MAX 100
-
 int kv_volume_name_check(const char *name, const char *what, struct kvol_error *e)
 {
 	if (!name)
@@ -58,6 +56,12 @@ int kv_volume_find(struct kvol_pool *pool, const char *name, struct kv_row *ret,
 	return r;
 }
 
+int kv_name_unstable(const char *name, struct kvol_error *e)
+{
+	return kv_error(e, -ETIMEDOUT, KVOL_R_TIMEOUT,
+			"volume '%s': the name changes hands all the time", name);
+}
+
 int kv_volume_lock(struct kvol_pool *pool, const char *name, const char *what,
 		   struct kv_lock *ret_lock, struct kv_row *ret, struct kvol_error *e)
 {
@@ -66,7 +70,7 @@ int kv_volume_lock(struct kvol_pool *pool, const char *name, const char *what,
 	int r;
 
 	/* While we wait the name may come to mean another volume: then start over. */
-	for (int i = 0; i < LOOKUPS_MAX; i++) {
+	for (int i = 0; i < KV_NAME_TRIES; i++) {
 		_cleanup_lock_ struct kv_lock lock = KV_LOCK_NONE;
 
 		r = kv_volume_find(pool, name, &row, e);
@@ -90,8 +94,7 @@ int kv_volume_lock(struct kvol_pool *pool, const char *name, const char *what,
 			return kv_error_errno(
 				e, r, "volume '%s': look it up in the catalogue", name);
 	}
-	return kv_error(e, -ETIMEDOUT, KVOL_R_TIMEOUT,
-			"volume '%s': the name changes hands all the time", name);
+	return kv_name_unstable(name, e);
 }
 
 int kv_row_init(struct kv_row *row, uint32_t id, const char *name, uint32_t kind,
@@ -193,7 +196,7 @@ static int make_contents(struct kvol_pool *pool, const struct kv_row *row,
 	return r < 0 ? kv_error_errno(e, r, "volume '%s': deactivate", row->name) : 0;
 }
 
-/* Under the id's lock: from the message to the commit. */
+/* From the message to the commit. 1: the name was taken meanwhile. */
 static int create_with_id(struct kvol_pool *pool, struct kv_id *id, const char *name,
 			  uint64_t bytes, const struct kv_fs *fs, struct kvol_error *e)
 {
@@ -225,8 +228,10 @@ static int create_with_id(struct kvol_pool *pool, struct kv_id *id, const char *
 			goto undo;
 	}
 	r = kv_catalogue_insert(pool->cat, &row);
-	if (r == -EEXIST)
-		goto undo; /* somebody was faster: the caller looks at what he made */
+	if (r == -EEXIST) { /* somebody was faster: the caller looks at what he made */
+		r = 1;
+		goto undo;
+	}
 	if (r < 0) {
 		r = kv_error_errno(e, r, "volume '%s': commit to the catalogue", name);
 		goto undo;
@@ -239,8 +244,9 @@ undo:
 	return r;
 }
 
-static int create(struct kvol_pool *pool, const char *name, uint64_t bytes,
-		  const struct kv_fs *fs, struct kvol_error *e)
+/* 1: the name was taken when we came to commit, and is free again. */
+static int create_once(struct kvol_pool *pool, const char *name, uint64_t bytes,
+		       const struct kv_fs *fs, struct kvol_error *e)
 {
 	_cleanup_lock_ struct kv_lock lock = KV_LOCK_NONE;
 	struct kv_row row;
@@ -266,10 +272,22 @@ static int create(struct kvol_pool *pool, const char *name, uint64_t bytes,
 		return kv_error_errno(e, r, "volume '%s': lock", name);
 	}
 	r = create_with_id(pool, &id, name, bytes, fs, e);
-	if (r != -EEXIST)
+	if (r != 1)
 		return r;
 	r = kv_volume_find(pool, name, &row, e);
+	if (r == -ENOENT)
+		return 1;
 	return r == 0 ? check_existing(&row, bytes, fs ? fs->name : "", e) : r;
+}
+
+static int create(struct kvol_pool *pool, const char *name, uint64_t bytes,
+		  const struct kv_fs *fs, struct kvol_error *e)
+{
+	int r = 1;
+
+	for (int i = 0; r == 1 && i < KV_NAME_TRIES; i++)
+		r = create_once(pool, name, bytes, fs, e);
+	return r == 1 ? kv_name_unstable(name, e) : r;
 }
 
 int kvol_create(struct kvol_pool *pool, const char *name, uint64_t bytes,
