@@ -152,9 +152,14 @@ static void measure(enum op op, int repeat, double ret[N_ALL])
 {
 	static double ms[N_ALL][MAX_REPEAT];
 
-	for (int i = 0; i < WARM_UP + repeat; i++)
-		for (unsigned c = 0; c < n_run; c++)
+	/* Whoever comes first meets what the last one left to the kernel: take turns. */
+	for (int i = 0; i < WARM_UP + repeat; i++) {
+		for (unsigned turn = 0; turn < n_run; turn++) {
+			unsigned c = (turn + (unsigned)i) % n_run;
+
 			ms[c][i < WARM_UP ? 0 : i - WARM_UP] = one(all[c], op, i);
+		}
+	}
 	for (unsigned c = 0; c < N_ALL; c++)
 		ret[c] = c < n_run ? median(ms[c], repeat) : 0;
 }
