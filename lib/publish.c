@@ -403,9 +403,10 @@ static int publish(struct job *job, struct kvol_error *e)
 	return r;
 }
 
-static int start(struct kvol_pool *pool, const char *name,
-		 const struct kvol_publish_opts *opts, struct kvol_publish_opts *ret,
-		 struct kvol_error *e)
+/* What both verbs begin with: *ret is the caller's to free as soon as it is set. */
+static int start(struct kvol_pool *pool, const char *name, const char *target,
+		 const struct kvol_publish_opts *opts, struct kvol_publish_opts *ret_opts,
+		 struct job **ret, struct kvol_error *e)
 {
 	int r;
 
@@ -413,28 +414,28 @@ static int start(struct kvol_pool *pool, const char *name,
 	if (r == 0)
 		r = kv_volume_name_check(name, "volume", e);
 	if (r == 0)
-		r = kv_opts_in(ret, sizeof(*ret), sizeof(*ret), opts,
+		r = kv_opts_in(ret_opts, sizeof(*ret_opts), sizeof(*ret_opts), opts,
 			       KVOL_PUBLISH_READONLY | KVOL_PUBLISH_BLOCK,
 			       "kvol_publish_opts", e);
-	return r;
+	if (r < 0)
+		return r;
+	*ret = calloc(1, sizeof(**ret));
+	if (!*ret)
+		return kv_error_errno(e, -ENOMEM, "volume '%s'", name);
+	(*ret)->pool = pool;
+	(*ret)->mnt_fd = -1;
+	return set_place(*ret, target, ret_opts, e);
 }
 
 int kvol_publish(struct kvol_pool *pool, const char *name, const char *target,
 		 const struct kvol_publish_opts *opts, struct kvol_error *reterr)
 {
 	_cleanup_lock_ struct kv_lock lock = KV_LOCK_NONE;
-	_cleanup_free_ struct job *job = calloc(1, sizeof(*job));
+	_cleanup_free_ struct job *job = NULL;
 	struct kvol_publish_opts o;
 	int r;
 
-	r = start(pool, name, opts, &o, reterr);
-	if (r < 0)
-		return r;
-	if (!job)
-		return kv_error_errno(reterr, -ENOMEM, "volume '%s'", name);
-	job->pool = pool;
-	job->mnt_fd = -1;
-	r = set_place(job, target, &o, reterr);
+	r = start(pool, name, target, opts, &o, &job, reterr);
 	if (r < 0)
 		return r;
 	r = kv_volume_lock(pool, name, "volume", &lock, &job->row, reterr);
@@ -539,18 +540,11 @@ int kvol_unpublish(struct kvol_pool *pool, const char *name, const char *target,
 		   const struct kvol_publish_opts *opts, struct kvol_error *reterr)
 {
 	_cleanup_lock_ struct kv_lock lock = KV_LOCK_NONE;
-	_cleanup_free_ struct job *job = calloc(1, sizeof(*job));
+	_cleanup_free_ struct job *job = NULL;
 	struct kvol_publish_opts o;
 	int r;
 
-	r = start(pool, name, opts, &o, reterr);
-	if (r < 0)
-		return r;
-	if (!job)
-		return kv_error_errno(reterr, -ENOMEM, "volume '%s'", name);
-	job->pool = pool;
-	job->mnt_fd = -1;
-	r = set_place(job, target, &o, reterr);
+	r = start(pool, name, target, opts, &o, &job, reterr);
 	if (r < 0)
 		return r;
 	r = kv_volume_lock(pool, name, NULL, &lock, &job->row, reterr);
