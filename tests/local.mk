@@ -6,6 +6,7 @@
 # These link with the real adapters.
 unit_tests = \
 	tests/unit/test_db \
+	tests/unit/test_dm \
 	tests/unit/test_error \
 	tests/unit/test_fs \
 	tests/unit/test_gpt \
@@ -27,6 +28,9 @@ root_unit_tests = \
 	tests/unit/test_mount
 
 LDADD = lib/libkvcore.la lib/libkvadapters.la lib/libkvbase.la $(CMOCKA_LIBS)
+
+# No control device here: the test plays it.
+tests_unit_test_dm_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=ioctl -Wl,--wrap=open
 
 # These link with the model of them: pools, devices and mounts in memory.
 unit_model_tests = \
