@@ -12,6 +12,7 @@ unit_tests = \
 	tests/unit/test_gpt \
 	tests/unit/test_layout \
 	tests/unit/test_lock \
+	tests/unit/test_loop \
 	tests/unit/test_mountopts \
 	tests/unit/test_names \
 	tests/unit/test_opts \
@@ -29,8 +30,11 @@ root_unit_tests = \
 
 LDADD = lib/libkvcore.la lib/libkvadapters.la lib/libkvbase.la $(CMOCKA_LIBS)
 
-# No control device here: the test plays it.
+# No such devices here: the tests play them.
 tests_unit_test_dm_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=ioctl -Wl,--wrap=open
+tests_unit_test_loop_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=access -Wl,--wrap=ioctl -Wl,--wrap=open \
+	-Wl,--wrap=opendir -Wl,--wrap=kv_backoff -Wl,--wrap=kv_blockdev_open \
+	-Wl,--wrap=kv_read_file_at
 
 # These link with the model of them: pools, devices and mounts in memory.
 unit_model_tests = \
