@@ -5,6 +5,7 @@
 
 # These link with the real adapters.
 unit_tests = \
+	tests/unit/test_blockdev \
 	tests/unit/test_db \
 	tests/unit/test_dm \
 	tests/unit/test_error \
@@ -31,6 +32,10 @@ root_unit_tests = \
 LDADD = lib/libkvcore.la lib/libkvadapters.la lib/libkvbase.la $(CMOCKA_LIBS)
 
 # No such devices here: the tests play them.
+tests_unit_test_blockdev_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=access -Wl,--wrap=fallocate \
+	-Wl,--wrap=fstat -Wl,--wrap=fsync -Wl,--wrap=ioctl -Wl,--wrap=lstat -Wl,--wrap=mknodat \
+	-Wl,--wrap=open -Wl,--wrap=openat -Wl,--wrap=readlink -Wl,--wrap=syscall \
+	-Wl,--wrap=kv_read_file_at
 tests_unit_test_dm_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=ioctl -Wl,--wrap=open
 tests_unit_test_loop_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=access -Wl,--wrap=ioctl -Wl,--wrap=open \
 	-Wl,--wrap=opendir -Wl,--wrap=kv_backoff -Wl,--wrap=kv_blockdev_open \
