@@ -180,7 +180,8 @@ tests_bench_bench_LDADD = lib/libkvcore.la lib/libkvadapters.la lib/libkvbase.la
 # --- scripts ---
 
 # Made by configure from tests/check.in: each runs the source tree's script of its name. A new one is
-# a line here and a word in configure.ac.
+# a line here and a word in configure.ac. Those for coverage, fuzz and powercut take too long for make
+# check: only runtests runs them.
 check_scripts = \
 	tests/check-header \
 	tests/check-kvolctl \
@@ -194,6 +195,7 @@ system_scripts = \
 
 EXTRA_DIST += \
 	tests/bench/run \
+	tests/coverage \
 	tests/header/abi.c \
 	tests/header/alone.c \
 	tests/header/run \

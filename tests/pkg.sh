@@ -8,7 +8,7 @@ pkg_build="gcc libc6-dev make autoconf automake libtool pkg-config
 # The programs that the library runs.
 pkg_runtime="e2fsprogs xfsprogs btrfs-progs"
 # To build and run the tests.
-pkg_test="libcmocka-dev g++ python3
+pkg_test="libcmocka-dev g++ python3 gcovr
 	lvm2 thin-provisioning-tools dmsetup udev gdisk mandoc sqlite3"
 # To boot the test guest.
 pkg_guest="qemu-system-x86 linux-image-amd64 busybox-static kmod xz-utils"
@@ -16,7 +16,7 @@ pkg_guest="qemu-system-x86 linux-image-amd64 busybox-static kmod xz-utils"
 # What stands for these packages where dpkg is not there to be asked.
 pkg_build_commands="gcc make autoconf automake libtoolize pkg-config"
 pkg_runtime_commands="mkfs.ext4 mkfs.xfs mkfs.btrfs"
-pkg_test_commands="g++ python3 lvm thin_check dmsetup udevadm sgdisk mandoc sqlite3"
+pkg_test_commands="g++ python3 gcovr lvm thin_check dmsetup udevadm sgdisk mandoc sqlite3"
 pkg_guest_commands="qemu-system-x86_64 busybox modprobe xz"
 
 # pkg_need LIST...: makes sure that the packages of the lists build, runtime, test, guest are installed.
