@@ -190,6 +190,7 @@ check_scripts = \
 	tests/check-symbols
 
 system_scripts = \
+	tests/check-differential \
 	tests/check-system-kvolctl \
 	tests/check-system-python
 

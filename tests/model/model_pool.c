@@ -67,7 +67,7 @@ static int open_metadata(struct model_disk *disk, uint64_t offset,
 	return data_blocks < md->data_blocks ? -EINVAL : 0;
 }
 
-int model_pool_load(struct model_table *t)
+int model_pool_load(const struct model_dev *self, struct model_table *t)
 {
 	unsigned a, b, c, d, features;
 	struct model_disk *disk;
@@ -85,7 +85,7 @@ int model_pool_load(struct model_table *t)
 	if (!disk || model_disk_under(t->below[1], NULL) != disk || !t->block_sectors ||
 	    t->sectors * KV_SECTOR > model_dev_bytes(t->below[1]))
 		return -EINVAL;
-	if (model_openers(t->below[0]))
+	if (model_openers(t->below[0]) > (self->table.live ? 1 : 0))
 		return -EBUSY; /* two pools on one metadata */
 	r = open_metadata(disk, offset, t, t->sectors / t->block_sectors);
 	if (r == 0)
