@@ -191,7 +191,7 @@ static int carry_out(const char *what)
 	bool die = false;
 
 	model_lock();
-	model->steps++;
+	(void)__atomic_add_fetch(&model->steps, 1, __ATOMIC_RELAXED);
 	for (struct model_plan *p = model->plans; p < model->plans + MODEL_PLANS; p++) {
 		if (!p->used || !begins_with(what, p->what))
 			continue;
@@ -213,7 +213,8 @@ static int carry_out(const char *what)
 
 int model_step(const char *what)
 {
-	int r = model_hook ? model_hook(what, model->steps) : 0;
+	unsigned step = __atomic_load_n(&model->steps, __ATOMIC_RELAXED);
+	int r = model_hook ? model_hook(what, step) : 0;
 
 	return r < 0 ? r : carry_out(what);
 }
