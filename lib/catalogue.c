@@ -309,6 +309,20 @@ int kv_catalogue_find(struct kv_catalogue *cat, const char *name, struct kv_row 
 	return one_row(cat, stmt, r, ret);
 }
 
+int kv_catalogue_find_first(struct kv_catalogue *cat, const char *name, const char *other,
+			    struct kv_row *ret)
+{
+	struct kv_stmt *stmt = NULL;
+	int r;
+
+	kv_catalogue_lock(cat);
+	r = kv_db_query(cat->db, &stmt,
+			"SELECT " ROW_COLUMNS " FROM volume WHERE name IN (?1, ?2)"
+			" ORDER BY name = ?1 DESC LIMIT 1",
+			"tt", name, other);
+	return one_row(cat, stmt, r, ret);
+}
+
 int kv_catalogue_get(struct kv_catalogue *cat, uint32_t id, struct kv_row *ret)
 {
 	struct kv_stmt *stmt = NULL;

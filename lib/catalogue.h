@@ -62,6 +62,9 @@ int kv_catalogue_counts(struct kv_catalogue *cat, uint64_t *ret_volumes,
 
 /* -ENOENT: no such row. */
 int kv_catalogue_find(struct kv_catalogue *cat, const char *name, struct kv_row *ret);
+/* The row of name, or else that of other: both looked for at one moment. */
+int kv_catalogue_find_first(struct kv_catalogue *cat, const char *name, const char *other,
+			    struct kv_row *ret);
 int kv_catalogue_get(struct kv_catalogue *cat, uint32_t id, struct kv_row *ret);
 /* -EEXIST: the name is taken. */
 int kv_catalogue_insert(struct kv_catalogue *cat, const struct kv_row *row);

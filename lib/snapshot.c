@@ -194,7 +194,26 @@ static int check_copy(const struct kv_row *source, const struct copy *c,
 	return 0;
 }
 
-/* 1: the name was taken when we came to commit, and is free again. */
+/* Both names mean something, and what they mean has to be true of both at one moment: "no
+ * such source" while the copy is there, made before its source was deleted, would be true
+ * of none. 1: go on to copy. */
+static int look_at_both(struct kvol_pool *pool, const char *source, const struct copy *c,
+			struct kvol_error *e)
+{
+	struct kv_row row;
+	int r;
+
+	r = kv_catalogue_find_first(pool->cat, c->name, source, &row);
+	if (r == 0)
+		return strcmp(row.name, c->name) ? 1 : check_existing(&row, source, c, e);
+	if (r == -ENOENT)
+		return kv_error(e, r, KVOL_R_NOT_FOUND,
+				"source '%s': there is none in pool '%s'", source,
+				pool->conf.name);
+	return kv_error_errno(e, r, "'%s': look it up in the catalogue", c->name);
+}
+
+/* 1: a name came to mean something else in between. */
 static int copy_once(struct kvol_pool *pool, const char *source, const struct copy *c,
 		     struct kvol_error *e)
 {
@@ -203,14 +222,21 @@ static int copy_once(struct kvol_pool *pool, const char *source, const struct co
 	struct kv_id id;
 	int r;
 
+	r = look_at_both(pool, source, c, e);
+	if (r != 1)
+		return r;
+	r = kv_volume_lock(pool, source, NULL, &lock, &row, e);
+	if (r == -ENOENT)
+		return 1;
+	if (r < 0)
+		return r;
+	/* The source stays as it is from here on: so this is the moment. */
 	r = kv_volume_find(pool, c->name, &existing, e);
 	if (r == 0)
 		return check_existing(&existing, source, c, e);
 	if (r != -ENOENT)
 		return r;
-	r = kv_volume_lock(pool, source, "source", &lock, &row, e);
-	if (r == 0)
-		r = check_copy(&row, c, e);
+	r = check_copy(&row, c, e);
 	if (r == 0)
 		r = kv_pool_admit(pool, true, e);
 	if (r == 0)
