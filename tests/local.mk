@@ -114,6 +114,7 @@ system_tests = \
 	tests/system/test_fork \
 	tests/system/test_format \
 	tests/system/test_fs \
+	tests/system/test_history \
 	tests/system/test_list \
 	tests/system/test_namespace \
 	tests/system/test_open \
@@ -148,6 +149,8 @@ tests_system_test_format_LDADD = $(system_ldadd)
 tests_system_test_format_LDFLAGS = $(AM_LDFLAGS) -no-install
 tests_system_test_fs_LDADD = $(system_ldadd)
 tests_system_test_fs_LDFLAGS = $(AM_LDFLAGS) -no-install
+tests_system_test_history_LDADD = tests/race/libhistory.la $(system_ldadd)
+tests_system_test_history_LDFLAGS = $(AM_LDFLAGS) -no-install
 tests_system_test_list_LDADD = $(system_ldadd)
 tests_system_test_list_LDFLAGS = $(AM_LDFLAGS) -no-install
 tests_system_test_namespace_LDADD = $(system_ldadd)

@@ -1,12 +1,35 @@
-# Races, natively on the model. A new program is one line in race_tests and two or three below it.
+# Races: histories of many processes and threads and their checker, natively on the model; the same
+# histories on a real kernel are tests/system/test_history. A new program is one line in race_tests
+# and two or three below it.
 
 race_tests = \
+	tests/race/test_history_model \
+	tests/race/test_linearize \
 	tests/race/test_names
 
+tests_race_libhistory_la_SOURCES = \
+	tests/race/history.c \
+	tests/race/history.h \
+	tests/race/linearize.c \
+	tests/race/linearize.h \
+	tests/race/player.c \
+	tests/race/player.h \
+	tests/race/spec.c \
+	tests/race/spec.h
+
+tests_race_test_history_model_LDADD = tests/race/libhistory.la $(model_ldadd)
+tests_race_test_history_model_LDFLAGS = $(model_ldflags)
+tests_race_test_linearize_LDADD = tests/race/libhistory.la $(LDADD)
 tests_race_test_names_LDADD = $(model_ldadd)
 tests_race_test_names_LDFLAGS = $(model_ldflags) -Wl,--wrap=kv_lock_take
 
 if HAVE_CMOCKA
+check_LTLIBRARIES += tests/race/libhistory.la
 check_PROGRAMS += $(race_tests)
 TESTS += $(race_tests)
 endif
+
+.PHONY: print-race-tests
+# What to run from a tree that was configured with --enable-tsan.
+print-race-tests:
+	@for t in $(race_tests); do echo "$(abs_builddir)/$$t"; done
