@@ -7,6 +7,7 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -215,8 +216,8 @@ static void status_is_known_where_children_are_reaped_by_the_kernel(void **state
 	assert_true(signal(SIGCHLD, SIG_DFL) != SIG_ERR);
 }
 
-static volatile bool stop;
-static volatile int reaped;
+static atomic_bool stop;
+static atomic_int reaped;
 
 static void *reap_whatever_comes(void *arg)
 {
