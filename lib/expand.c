@@ -164,12 +164,13 @@ static bool must_follow(struct kvol_pool *pool, const struct kv_row *row)
 int kvol_expand(struct kvol_pool *pool, const char *name, uint64_t bytes, uint32_t flags,
 		struct kvol_error *reterr)
 {
+	_cleanup_call_ struct kvol_pool *call = NULL;
 	_cleanup_lock_ struct kv_lock lock = KV_LOCK_NONE;
 	struct kv_row row;
 	bool owes;
 	int r;
 
-	r = kv_pool_enter(pool, reterr);
+	r = kv_pool_enter(pool, &call, reterr);
 	if (r == 0)
 		r = kv_volume_name_check(name, "volume", reterr);
 	if (r == 0 && flags)

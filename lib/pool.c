@@ -18,7 +18,38 @@
 #include "rundir.h"
 #include "verb.h"
 
-int kv_pool_enter(const struct kvol_pool *pool, struct kvol_error *e)
+/* --- Calls under way --- */
+
+/* Counts a call in, or begins to deactivate. What is asked while a deactivation is under
+ * way waits for what becomes of it. */
+static int begin(struct kvol_pool *pool, bool ends)
+{
+	int64_t deadline = kv_deadline(KV_LOCK_WAIT_MS);
+	unsigned step = 0;
+	int r;
+
+	do {
+		pthread_mutex_lock(&pool->calls_mutex);
+		r = pool->deactivated ? -ESHUTDOWN : pool->ending ? -EBUSY : 0;
+		if (r == 0 && ends)
+			pool->ending = true;
+		else if (r == 0)
+			pool->calls++;
+		pthread_mutex_unlock(&pool->calls_mutex);
+	} while (r == -EBUSY && kv_backoff(&step, deadline) == 0);
+	return r == -EBUSY ? -ETIMEDOUT : r;
+}
+
+static int begin_error(const struct kvol_pool *pool, int r, struct kvol_error *e)
+{
+	return r == -ESHUTDOWN
+		       ? kv_error(e, r, KVOL_R_INVALID, "pool '%s': it was deactivated",
+				  pool->conf.name)
+		       : kv_error_errno(e, r, "pool '%s': wait for its deactivation",
+					pool->conf.name);
+}
+
+static int check_handle(const struct kvol_pool *pool, struct kvol_error *e)
 {
 	if (!pool)
 		return kv_error_invalid(e, "the pool handle is NULL");
@@ -26,10 +57,53 @@ int kv_pool_enter(const struct kvol_pool *pool, struct kvol_error *e)
 		return kv_error(e, -ECHILD, KVOL_R_INVALID,
 				"pool '%s': the handle was inherited through fork",
 				pool->conf.name);
-	if (atomic_load(&pool->deactivated))
-		return kv_error(e, -ESHUTDOWN, KVOL_R_INVALID,
-				"pool '%s': it was deactivated", pool->conf.name);
 	return 0;
+}
+
+int kv_pool_enter(struct kvol_pool *pool, struct kvol_pool **ret, struct kvol_error *e)
+{
+	int r;
+
+	r = check_handle(pool, e);
+	if (r < 0)
+		return r;
+	r = begin(pool, false);
+	if (r < 0)
+		return begin_error(pool, r, e);
+	*ret = pool;
+	return 0;
+}
+
+void kv_pool_leave(struct kvol_pool **pool)
+{
+	if (!*pool)
+		return;
+	pthread_mutex_lock(&(*pool)->calls_mutex);
+	(*pool)->calls--;
+	pthread_mutex_unlock(&(*pool)->calls_mutex);
+	*pool = NULL;
+}
+
+/* Waits until the caller is alone with the handle. */
+static int drain(struct kvol_pool *pool)
+{
+	int64_t deadline = kv_deadline(KV_LOCK_WAIT_MS);
+	unsigned step = 0, calls;
+
+	do {
+		pthread_mutex_lock(&pool->calls_mutex);
+		calls = pool->calls;
+		pthread_mutex_unlock(&pool->calls_mutex);
+	} while (calls && kv_backoff(&step, deadline) == 0);
+	return calls ? -EBUSY : 0;
+}
+
+static void end(struct kvol_pool *pool, bool deactivated)
+{
+	pthread_mutex_lock(&pool->calls_mutex);
+	pool->ending = false;
+	pool->deactivated = deactivated;
+	pthread_mutex_unlock(&pool->calls_mutex);
 }
 
 /* --- The handle --- */
@@ -43,6 +117,7 @@ static void free_pool(struct kvol_pool *pool)
 	kv_dm_close(&pool->dm);
 	pthread_mutex_destroy(&pool->ids.mutex);
 	pthread_mutex_destroy(&pool->metadata_mutex);
+	pthread_mutex_destroy(&pool->calls_mutex);
 	free(pool->run_dir);
 	free(pool);
 }
@@ -61,6 +136,7 @@ static int new_pool(const struct kvol_ctx *ctx, struct kvol_pool **ret,
 		-1;
 	pthread_mutex_init(&pool->ids.mutex, NULL);
 	pthread_mutex_init(&pool->metadata_mutex, NULL);
+	pthread_mutex_init(&pool->calls_mutex, NULL);
 	pool->run_dir = strdup(ctx->run_dir);
 	r = pool->run_dir ? 0 : kv_error_errno(e, -ENOMEM, "kvol_pool_open");
 	if (r == 0) {
@@ -171,28 +247,18 @@ void kvol_pool_close(struct kvol_pool *pool)
 	free_pool(pool);
 }
 
-int kvol_pool_deactivate(struct kvol_pool *pool, struct kvol_error *reterr)
+/* Alone with the handle, and the pool is locked: everything goes. *ret_gone: beyond
+ * return. */
+static int deactivate(struct kvol_pool *pool, bool *ret_gone, struct kvol_error *e)
 {
 	int64_t deadline;
 	unsigned step = 0;
 	int r;
 
-	if (pool && pool->pid == getpid() && atomic_load(&pool->deactivated))
-		return 0;
-	r = kv_pool_enter(pool, reterr);
+	r = kv_devices_deactivate_all(pool, e);
 	if (r < 0)
 		return r;
-	r = kv_lock_exclusive(pool->lock_fd, KV_LOCK_POOL, 0);
-	if (r == -EBUSY)
-		return kv_error(reterr, r, KVOL_R_BUSY_OPEN,
-				"pool '%s': open through another handle",
-				pool->conf.name);
-	if (r < 0)
-		return kv_error_errno(reterr, r, "pool '%s': lock", pool->conf.name);
-	r = kv_devices_deactivate_all(pool, reterr);
-	if (r < 0)
-		goto undo_lock;
-
+	*ret_gone = true;
 	kv_ids_free(pool);
 	kv_catalogue_close(pool->cat);
 	pool->cat = NULL;
@@ -203,35 +269,67 @@ int kvol_pool_deactivate(struct kvol_pool *pool, struct kvol_error *reterr)
 	while ((r = kv_stack_remove(&pool->dm, pool->conf.uuid)) == -EBUSY &&
 	       kv_backoff(&step, deadline) == 0)
 		;
-	atomic_store(&pool->deactivated, true);
-	if (r < 0) {
-		/* Half down: the next open puts it up again. */
-		(void)kv_lock_shared(pool->lock_fd, KV_LOCK_POOL, 0);
-		if (r == -EBUSY)
-			return kv_error(reterr, r, KVOL_R_BUSY_OPEN,
-					"pool '%s': one of its devices is open",
-					pool->conf.name);
-		return kv_error_errno(reterr, r, "pool '%s': remove its devices",
+	/* Half down: the next open puts it up again. */
+	if (r == -EBUSY)
+		return kv_error(e, r, KVOL_R_BUSY_OPEN,
+				"pool '%s': one of its devices is open", pool->conf.name);
+	if (r < 0)
+		return kv_error_errno(e, r, "pool '%s': remove its devices",
 				      pool->conf.name);
-	}
 	(void)kv_run_remove(pool->dir_fd);
+	return 0;
+}
+
+int kvol_pool_deactivate(struct kvol_pool *pool, struct kvol_error *reterr)
+{
+	bool gone = false;
+	int r;
+
+	r = check_handle(pool, reterr);
+	if (r < 0)
+		return r;
+	r = begin(pool, true);
+	if (r < 0)
+		return r == -ESHUTDOWN ? 0 : begin_error(pool, r, reterr);
+	r = kv_lock_exclusive(pool->lock_fd, KV_LOCK_POOL, 0);
+	if (r == -EBUSY)
+		r = kv_error(reterr, r, KVOL_R_BUSY_OPEN,
+			     "pool '%s': open through another handle", pool->conf.name);
+	else if (r < 0)
+		r = kv_error_errno(reterr, r, "pool '%s': lock", pool->conf.name);
+	if (r < 0)
+		goto undo_begin;
+	r = drain(pool);
+	if (r < 0) {
+		r = kv_error(reterr, r, KVOL_R_BUSY_OPEN,
+			     "pool '%s': another call or a listing on this handle",
+			     pool->conf.name);
+		goto undo_lock;
+	}
+	r = deactivate(pool, &gone, reterr);
+	if (r < 0)
+		goto undo_lock;
 	kv_lock_drop(pool->lock_fd, KV_LOCK_POOL);
+	end(pool, true);
 	return 0;
 
 undo_lock:
 	(void)kv_lock_shared(pool->lock_fd, KV_LOCK_POOL, 0);
+undo_begin:
+	end(pool, gone);
 	return r;
 }
 
 int kvol_pool_stat(struct kvol_pool *pool, struct kvol_pool_info *ret_info,
 		   struct kvol_error *reterr)
 {
+	_cleanup_call_ struct kvol_pool *call = NULL;
 	struct kvol_pool_info info = { 0 };
 	struct kv_pool_status st = { 0 };
 	struct kv_pool_row row;
 	int r;
 
-	r = kv_pool_enter(pool, reterr);
+	r = kv_pool_enter(pool, &call, reterr);
 	if (r == 0)
 		r = kv_info_check(ret_info, "kvol_pool_info", reterr);
 	if (r < 0)

@@ -6,7 +6,6 @@
  * them. */
 
 #include <pthread.h>
-#include <stdatomic.h>
 
 #include "catalogue.h"
 #include "dm.h"
@@ -32,7 +31,10 @@ struct kvol_pool {
 	struct kv_pool_row conf; /* as read at open: uuid, name, block size */
 	struct kv_ids ids;
 	bool audit; /* catalogue and thin pool disagree: no changes */
-	atomic_bool deactivated;
+	pthread_mutex_t calls_mutex; /* guards the next three */
+	unsigned calls;		     /* under way on this handle, and its open listings */
+	bool ending;		     /* a deactivation is under way: the others wait */
+	bool deactivated;
 	int metadata_fd; /* for thinmeta; -1 until first used */
 	pthread_mutex_t metadata_mutex;
 };

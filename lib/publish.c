@@ -410,9 +410,7 @@ static int start(struct kvol_pool *pool, const char *name, const char *target,
 {
 	int r;
 
-	r = kv_pool_enter(pool, e);
-	if (r == 0)
-		r = kv_volume_name_check(name, "volume", e);
+	r = kv_volume_name_check(name, "volume", e);
 	if (r == 0)
 		r = kv_opts_in(ret_opts, sizeof(*ret_opts), sizeof(*ret_opts), opts,
 			       KVOL_PUBLISH_READONLY | KVOL_PUBLISH_BLOCK,
@@ -430,12 +428,15 @@ static int start(struct kvol_pool *pool, const char *name, const char *target,
 int kvol_publish(struct kvol_pool *pool, const char *name, const char *target,
 		 const struct kvol_publish_opts *opts, struct kvol_error *reterr)
 {
+	_cleanup_call_ struct kvol_pool *call = NULL;
 	_cleanup_lock_ struct kv_lock lock = KV_LOCK_NONE;
 	_cleanup_free_ struct job *job = NULL;
 	struct kvol_publish_opts o;
 	int r;
 
-	r = start(pool, name, target, opts, &o, &job, reterr);
+	r = kv_pool_enter(pool, &call, reterr);
+	if (r == 0)
+		r = start(pool, name, target, opts, &o, &job, reterr);
 	if (r < 0)
 		return r;
 	r = kv_volume_lock(pool, name, "volume", &lock, &job->row, reterr);
@@ -539,12 +540,15 @@ static int take_away(struct job *job, struct kvol_error *e)
 int kvol_unpublish(struct kvol_pool *pool, const char *name, const char *target,
 		   const struct kvol_publish_opts *opts, struct kvol_error *reterr)
 {
+	_cleanup_call_ struct kvol_pool *call = NULL;
 	_cleanup_lock_ struct kv_lock lock = KV_LOCK_NONE;
 	_cleanup_free_ struct job *job = NULL;
 	struct kvol_publish_opts o;
 	int r;
 
-	r = start(pool, name, target, opts, &o, &job, reterr);
+	r = kv_pool_enter(pool, &call, reterr);
+	if (r == 0)
+		r = start(pool, name, target, opts, &o, &job, reterr);
 	if (r < 0)
 		return r;
 	r = kv_volume_lock(pool, name, NULL, &lock, &job->row, reterr);

@@ -265,11 +265,12 @@ static int copy(struct kvol_pool *pool, const char *source, const struct copy *c
 int kvol_snapshot(struct kvol_pool *pool, const char *volume, const char *snapshot,
 		  const struct kvol_snapshot_opts *opts, struct kvol_error *reterr)
 {
+	_cleanup_call_ struct kvol_pool *call = NULL;
 	struct copy c = { .name = snapshot, .kind = KVOL_KIND_SNAPSHOT };
 	struct kvol_snapshot_opts o;
 	int r;
 
-	r = kv_pool_enter(pool, reterr);
+	r = kv_pool_enter(pool, &call, reterr);
 	if (r == 0)
 		r = kv_volume_name_check(volume, "volume", reterr);
 	if (r == 0)
@@ -283,11 +284,12 @@ int kvol_snapshot(struct kvol_pool *pool, const char *volume, const char *snapsh
 int kvol_clone(struct kvol_pool *pool, const char *source, const char *name,
 	       const struct kvol_create_opts *opts, struct kvol_error *reterr)
 {
+	_cleanup_call_ struct kvol_pool *call = NULL;
 	struct copy c = { .name = name, .kind = KVOL_KIND_VOLUME };
 	struct kvol_create_opts o;
 	int r;
 
-	r = kv_pool_enter(pool, reterr);
+	r = kv_pool_enter(pool, &call, reterr);
 	if (r == 0)
 		r = kv_volume_name_check(source, "source", reterr);
 	if (r == 0)

@@ -17,7 +17,7 @@
 #include "verb.h"
 
 struct kvol_iter {
-	struct kvol_pool *pool;
+	struct kvol_pool *pool; /* a call on it, for as long as the iterator is there */
 	struct kv_cursor *cursor;
 };
 
@@ -53,11 +53,12 @@ static int fill(struct kvol_pool *pool, const struct kv_row *row, struct kvol_in
 int kvol_stat(struct kvol_pool *pool, const char *name, struct kvol_info *ret_info,
 	      struct kvol_error *reterr)
 {
+	_cleanup_call_ struct kvol_pool *call = NULL;
 	struct kvol_info info;
 	struct kv_row row;
 	int r;
 
-	r = kv_pool_enter(pool, reterr);
+	r = kv_pool_enter(pool, &call, reterr);
 	if (r == 0)
 		r = kv_volume_name_check(name, "volume", reterr);
 	if (r == 0)
@@ -81,12 +82,13 @@ int kvol_stat(struct kvol_pool *pool, const char *name, struct kvol_info *ret_in
 int kvol_list(struct kvol_pool *pool, uint32_t flags, struct kvol_iter **ret_iter,
 	      struct kvol_error *reterr)
 {
+	_cleanup_call_ struct kvol_pool *call = NULL;
 	const uint32_t both = KVOL_LIST_VOLUMES | KVOL_LIST_SNAPSHOTS;
 	struct kvol_iter *iter;
 	uint32_t kind = 0;
 	int r;
 
-	r = kv_pool_enter(pool, reterr);
+	r = kv_pool_enter(pool, &call, reterr);
 	if (r < 0)
 		return r;
 	if (!ret_iter)
@@ -101,13 +103,14 @@ int kvol_list(struct kvol_pool *pool, uint32_t flags, struct kvol_iter **ret_ite
 	iter = calloc(1, sizeof(*iter));
 	if (!iter)
 		return kv_error_errno(reterr, -ENOMEM, "kvol_list");
-	iter->pool = pool;
 	r = kv_cursor_open(pool->cat, kind, &iter->cursor);
 	if (r < 0) {
 		free(iter);
 		return kv_error_errno(reterr, r, "pool '%s': list the catalogue",
 				      pool->conf.name);
 	}
+	iter->pool = call;
+	call = NULL;
 	*ret_iter = iter;
 	return 0;
 }
@@ -120,9 +123,9 @@ int kvol_iter_next(struct kvol_iter *iter, struct kvol_info *ret_info)
 
 	if (!iter)
 		return -EINVAL;
-	r = kv_pool_enter(iter->pool, NULL);
-	if (r == 0)
-		r = kv_info_check(ret_info, "kvol_info", NULL);
+	if (iter->pool->pid != getpid())
+		return -ECHILD;
+	r = kv_info_check(ret_info, "kvol_info", NULL);
 	if (r < 0)
 		return r;
 	r = kv_cursor_next(iter->cursor, &row);
@@ -140,7 +143,9 @@ void kvol_iter_free(struct kvol_iter *iter)
 	if (!iter)
 		return;
 	/* In a forked child the connection is the parent's. */
-	if (iter->pool->pid == getpid())
+	if (iter->pool->pid == getpid()) {
 		kv_cursor_close(iter->cursor);
+		kv_pool_leave(&iter->pool);
+	}
 	free(iter);
 }

@@ -35,8 +35,11 @@ int kv_member_by_path(const char *path, struct kv_member *m, struct kvol_error *
 int kv_pool_activate(struct kvol_pool *pool, const struct kv_member *m, const char *path,
 		     struct kvol_error *e);
 
-/* Each public function on a pool begins with this. */
-int kv_pool_enter(const struct kvol_pool *pool, struct kvol_error *e);
+/* Each public function on a pool begins with this; the handle is not deactivated before *ret is
+ * left. */
+int kv_pool_enter(struct kvol_pool *pool, struct kvol_pool **ret, struct kvol_error *e);
+void kv_pool_leave(struct kvol_pool **pool); /* sets it to NULL, which is a no-op */
+#define _cleanup_call_ _cleanup_(kv_pool_leave)
 int kv_volume_name_check(const char *name, const char *what, struct kvol_error *e);
 /* Rounds up; refuses 0 and what is too much. */
 int kv_bytes_check(const char *name, uint64_t bytes, uint64_t *ret, struct kvol_error *e);

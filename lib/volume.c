@@ -293,11 +293,12 @@ static int create(struct kvol_pool *pool, const char *name, uint64_t bytes,
 int kvol_create(struct kvol_pool *pool, const char *name, uint64_t bytes,
 		const struct kvol_create_opts *opts, struct kvol_error *reterr)
 {
+	_cleanup_call_ struct kvol_pool *call = NULL;
 	const struct kv_fs *fs = NULL;
 	struct kvol_create_opts o;
 	int r;
 
-	r = kv_pool_enter(pool, reterr);
+	r = kv_pool_enter(pool, &call, reterr);
 	if (r == 0)
 		r = kv_volume_name_check(name, "volume", reterr);
 	if (r == 0)
@@ -358,11 +359,12 @@ static int put_out_of_use(struct kvol_pool *pool, const struct kv_row *row,
 int kvol_delete(struct kvol_pool *pool, const char *name, uint32_t flags,
 		struct kvol_error *reterr)
 {
+	_cleanup_call_ struct kvol_pool *call = NULL;
 	_cleanup_lock_ struct kv_lock lock = KV_LOCK_NONE;
 	struct kv_row row;
 	int r;
 
-	r = kv_pool_enter(pool, reterr);
+	r = kv_pool_enter(pool, &call, reterr);
 	if (r == 0)
 		r = kv_volume_name_check(name, "volume", reterr);
 	if (r < 0)

@@ -214,10 +214,12 @@ void kvol_pool_close(struct kvol_pool *pool);
  *
  * Idempotent: deactivating through such a handle again is 0.
  * Durable: everything is on the disk when it returns.
- * Blocks: on the disk.
+ * Blocks: on the disk; for other threads' calls and listings on this handle, at most 30 seconds.
+ *   Calls that begin meanwhile wait for it, and then give -ESHUTDOWN or go on.
  * Errors:
  *   -EBUSY  KVOL_R_BUSY_PUBLISHED  a volume is published (the message names one)
- *   -EBUSY  KVOL_R_BUSY_OPEN       another handle is open, or somebody holds a device open
+ *   -EBUSY  KVOL_R_BUSY_OPEN       another handle is open, a call or a listing on this one did
+ *                                  not end, or somebody holds a device open
  * Since: 0.1
  */
 int kvol_pool_deactivate(struct kvol_pool *pool, struct kvol_error *reterr);

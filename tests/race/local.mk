@@ -5,7 +5,8 @@
 race_tests = \
 	tests/race/test_history_model \
 	tests/race/test_linearize \
-	tests/race/test_names
+	tests/race/test_name_races \
+	tests/race/test_threads
 
 tests_race_libhistory_la_SOURCES = \
 	tests/race/history.c \
@@ -20,8 +21,10 @@ tests_race_libhistory_la_SOURCES = \
 tests_race_test_history_model_LDADD = tests/race/libhistory.la $(model_ldadd)
 tests_race_test_history_model_LDFLAGS = $(model_ldflags)
 tests_race_test_linearize_LDADD = tests/race/libhistory.la $(LDADD)
-tests_race_test_names_LDADD = $(model_ldadd)
-tests_race_test_names_LDFLAGS = $(model_ldflags) -Wl,--wrap=kv_lock_take
+tests_race_test_name_races_LDADD = $(model_ldadd)
+tests_race_test_name_races_LDFLAGS = $(model_ldflags) -Wl,--wrap=kv_lock_take
+tests_race_test_threads_LDADD = tests/race/libhistory.la $(model_ldadd)
+tests_race_test_threads_LDFLAGS = $(model_ldflags)
 
 if HAVE_CMOCKA
 check_LTLIBRARIES += tests/race/libhistory.la

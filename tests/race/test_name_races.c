@@ -340,5 +340,5 @@ int main(void)
 		race(verb_on_a_name_that_never_rests_is_given_up),
 	};
 
-	return cmocka_run_group_tests_name("names", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("name races", tests, NULL, NULL);
 }

@@ -397,6 +397,29 @@ static void pool_in_use_is_not_deactivated(void **state)
 	succeeds(f, kvol_pool_deactivate(f->pool, &f->e));
 }
 
+static void pool_is_not_deactivated_under_an_open_listing(void **state)
+{
+	struct kvol_info info = { .size = sizeof(info) };
+	struct fixture *f = *state;
+	struct kvol_iter *iter;
+
+	open_pool(f);
+	succeeds(f, create_volume(f, "a", NULL));
+	succeeds(f, create_volume(f, "b", NULL));
+	succeeds(f, kvol_list(f->pool, 0, &iter, &f->e));
+	assert_int_equal(kvol_iter_next(iter, &info), 1);
+	model->deadline_divisor = 1000;
+	fails(f, kvol_pool_deactivate(f->pool, &f->e), -EBUSY, KVOL_R_BUSY_OPEN);
+	model->deadline_divisor = 1;
+	/* Nothing has happened to either of them. */
+	assert_int_equal(kvol_iter_next(iter, &info), 1);
+	assert_int_equal(kvol_iter_next(iter, &info), 0);
+	succeeds(f, create_volume(f, "c", NULL));
+	kvol_iter_free(iter);
+	succeeds(f, kvol_pool_deactivate(f->pool, &f->e));
+	assert_int_equal(model_n_devs(), 0);
+}
+
 static void half_deactivated_pool_is_put_up_again(void **state)
 {
 	struct fixture *f = *state;
@@ -443,6 +466,7 @@ int main(void)
 		on_disk(two_pools_stand_side_by_side),
 		on_disk(deactivated_pool_leaves_nothing_and_moves),
 		on_disk(pool_in_use_is_not_deactivated),
+		on_disk(pool_is_not_deactivated_under_an_open_listing),
 		on_disk(half_deactivated_pool_is_put_up_again),
 		on_disk(device_that_is_looked_at_for_a_moment_does_no_harm),
 	};
