@@ -29,6 +29,7 @@ struct place {
 	char path[64];
 	int dir_fd;
 	int pipe[2];
+	int inherited;
 };
 
 static int setup(void **state)
@@ -274,6 +275,202 @@ static int linger(struct place *p)
 	return 1;
 }
 
+/* --- Fork and exec: a child shares what its parent has open --- */
+
+/* Ends with the pipe's other end, in the parent's hand. */
+static void wait_for_the_end(struct place *p)
+{
+	char c;
+
+	(void)close(p->pipe[1]);
+	(void)!read(p->pipe[0], &c, 1);
+}
+
+static int just_ends(struct place *p)
+{
+	(void)p;
+	return 0;
+}
+
+static int closes_its_copy(struct place *p)
+{
+	return close(p->inherited) == 0 ? 0 : 1;
+}
+
+static void childs_close_and_exit_leave_the_parents_lock(void **state)
+{
+	struct kv_lock lock = KV_LOCK_NONE, other = KV_LOCK_NONE;
+	struct place *p = *state;
+
+	assert_int_equal(kv_lock_take(p->dir_fd, 5, 0, &lock), 0);
+	p->inherited = lock.fd;
+	assert_int_equal(result(start(p, just_ends)), 0);
+	assert_int_equal(kv_lock_take(p->dir_fd, 5, 0, &other), -EBUSY);
+	assert_int_equal(result(start(p, closes_its_copy)), 0);
+	assert_int_equal(kv_lock_take(p->dir_fd, 5, 0, &other), -EBUSY);
+	kv_lock_release(&lock);
+	assert_int_equal(kv_lock_take(p->dir_fd, 5, 0, &other), 0);
+	kv_lock_release(&other);
+}
+
+static int unlocks_its_copy(struct place *p)
+{
+	kv_lock_drop(p->inherited, 5);
+	return 0;
+}
+
+/* Why nothing in the library may unlock in a forked child. */
+static void childs_unlock_takes_the_parents_lock_away(void **state)
+{
+	struct kv_lock lock = KV_LOCK_NONE, other = KV_LOCK_NONE;
+	struct place *p = *state;
+
+	assert_int_equal(kv_lock_take(p->dir_fd, 5, 0, &lock), 0);
+	p->inherited = lock.fd;
+	assert_int_equal(result(start(p, unlocks_its_copy)), 0);
+	assert_int_equal(kv_lock_take(p->dir_fd, 5, 0, &other), 0);
+	kv_lock_release(&other);
+	kv_lock_release(&lock);
+}
+
+static int takes_what_the_parent_has(struct place *p)
+{
+	return kv_lock_exclusive(p->inherited, 5, 0) == 0 ? 0 : 1;
+}
+
+/* Why a handle is refused in a child: by the kernel's account they are one. */
+static void copies_of_one_description_do_not_exclude_each_other(void **state)
+{
+	struct kv_lock lock = KV_LOCK_NONE;
+	struct place *p = *state;
+
+	assert_int_equal(kv_lock_take(p->dir_fd, 5, 0, &lock), 0);
+	p->inherited = lock.fd;
+	assert_int_equal(result(start(p, takes_what_the_parent_has)), 0);
+	assert_int_equal(result(start(p, try_it)), EBUSY);
+	kv_lock_release(&lock);
+}
+
+static int keeps_it_open(struct place *p)
+{
+	wait_for_the_end(p);
+	return 0;
+}
+
+static int executes(struct place *p)
+{
+	/* From here on it has nothing of ours but the pipe. */
+	if (dup2(p->pipe[0], 0) != 0)
+		return 1;
+	(void)execl("/bin/cat", "cat", (char *)NULL);
+	return 1;
+}
+
+/* Closed without a word, as by a parent that is killed. */
+static void lock_is_held_until_the_last_copy_is_closed(void **state)
+{
+	struct kv_lock lock = KV_LOCK_NONE, other = KV_LOCK_NONE;
+	struct place *p = *state;
+	pid_t pid;
+
+	assert_int_equal(pipe2(p->pipe, O_CLOEXEC), 0);
+	assert_int_equal(kv_lock_take(p->dir_fd, 5, 0, &lock), 0);
+	pid = start(p, keeps_it_open);
+	(void)close(lock.fd);
+	assert_int_equal(kv_lock_take(p->dir_fd, 5, 0, &other), -EBUSY);
+	(void)close(p->pipe[1]);
+	(void)close(p->pipe[0]);
+	assert_int_equal(result(pid), 0);
+	assert_int_equal(kv_lock_take(p->dir_fd, 5, 0, &other), 0);
+	kv_lock_release(&other);
+}
+
+static void exec_closes_the_copy(void **state)
+{
+	struct kv_lock lock = KV_LOCK_NONE, other = KV_LOCK_NONE;
+	struct place *p = *state;
+	pid_t pid;
+
+	assert_int_equal(pipe2(p->pipe, O_CLOEXEC), 0);
+	assert_int_equal(kv_lock_take(p->dir_fd, 5, 0, &lock), 0);
+	pid = start(p, executes);
+	(void)close(lock.fd);
+	/* Ours is closed: it is free as soon as the child has executed, though it lives on. */
+	assert_int_equal(kv_lock_take(p->dir_fd, 5, kv_deadline(30000), &other), 0);
+	assert_int_equal(kill(pid, 0), 0);
+	assert_int_equal(waitpid(pid, NULL, WNOHANG), 0);
+	(void)close(p->pipe[1]);
+	(void)close(p->pipe[0]);
+	assert_int_equal(result(pid), 0);
+	kv_lock_release(&other);
+}
+
+static int hold_shared_for_ever(struct place *p)
+{
+	int fd = kv_lock_open(p->dir_fd);
+
+	if (kv_lock_shared(fd, KV_LOCK_POOL, 0) < 0 || write(p->pipe[1], "", 1) != 1)
+		return 1;
+	while (pause() < 0)
+		;
+	return 1;
+}
+
+/* As kvol_pool_deactivate does it, beside a handle whose process is killed. */
+static void shared_lock_is_upgraded_when_the_other_holder_dies(void **state)
+{
+	struct place *p = *state;
+	int fd = kv_lock_open(p->dir_fd);
+	pid_t pid;
+	char c;
+
+	assert_int_equal(kv_lock_shared(fd, KV_LOCK_POOL, 0), 0);
+	assert_int_equal(pipe2(p->pipe, O_CLOEXEC), 0);
+	pid = start(p, hold_shared_for_ever);
+	(void)close(p->pipe[1]);
+	assert_int_equal(read(p->pipe[0], &c, 1), 1);
+	(void)close(p->pipe[0]);
+	assert_int_equal(kv_lock_exclusive(fd, KV_LOCK_POOL, 0), -EBUSY);
+	assert_int_equal(kv_lock_exclusive(fd, KV_LOCK_POOL, kv_deadline(SOON_MS)),
+			 -ETIMEDOUT);
+	/* What it had it still has. */
+	assert_int_equal(kv_lock_exclusive(fd, KV_LOCK_POOL, 0), -EBUSY);
+	assert_int_equal(kill(pid, SIGKILL), 0);
+	assert_int_equal(result(pid), -1);
+	assert_int_equal(kv_lock_exclusive(fd, KV_LOCK_POOL, 0), 0);
+	(void)close(fd);
+}
+
+static void *upgrade(void *arg)
+{
+	struct place *p = arg;
+
+	return (void *)(intptr_t)kv_lock_exclusive(p->inherited, KV_LOCK_POOL,
+						   kv_deadline(30000));
+}
+
+/* Two that want it: neither gets it before the other lets go, and neither waits for ever. */
+static void two_upgrades_do_not_deadlock(void **state)
+{
+	struct place *p = *state;
+	int a = kv_lock_open(p->dir_fd), b = kv_lock_open(p->dir_fd);
+	pthread_t thread;
+	void *r;
+
+	assert_int_equal(kv_lock_shared(a, KV_LOCK_POOL, 0), 0);
+	assert_int_equal(kv_lock_shared(b, KV_LOCK_POOL, 0), 0);
+	p->inherited = b;
+	assert_int_equal(pthread_create(&thread, NULL, upgrade, p), 0);
+	assert_int_equal(kv_lock_exclusive(a, KV_LOCK_POOL, kv_deadline(SOON_MS)),
+			 -ETIMEDOUT);
+	kv_lock_drop(a, KV_LOCK_POOL);
+	assert_int_equal(pthread_join(thread, &r), 0);
+	assert_null(r);
+	assert_int_equal(kv_lock_shared(a, KV_LOCK_POOL, 0), -EBUSY);
+	(void)close(a);
+	(void)close(b);
+}
+
 /* A child that was forked while it was held shares the description: releasing must not
  * wait for it. */
 static void forked_child_does_not_keep_a_released_lock(void **state)
@@ -315,6 +512,13 @@ int main(void)
 		in_place(threads_exclude_each_other),
 		in_place(processes_exclude_each_other),
 		in_place(death_releases),
+		in_place(childs_close_and_exit_leave_the_parents_lock),
+		in_place(childs_unlock_takes_the_parents_lock_away),
+		in_place(copies_of_one_description_do_not_exclude_each_other),
+		in_place(lock_is_held_until_the_last_copy_is_closed),
+		in_place(exec_closes_the_copy),
+		in_place(shared_lock_is_upgraded_when_the_other_holder_dies),
+		in_place(two_upgrades_do_not_deadlock),
 		in_place(forked_child_does_not_keep_a_released_lock),
 		in_place(link_in_its_place_is_not_followed),
 	};
