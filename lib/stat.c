@@ -7,6 +7,10 @@
  * as before or after. A listing reads from one snapshot of the catalogue; what is not in
  * the catalogue (the device, the publishes, the space) is as of the moment when the item
  * is handed out.
+ *
+ * The space is the only thing that is read from the thin pool. Where that has failed, or
+ * its metadata cannot be read, everything else is told all the same: what is on a disk
+ * that fails is never of more interest.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -47,7 +51,9 @@ static int fill(struct kvol_pool *pool, const struct kv_row *row, struct kvol_in
 	r = kv_device_allocated(pool, row->id, &info->allocated);
 	/* Between the catalogue's word and the pool's: deleted since, or just being made.
 	 */
-	return r == -ENODATA || r == -EAGAIN ? 0 : r;
+	if (r == -ENODATA || r == -EAGAIN || r == -EIO || r == -EUCLEAN)
+		return 0;
+	return r;
 }
 
 int kvol_stat(struct kvol_pool *pool, const char *name, struct kvol_info *ret_info,

@@ -373,7 +373,8 @@ struct kvol_info {
 	uint32_t flags;		/* none defined: 0 */
 	uint64_t bytes;
 	uint64_t allocated;	/* bytes of pool space mapped, shared blocks included; of an inactive
-				 * volume as of the pool's last commit, a second ago at the most */
+				 * volume as of the pool's last commit, a second ago at the most; 0
+				 * where the pool's metadata cannot be read */
 	uint64_t created;	/* seconds since the epoch */
 	uint32_t kind;		/* KVOL_KIND_* */
 	uint32_t n_targets;	/* targets that it is published at on this host; one that was unmounted

@@ -95,16 +95,24 @@ static void space_is_found_among_many_volumes(void **state)
 	assert_int_equal(info_of(f, "last").allocated, 4 * 65536);
 }
 
-static void failed_reading_of_the_metadata_is_an_error(void **state)
+static void failed_reading_of_the_metadata_hides_the_space_alone(void **state)
 {
+	static const int failures[] = { -EIO, -EUCLEAN };
 	struct kvol_info info = { .size = sizeof(info) };
 	struct fixture *f = *state;
 
-	succeeds(f, create_volume(f, "v", NULL));
-	model_fail("device open", 1, -EIO);
-	fails(f, kvol_stat(f->pool, "v", &info, &f->e), -EIO, KVOL_R_IO);
-	model_file("/v", S_IFREG);
+	succeeds(f, create_volume(f, "v", "ext4"));
+	for (size_t i = 0; i < KV_ARRAY_SIZE(failures); i++) {
+		model_fail("device open", 1, failures[i]);
+		succeeds(f, kvol_stat(f->pool, "v", &info, &f->e));
+		assert_string_equal(info.fs_type, "ext4");
+		assert_int_equal(info.allocated, 0);
+	}
+	/* Nothing else is guessed: this one is no disk's failure. */
+	model_fail("device open", 1, -EMFILE);
+	fails(f, kvol_stat(f->pool, "v", &info, &f->e), -EMFILE, KVOL_R_SYSTEM);
 	succeeds(f, kvol_stat(f->pool, "v", &info, &f->e));
+	assert_int_equal(info.allocated, 4 * 65536);
 }
 
 static void listing_is_in_the_order_of_bytes(void **state)
@@ -234,7 +242,7 @@ int main(void)
 		on_pool(info_of_any_size_is_filled),
 		on_pool(space_is_told_alike_active_or_not),
 		on_pool(space_is_found_among_many_volumes),
-		on_pool(failed_reading_of_the_metadata_is_an_error),
+		on_pool(failed_reading_of_the_metadata_hides_the_space_alone),
 		on_pool(listing_is_in_the_order_of_bytes),
 		on_pool(listing_may_be_of_one_kind),
 		on_pool(listing_stands_while_volumes_come_and_go),
