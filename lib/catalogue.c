@@ -9,6 +9,11 @@
  *
  * One connection per handle, guarded by a mutex that is held for SQL only: never across
  * an ioctl, a mount or a mkfs. A crash leaves each commit whole or absent.
+ *
+ * A commit that failed is absent for everybody who has the database open, but what it
+ * wrote to the log may be on the disk: if nothing is written over it, the next one to
+ * open the database finds a whole commit there. So a failed commit is followed by an
+ * empty one in the same place, at once and again when the handle is closed.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -128,6 +133,37 @@ int kv_catalogue_open(int dir_fd, struct kv_catalogue **ret)
 	return 0;
 }
 
+/* Writes the pool's row as it is, over what a failed commit left in the log. */
+static void settle(struct kv_catalogue *cat)
+{
+	if (kv_db_begin(cat->db) < 0)
+		return;
+	if (kv_db_do(cat->db, "UPDATE pool SET epoch = epoch", "") < 0)
+		kv_db_rollback(cat->db);
+	else if (kv_db_commit(cat->db) == 0)
+		cat->in_doubt = false;
+}
+
+/* Under the lock. */
+static int commit(struct kv_catalogue *cat)
+{
+	int r = kv_db_commit(cat->db);
+
+	cat->in_doubt = r < 0; /* one that succeeds takes the place of all that failed */
+	if (r < 0)
+		settle(cat);
+	return r;
+}
+
+bool kv_catalogue_in_doubt(struct kv_catalogue *cat)
+{
+	bool in_doubt;
+
+	kv_catalogue_lock(cat);
+	in_doubt = cat->in_doubt;
+	return kv_catalogue_unlock(cat, in_doubt);
+}
+
 /* Inside a transaction: what other calls left to be dropped. */
 static int drop_forgotten(struct kv_catalogue *cat)
 {
@@ -161,7 +197,7 @@ int kv_catalogue_finish(struct kv_catalogue *cat, int r)
 		kv_db_rollback(cat->db);
 		return kv_catalogue_unlock(cat, r);
 	}
-	r = kv_db_commit(cat->db);
+	r = commit(cat);
 	if (r == 0 && cat->n_forget >= KV_FORGET_BATCH)
 		cat->n_forget = 0;
 	return kv_catalogue_unlock(cat, r);
@@ -177,7 +213,7 @@ int kv_catalogue_forget_now(struct kv_catalogue *cat)
 	if (r == 0 && cat->n_forget > 0) {
 		r = drop_forgotten(cat);
 		if (r == 0)
-			r = kv_db_commit(cat->db);
+			r = commit(cat);
 		else
 			kv_db_rollback(cat->db);
 		if (r == 0)
@@ -191,6 +227,8 @@ void kv_catalogue_close(struct kv_catalogue *cat)
 	if (!cat)
 		return;
 	(void)kv_catalogue_forget_now(cat); /* else recovery does it */
+	if (cat->in_doubt)
+		settle(cat);
 	kv_db_close(cat->db);
 	(void)kv_close(cat->dir_fd);
 	pthread_mutex_destroy(&cat->mutex);

@@ -14,10 +14,12 @@
 struct kv_catalogue;
 
 /* Work that a row still owes. */
-#define KV_ROW_GROW (1u << 0)  /* the device or file system may be smaller than `bytes` \
-				*/
-#define KV_ROW_RENEW (1u << 1) /* a copy whose file system needs an identity of its own \
-				*/
+#define KV_ROW_GROW                                                        \
+	(1u << 0) /* the device or file system may be smaller than `bytes` \
+		   */
+#define KV_ROW_RENEW                                                       \
+	(1u << 1) /* a copy whose file system needs an identity of its own \
+		   */
 
 struct kv_row {
 	uint32_t id;	/* the thin id, and the number in device names */
@@ -55,6 +57,10 @@ int kv_catalogue_create(int dir_fd, const struct kv_pool_row *pool);
  * damaged. */
 int kv_catalogue_open(int dir_fd, struct kv_catalogue **ret);
 void kv_catalogue_close(struct kv_catalogue *cat); /* NULL is a no-op */
+
+/* A commit failed, and could not be taken back: only the next opener of the database can
+ * tell whether it was made. What its rows name must be left as it is until then. */
+bool kv_catalogue_in_doubt(struct kv_catalogue *cat);
 
 int kv_catalogue_pool(struct kv_catalogue *cat, struct kv_pool_row *ret);
 int kv_catalogue_counts(struct kv_catalogue *cat, uint64_t *ret_volumes,

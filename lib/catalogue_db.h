@@ -18,6 +18,7 @@ struct kv_catalogue {
 	pthread_mutex_t mutex;
 	uint32_t forget[KV_FORGET_MAX]; /* tombstones whose work is done */
 	unsigned n_forget;
+	bool in_doubt; /* a commit failed, and may be on the disk all the same */
 };
 
 void kv_catalogue_lock(struct kv_catalogue *cat);

@@ -129,6 +129,9 @@ void kv_volume_undo(struct kvol_pool *pool, struct kv_id *id, bool made)
 
 	if (made) {
 		r = kv_device_deactivate(pool, id->id, 0);
+		/* A row that may yet turn up must not name an id that is gone. */
+		if (r == 0 && kv_catalogue_in_doubt(pool->cat))
+			r = -EIO;
 		if (r == 0)
 			r = kv_pool_delete_id(pool, id->id);
 	}

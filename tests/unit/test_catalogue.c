@@ -271,6 +271,25 @@ static void forgotten_tombstone_survives_a_failed_commit(void **state)
 	assert_int_equal(kv_catalogue_tombstones(p->cat, 0, ids, 4), 0);
 }
 
+/* A failed commit is written over; until that succeeds it is in doubt. */
+static void failed_commit_is_in_doubt_until_one_succeeds(void **state)
+{
+	struct kv_row row = make(2, "b");
+	struct place *p = *state;
+
+	assert_false(kv_catalogue_in_doubt(p->cat));
+	model_fail("commit", 1, -EIO);
+	assert_int_equal(kv_catalogue_insert(p->cat, &row), -EIO);
+	assert_false(kv_catalogue_in_doubt(p->cat));
+	model_fail("commit", 0, -EIO);
+	assert_int_equal(kv_catalogue_insert(p->cat, &row), -EIO);
+	assert_true(kv_catalogue_in_doubt(p->cat));
+	model_forget_plans();
+	assert_true(kv_catalogue_in_doubt(p->cat));
+	assert_int_equal(kv_catalogue_insert(p->cat, &row), 0);
+	assert_false(kv_catalogue_in_doubt(p->cat));
+}
+
 static void any_number_of_tombstones_may_be_forgotten(void **state)
 {
 	struct place *p = *state;
@@ -665,6 +684,7 @@ int main(void)
 		in_place(tombstones_go_with_the_next_commit_or_the_close),
 		in_place(batch_of_tombstones_goes_with_the_next_commit),
 		in_place(forgotten_tombstone_survives_a_failed_commit),
+		in_place(failed_commit_is_in_doubt_until_one_succeeds),
 		in_place(any_number_of_tombstones_may_be_forgotten),
 		in_place(living_row_is_never_forgotten),
 		in_place(ungrown_rows_are_found_in_order),

@@ -434,6 +434,31 @@ static void published_or_open_volume_is_not_deleted(void **state)
 	succeeds(f, kvol_delete(f->pool, "v", 0, &f->e));
 }
 
+/* The row may turn up at the next open, and must find its blocks then. */
+static void creation_in_doubt_is_left_to_recovery(void **state)
+{
+	struct fixture *f = *state;
+
+	succeeds(f, create_volume(f, "v", "ext4"));
+	for (int i = 0; i < 2; i++) {
+		succeeds(f, create_volume(f, "warm", NULL)); /* ids are reserved */
+		succeeds(f, kvol_delete(f->pool, "warm", 0, &f->e));
+		model_fail("commit", 0, -EIO);
+		if (i == 0)
+			fails(f, create_volume(f, "w", "ext4"), -EIO, KVOL_R_IO);
+		else
+			fails(f, kvol_snapshot(f->pool, "v", "w", NULL, &f->e), -EIO,
+			      KVOL_R_IO);
+		assert_false(exists(f, "w"));
+		assert_int_equal(model_thins(disk_of(f)), 2);
+		model_forget_plans();
+		close_pool(f);
+		open_pool(f);
+		assert_false(exists(f, "w"));
+		assert_int_equal(model_thins(disk_of(f)), 1);
+	}
+}
+
 static void snapshots_outlive_their_deleted_source(void **state)
 {
 	struct fixture *f = *state;
@@ -653,6 +678,7 @@ int main(void)
 		on_pool(bad_arguments_of_delete_are_refused),
 		on_pool(published_or_open_volume_is_not_deleted),
 		on_pool(snapshots_outlive_their_deleted_source),
+		on_pool(creation_in_doubt_is_left_to_recovery),
 		on_pool(deleted_is_deleted_though_its_blocks_could_not_be_freed),
 		on_pool(failed_commit_of_delete_keeps_the_volume),
 		on_pool(forked_child_may_only_free_its_handles),
