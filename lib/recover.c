@@ -278,7 +278,13 @@ static bool writable(const struct kvol_pool *pool)
 	struct kv_pool_status st;
 
 	return kv_pool_status(pool, &st) == 0 && !st.needs_check &&
-	       (st.mode == KV_POOL_RW || st.mode == KV_POOL_OUT_OF_DATA);
+	       (st.mode == KV_POOL_RW || st.mode == KV_POOL_OUT_OF_DATA); /* deleting is what helps there */
+}
+
+/* The second is what the catalogue's file system says when it has met errors. */
+static bool no_writes(int r)
+{
+	return r == -EIO || r == -EROFS;
 }
 
 int kv_recover(struct kvol_pool *pool, struct kvol_error *e)
@@ -303,7 +309,14 @@ int kv_recover(struct kvol_pool *pool, struct kvol_error *e)
 		r = kv_catalogue_forget_now(pool->cat);
 	if (r == 0)
 		r = each_id(pool, kv_catalogue_ungrown, ungrown);
-	/* A pool that goes read-only under our hands is what the verbs report, not a
-	 * reason to be kept from reading it. */
-	return r < 0 && writable(pool) ? fail(pool, r, "finish what was left", e) : 0;
+	/* A pool that goes read-only under our hands, or a disk that takes no writes, is
+	 * what the verbs report, not a reason to be kept from reading and unpublishing.
+	 * What is left can wait: it has waited for this open. */
+	if (r < 0 && (no_writes(r) || !writable(pool))) {
+		kv_log(&pool->log, LOG_WARNING,
+		       "pool '%s': recovery: finish what was left: %s; the next open does it",
+		       pool->conf.name, strerror(-r));
+		return 0;
+	}
+	return r < 0 ? fail(pool, r, "finish what was left", e) : 0;
 }

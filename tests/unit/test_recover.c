@@ -423,6 +423,27 @@ static void full_pool_is_recovered(void **state)
 	assert_int_equal(model_thins(disk_of(f)), 0);
 }
 
+/* The pool can be read, and its volumes unpublished, and the next open does the work. */
+static void disk_that_takes_no_commits_is_no_hindrance(void **state)
+{
+	static const int failures[] = { -EIO, -EROFS };
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < KV_ARRAY_SIZE(failures); i++) {
+		succeeds(f, create_volume(f, "v", NULL));
+		killed_at(f, "message delete", 1, delete_v, NULL);
+		close_pool(f);
+		model_fail("commit", 0, failures[i]);
+		open_pool(f);
+		assert_false(exists(f, "v"));
+		close_pool(f);
+		model_forget_plans();
+		open_pool(f);
+		assert_int_equal(model_thins(disk_of(f)), 0);
+		nothing_is_owed(f);
+	}
+}
+
 static void pool_that_fails_during_recovery_opens_all_the_same(void **state)
 {
 	struct fixture *f = *state;
@@ -498,6 +519,7 @@ int main(void)
 		on_pool(restored_catalogue_is_noticed),
 		on_pool(recovery_waits_for_a_pool_that_takes_changes),
 		on_pool(full_pool_is_recovered),
+		on_pool(disk_that_takes_no_commits_is_no_hindrance),
 		on_pool(pool_that_fails_during_recovery_opens_all_the_same),
 		on_pool(many_tombstones_are_all_redone),
 		on_pool(power_cut_keeps_what_was_acknowledged),
