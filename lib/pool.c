@@ -320,6 +320,25 @@ undo_begin:
 	return r;
 }
 
+static uint32_t pool_flags(const struct kv_pool_status *st)
+{
+	uint32_t flags = 0;
+
+	if (st->needs_check)
+		flags |= KVOL_POOL_NEEDS_CHECK;
+	if (kv_pool_metadata_full(st))
+		flags |= KVOL_POOL_OUT_OF_METADATA;
+	else if (st->mode == KV_POOL_RO || st->mode == KV_POOL_FAIL)
+		flags |= KVOL_POOL_READ_ONLY;
+	else if (kv_pool_low_metadata(st))
+		flags |= KVOL_POOL_LOW_METADATA;
+	if (st->mode == KV_POOL_OUT_OF_DATA)
+		flags |= KVOL_POOL_OUT_OF_DATA;
+	else if (kv_pool_low_data(st))
+		flags |= KVOL_POOL_LOW_DATA;
+	return flags;
+}
+
 int kvol_pool_stat(struct kvol_pool *pool, struct kvol_pool_info *ret_info,
 		   struct kvol_error *reterr)
 {
@@ -344,12 +363,7 @@ int kvol_pool_stat(struct kvol_pool *pool, struct kvol_pool_info *ret_info,
 	if (r < 0)
 		return kv_error_errno(reterr, r, "pool '%s': read the catalogue",
 				      pool->conf.name);
-	info.flags =
-		(pool->audit ? KVOL_POOL_AUDIT : 0) |
-		(st.mode == KV_POOL_RO || st.mode == KV_POOL_FAIL ? KVOL_POOL_READ_ONLY
-								  : 0) |
-		(st.needs_check ? KVOL_POOL_NEEDS_CHECK : 0) |
-		(st.mode == KV_POOL_OUT_OF_DATA ? KVOL_POOL_OUT_OF_DATA : 0);
+	info.flags = (pool->audit ? KVOL_POOL_AUDIT : 0) | pool_flags(&st);
 	info.block_bytes = row.block_bytes;
 	info.data_bytes = st.data_total * row.block_bytes;
 	info.data_used = st.data_used * row.block_bytes;

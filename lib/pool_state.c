@@ -7,12 +7,21 @@
  * behind it, so every message is followed by reading the status back; nothing is believed
  * before that. Status is asked for without flushing: it never waits for the pool's I/O.
  *
+ * A pool without room for metadata refuses every message, also the delete that would make
+ * room, and stays so until its table is loaded anew. So deleting does that; then the
+ * delete draws on the blocks that the kernel keeps back for such cases, and its commit
+ * decides whether the pool can go on.
+ *
  * Nothing here keeps state; a crash between message and status is the verbs' business.
  */
 #include <errno.h>
 #include <inttypes.h>
 
 #include "pool_state.h"
+
+/* Free metadata blocks, by the kernel's count without those that it keeps back, below
+ * which a read-only pool is taken to be so for want of them. */
+#define METADATA_FULL 16
 
 /* Creations are refused before the pool is full, while deleting still has room to work
  * in. */
@@ -35,9 +44,29 @@ int kv_pool_status(const struct kvol_pool *pool, struct kv_pool_status *ret)
 	return r < 0 ? r : kv_pool_status_parse(line, ret);
 }
 
-/* What the state itself forbids, whoever asks. */
+bool kv_pool_metadata_full(const struct kv_pool_status *st)
+{
+	return st->mode == KV_POOL_RO && !st->needs_check &&
+	       st->metadata_total - st->metadata_used < METADATA_FULL;
+}
+
+bool kv_pool_low_data(const struct kv_pool_status *st)
+{
+	return st->mode == KV_POOL_OUT_OF_DATA ||
+	       (st->mode != KV_POOL_FAIL &&
+		st->data_total - st->data_used < data_reserve(st->data_total));
+}
+
+bool kv_pool_low_metadata(const struct kv_pool_status *st)
+{
+	return st->mode != KV_POOL_FAIL && st->metadata_total - st->metadata_used <
+						   metadata_reserve(st->metadata_total);
+}
+
+/* What the state itself forbids, whoever asks; but for deleting in a pool without room
+ * for metadata, which is what makes room. */
 static int refuse_state(const struct kvol_pool *pool, const struct kv_pool_status *st,
-			struct kvol_error *e)
+			bool grows, struct kvol_error *e)
 {
 	const char *name = pool->conf.name;
 
@@ -51,11 +80,13 @@ static int refuse_state(const struct kvol_pool *pool, const struct kv_pool_statu
 				"pool '%s': the thin pool's "
 				"metadata needs a check: deactivate it and repair it",
 				name);
-	if (st->mode == KV_POOL_RO && st->metadata_total - st->metadata_used < 16)
-		return kv_error(e, -ENOSPC, KVOL_R_NO_METADATA_SPACE,
-				"pool '%s': metadata is full "
-				"(%" PRIu64 " of %" PRIu64 " blocks)",
-				name, st->metadata_used, st->metadata_total);
+	if (kv_pool_metadata_full(st))
+		return !grows ? 0
+			      : kv_error(e, -ENOSPC, KVOL_R_NO_METADATA_SPACE,
+					 "pool '%s': metadata is full "
+					 "(%" PRIu64 " of %" PRIu64
+					 " blocks): delete volumes or snapshots",
+					 name, st->metadata_used, st->metadata_total);
 	if (st->mode == KV_POOL_RO)
 		return kv_error(e, -EROFS, KVOL_R_POOL_READ_ONLY,
 				"pool '%s': the thin pool is "
@@ -79,17 +110,17 @@ int kv_pool_admit(const struct kvol_pool *pool, bool grows, struct kvol_error *e
 	if (r < 0)
 		return kv_error_errno(e, r, "pool '%s': read the thin pool's status",
 				      pool->conf.name);
-	r = refuse_state(pool, &st, e);
+	r = refuse_state(pool, &st, grows, e);
 	if (r < 0 || !grows)
 		return r;
 	free_data = st.data_total - st.data_used;
-	if (st.mode == KV_POOL_OUT_OF_DATA || free_data < data_reserve(st.data_total))
+	if (kv_pool_low_data(&st))
 		return kv_error(e, -ENOSPC, KVOL_R_NO_DATA_SPACE,
 				"pool '%s': %" PRIu64 " of %" PRIu64
 				" data blocks are free, below the reserve",
 				pool->conf.name, free_data, st.data_total);
 	free_metadata = st.metadata_total - st.metadata_used;
-	if (free_metadata < metadata_reserve(st.metadata_total))
+	if (kv_pool_low_metadata(&st))
 		return kv_error(e, -ENOSPC, KVOL_R_NO_METADATA_SPACE,
 				"pool '%s': %" PRIu64 " of %" PRIu64
 				" metadata blocks are free, below the reserve",
@@ -127,15 +158,47 @@ int kv_pool_error(const struct kvol_pool *pool, int r, const char *step, const c
 
 	/* EOPNOTSUPP is how the kernel says that the pool takes no messages now. */
 	if ((r == -EROFS || r == -EOPNOTSUPP) && kv_pool_status(pool, &st) == 0) {
-		state = refuse_state(pool, &st, e);
+		state = refuse_state(pool, &st, true, e);
 		if (state < 0)
 			return state;
 	}
 	return kv_error_errno(e, r, "'%s' in pool '%s': %s", name, pool->conf.name, step);
 }
 
+/* The same table again: the kernel tries anew whether the pool can be written. */
+static int wake(const struct kvol_pool *pool, const struct kv_pool_status *st)
+{
+	uint32_t block_sectors = (uint32_t)(pool->conf.block_bytes / KV_SECTOR);
+	struct kv_dm_target t = { .length_sectors = st->data_total * block_sectors,
+				  .type = "thin-pool" };
+	char params[KV_THIN_LINE];
+	int r;
+
+	r = kv_thin_pool_params(params, pool->stack.metadata, pool->stack.data,
+				block_sectors, 0);
+	t.params = params;
+	return r < 0 ? r : kv_dm_reload(&pool->dm, pool->pool_dm_uuid, &t, 0);
+}
+
+/* One at a time: another's delete would be refused while the table is changed. */
+static int delete_for_room(const struct kvol_pool *pool, const char *msg)
+{
+	_cleanup_lock_ struct kv_lock lock = KV_LOCK_NONE;
+	struct kv_pool_status st;
+	int r;
+
+	r = kv_lock_take(pool->dir_fd, KV_LOCK_MESSAGE, kv_deadline(KV_LOCK_WAIT_MS),
+			 &lock);
+	if (r == 0)
+		r = kv_pool_status(pool, &st);
+	if (r == 0 && kv_pool_metadata_full(&st))
+		r = wake(pool, &st);
+	return r < 0 ? r : kv_pool_message(pool, msg);
+}
+
 int kv_pool_delete_id(const struct kvol_pool *pool, uint32_t id)
 {
+	struct kv_pool_status st;
 	char msg[KV_THIN_LINE];
 	int r;
 
@@ -143,5 +206,8 @@ int kv_pool_delete_id(const struct kvol_pool *pool, uint32_t id)
 	if (r < 0)
 		return r;
 	r = kv_pool_message(pool, msg);
+	if (r == -EOPNOTSUPP && kv_pool_status(pool, &st) == 0 &&
+	    kv_pool_metadata_full(&st))
+		r = delete_for_room(pool, msg);
 	return r == -ENODATA ? 0 : r;
 }

@@ -42,6 +42,13 @@ struct kvol_pool {
 /* The thin pool's status as it stands; does not wait for its I/O. */
 int kv_pool_status(const struct kvol_pool *pool, struct kv_pool_status *ret);
 
+/* No room for metadata: the kernel refuses every message, and kv_pool_delete_id alone
+ * knows what to do. */
+bool kv_pool_metadata_full(const struct kv_pool_status *st);
+/* Below the reserve, which is kept for what exists: nothing new is made. */
+bool kv_pool_low_data(const struct kv_pool_status *st);
+bool kv_pool_low_metadata(const struct kv_pool_status *st);
+
 /* Refuses what the pool's state does not allow; `grows`: the verb takes space. */
 int kv_pool_admit(const struct kvol_pool *pool, bool grows, struct kvol_error *e);
 

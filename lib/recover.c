@@ -278,7 +278,8 @@ static bool writable(const struct kvol_pool *pool)
 	struct kv_pool_status st;
 
 	return kv_pool_status(pool, &st) == 0 && !st.needs_check &&
-	       (st.mode == KV_POOL_RW || st.mode == KV_POOL_OUT_OF_DATA); /* deleting is what helps there */
+	       (st.mode == KV_POOL_RW || st.mode == KV_POOL_OUT_OF_DATA ||
+		kv_pool_metadata_full(&st)); /* deleting is what helps there */
 }
 
 /* The second is what the catalogue's file system says when it has met errors. */

@@ -30,6 +30,15 @@ static const struct {
 	{ KVOL_POOL_OUT_OF_DATA, "out_of_data",
 	  "out of data space, writes to new blocks fail",
 	  "delete volumes or snapshots, or discard unused space (fstrim)" },
+	{ KVOL_POOL_OUT_OF_METADATA, "out_of_metadata",
+	  "out of metadata space, writes to new blocks fail",
+	  "delete volumes or snapshots, those with the most blocks of their own first" },
+	{ KVOL_POOL_LOW_DATA, "low_data",
+	  "free data space is below the reserve, nothing new is made",
+	  "delete volumes or snapshots, or discard unused space (fstrim)" },
+	{ KVOL_POOL_LOW_METADATA, "low_metadata",
+	  "free metadata space is below the reserve, nothing new is made",
+	  "delete volumes or snapshots, those with the most blocks of their own first" },
 };
 
 #define N_CONDITIONS (sizeof(conditions) / sizeof(conditions[0]))

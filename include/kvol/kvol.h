@@ -230,6 +230,10 @@ int kvol_pool_deactivate(struct kvol_pool *pool, struct kvol_error *reterr);
 #define KVOL_POOL_READ_ONLY   (1u << 1)	/* the thin pool is read-only or failed */
 #define KVOL_POOL_NEEDS_CHECK (1u << 2)	/* the thin pool's metadata needs an offline check */
 #define KVOL_POOL_OUT_OF_DATA (1u << 3)	/* the thin pool is out of data space */
+#define KVOL_POOL_OUT_OF_METADATA (1u << 4) /* ... of metadata space: nothing can be written to
+					     * new blocks; deleting makes room */
+#define KVOL_POOL_LOW_DATA     (1u << 5) /* free data blocks are below the reserve: */
+#define KVOL_POOL_LOW_METADATA (1u << 6) /* ... metadata blocks: nothing new is made */
 
 /*
  * Info structs: set `size` to sizeof(struct ...). The library fills what fits, zeroes what it

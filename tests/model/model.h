@@ -282,7 +282,7 @@ void model_metadata_changed(dev_t thin); /* and is committed */
 int model_wait_running(dev_t dev); /* I/O on a suspended device waits; -EIO: for ever */
 
 /* model_pool.c */
-int model_pool_load(const struct model_dev *self, struct model_table *t);
+int model_pool_load(struct model_table *t, const struct model_dev *self);
 int model_pool_message(struct model_dev *pool, const char *msg);
 int model_pool_status(const struct model_dev *pool, bool flush, char *buf, size_t size);
 int model_thin_load(struct model_table *t);

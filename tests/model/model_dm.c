@@ -146,8 +146,8 @@ static int load_linear(struct model_table *t)
 	return (t->offset + t->sectors) * KV_SECTOR > bytes ? -EINVAL : 0;
 }
 
-static int parse_table(const struct model_dev *self, const struct kv_dm_target *t,
-		       unsigned flags, struct model_table *ret)
+static int parse_table(const struct kv_dm_target *t, unsigned flags,
+		       const struct model_dev *self, struct model_table *ret)
 {
 	*ret = (struct model_table){
 		.readonly = flags & KV_DM_READONLY,
@@ -162,7 +162,7 @@ static int parse_table(const struct model_dev *self, const struct kv_dm_target *
 	if (!strcmp(t->type, "thin"))
 		return model_thin_load(ret);
 	if (!strcmp(t->type, "thin-pool"))
-		return model->no_thin_target ? -EINVAL : model_pool_load(self, ret);
+		return model->no_thin_target ? -EINVAL : model_pool_load(ret, self);
 	return -EINVAL;
 }
 
@@ -279,14 +279,14 @@ static int load_and_resume(const struct kv_dm *dm, const char *uuid,
 			   const struct kv_dm_target *t, unsigned flags)
 {
 	struct model_table table;
-	struct model_dev *d;
+	struct model_dev *self;
 	int r;
 
 	r = begin(dm, "dm load");
 	if (r < 0)
 		return r;
-	d = model_dev(uuid);
-	r = end(d ? parse_table(d, t, flags, &table) : -ENXIO);
+	self = model_dev(uuid);
+	r = end(self ? parse_table(t, flags, self, &table) : -ENXIO);
 	if (r < 0)
 		return r;
 	r = begin(dm, "dm resume");

@@ -9,8 +9,9 @@
  * all;
  *   - a message whose commit fails returns 0, its effect is rolled back, and the pool is
  * read-only and needs a check from then on;
- *   - a pool that is read-only, or full of metadata, takes no message, not even delete.
- * Status lines are the kernel's to the byte, with the blank at the end.
+ *   - a pool that is read-only, or full of metadata, takes no message, not even delete;
+ * the latter until its table is loaded again. Status lines are the kernel's to the byte,
+ * with the blank at the end.
  */
 
 #include <errno.h>
@@ -67,8 +68,9 @@ static int open_metadata(struct model_disk *disk, uint64_t offset,
 	return data_blocks < md->data_blocks ? -EINVAL : 0;
 }
 
-int model_pool_load(const struct model_dev *self, struct model_table *t)
+int model_pool_load(struct model_table *t, const struct model_dev *self)
 {
+	bool again = self->table.live && !strcmp(self->table.type, "thin-pool");
 	unsigned a, b, c, d, features;
 	struct model_disk *disk;
 	uint64_t low_water, offset;
@@ -85,10 +87,10 @@ int model_pool_load(const struct model_dev *self, struct model_table *t)
 	if (!disk || model_disk_under(t->below[1], NULL) != disk || !t->block_sectors ||
 	    t->sectors * KV_SECTOR > model_dev_bytes(t->below[1]))
 		return -EINVAL;
-	if (model_openers(t->below[0]) > (self->table.live ? 1 : 0))
+	if (model_openers(t->below[0]) > (unsigned)again)
 		return -EBUSY; /* two pools on one metadata */
 	r = open_metadata(disk, offset, t, t->sectors / t->block_sectors);
-	if (r == 0)
+	if (r == 0 && !(again && disk->mode == MODEL_FAIL))
 		disk->mode = disk->metadata.needs_check ? MODEL_READ_ONLY : MODEL_RW;
 	return r;
 }

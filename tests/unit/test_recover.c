@@ -387,7 +387,6 @@ static void recovery_waits_for_a_pool_that_takes_changes(void **state)
 	} modes[] = {
 		{ MODEL_READ_ONLY, false, KVOL_POOL_READ_ONLY },
 		{ MODEL_READ_ONLY, true, KVOL_POOL_READ_ONLY | KVOL_POOL_NEEDS_CHECK },
-		{ MODEL_OUT_OF_METADATA, false, KVOL_POOL_READ_ONLY },
 		{ MODEL_FAIL, false, KVOL_POOL_READ_ONLY },
 	};
 	struct fixture *f = *state;
@@ -420,6 +419,19 @@ static void full_pool_is_recovered(void **state)
 	disk_of(f)->mode = MODEL_OUT_OF_DATA;
 	open_pool(f);
 	assert_int_equal(pool_info(f).flags, KVOL_POOL_OUT_OF_DATA);
+	assert_int_equal(model_thins(disk_of(f)), 0);
+}
+
+static void pool_without_metadata_space_is_recovered(void **state)
+{
+	struct fixture *f = *state;
+
+	succeeds(f, create_volume(f, "v", NULL));
+	killed_at(f, "message delete", 1, delete_v, NULL);
+	close_pool(f);
+	disk_of(f)->mode = MODEL_OUT_OF_METADATA;
+	open_pool(f);
+	assert_int_equal(pool_info(f).flags, 0);
 	assert_int_equal(model_thins(disk_of(f)), 0);
 }
 
@@ -519,6 +531,7 @@ int main(void)
 		on_pool(restored_catalogue_is_noticed),
 		on_pool(recovery_waits_for_a_pool_that_takes_changes),
 		on_pool(full_pool_is_recovered),
+		on_pool(pool_without_metadata_space_is_recovered),
 		on_pool(disk_that_takes_no_commits_is_no_hindrance),
 		on_pool(pool_that_fails_during_recovery_opens_all_the_same),
 		on_pool(many_tombstones_are_all_redone),

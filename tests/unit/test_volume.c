@@ -247,7 +247,6 @@ static void pool_states_refuse_with_their_reasons(void **state)
 		{ MODEL_READ_ONLY, false, -EROFS, KVOL_R_POOL_READ_ONLY },
 		{ MODEL_READ_ONLY, true, -EROFS, KVOL_R_POOL_NEEDS_CHECK },
 		{ MODEL_FAIL, false, -EROFS, KVOL_R_POOL_READ_ONLY },
-		{ MODEL_OUT_OF_METADATA, false, -ENOSPC, KVOL_R_NO_METADATA_SPACE },
 	};
 	struct fixture *f = *state;
 
@@ -266,6 +265,33 @@ static void pool_states_refuse_with_their_reasons(void **state)
 		      states[i].reason);
 		assert_true(exists(f, "v"));
 	}
+}
+
+/* The kernel takes no message in this state, and only loading the table again ends it. */
+static void pool_without_metadata_space_still_deletes(void **state)
+{
+	struct fixture *f = *state;
+
+	for (int i = 0; i < 2; i++) {
+		succeeds(f, create_volume(f, "v", "ext4"));
+		disk_of(f)->mode = MODEL_OUT_OF_METADATA;
+		assert_int_equal(pool_info(f).flags, KVOL_POOL_OUT_OF_METADATA);
+		fails(f, create_volume(f, "w", NULL), -ENOSPC, KVOL_R_NO_METADATA_SPACE);
+		fails(f, kvol_snapshot(f->pool, "v", "s", NULL, &f->e), -ENOSPC,
+		      KVOL_R_NO_METADATA_SPACE);
+		fails(f, kvol_expand(f->pool, "v", 600 * MIB, 0, &f->e), -ENOSPC,
+		      KVOL_R_NO_METADATA_SPACE);
+		if (i == 1) /* deleted it is, and the next open frees its blocks */
+			model_fail("dm load", 1, -ENOMEM);
+		succeeds(f, kvol_delete(f->pool, "v", 0, &f->e));
+		assert_false(exists(f, "v"));
+		assert_int_equal(model_thins(disk_of(f)), i);
+		assert_int_equal(pool_info(f).flags, i ? KVOL_POOL_OUT_OF_METADATA : 0);
+	}
+	close_pool(f);
+	open_pool(f);
+	assert_int_equal(model_thins(disk_of(f)), 0);
+	assert_int_equal(pool_info(f).flags, 0);
 }
 
 static void full_pool_refuses_creations_and_still_deletes(void **state)
@@ -667,6 +693,7 @@ int main(void)
 		on_pool(failed_commit_leaves_nothing),
 		on_pool(what_could_not_be_undone_is_done_by_the_next_open),
 		on_pool(pool_states_refuse_with_their_reasons),
+		on_pool(pool_without_metadata_space_still_deletes),
 		on_pool(full_pool_refuses_creations_and_still_deletes),
 		on_pool(creations_are_refused_below_the_reserves),
 		on_pool(lost_message_is_noticed),
