@@ -15,6 +15,11 @@
  * it first: opening starts reading ahead. Checkpoints come every WAL_PAGES, not at close:
  * opening for one change must not pay for one.
  *
+ * The files are a stranger's until proven otherwise: whoever had the disk may have put
+ * anything there. A link would lead SQLite to the host's own files, and a rollback
+ * journal names a further file, anywhere, that SQLite deletes once it has been played
+ * back; so both are refused before SQLite sees them.
+ *
  * A crash leaves the last commit that returned, or one that was about to; the next opener
  * replays the WAL. Waits for another process's write are bounded by BUSY_MS.
  */
@@ -26,6 +31,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "db.h"
 
@@ -115,31 +121,76 @@ static int busy(void *arg, int count)
 	return kv_backoff(&db->busy_step, db->busy_deadline_ms) == 0;
 }
 
-static int configure(struct kv_db *db)
+/* A new database gets its log; one without it is not ours to change. */
+static int set_journal_mode(struct kv_db *db, unsigned flags)
 {
-	static const char pragmas[] = "PRAGMA journal_mode=WAL;"
+	struct kv_stmt *stmt;
+	int r;
+
+	r = kv_db_query(db, &stmt,
+			flags & KV_DB_CREATE ? "PRAGMA journal_mode=WAL"
+					     : "PRAGMA journal_mode",
+			"");
+	if (r < 0)
+		return r;
+	r = kv_stmt_step(stmt);
+	if (r >= 0)
+		r = r == 1 && !strcmp(kv_stmt_text(stmt, 0), "wal") ? 0 : -EUCLEAN;
+	kv_stmt_reset(stmt);
+	return r;
+}
+
+static int configure(struct kv_db *db, unsigned flags)
+{
+	static const char pragmas[] = "PRAGMA trusted_schema=OFF;"
+				      "PRAGMA cell_size_check=ON;"
+				      "PRAGMA mmap_size=0;"
 				      "PRAGMA synchronous=FULL;"
 				      "PRAGMA temp_store=MEMORY;"
-				      "PRAGMA cache_size=-1024;"
-				      "PRAGMA trusted_schema=OFF;";
+				      "PRAGMA cache_size=-1024;";
 	int on = 1;
 	int r;
 
 	sqlite3_extended_result_codes(db->handle, 1);
 	sqlite3_busy_handler(db->handle, busy, db);
-	/* The file is a stranger's until proven otherwise: no clever schema, no oversized
-	 * rows. */
+	/* No clever schema, no oversized rows, no cells that lap over. */
 	sqlite3_db_config(db->handle, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
 	sqlite3_db_config(db->handle, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL);
 	sqlite3_db_config(db->handle, SQLITE_DBCONFIG_ENABLE_VIEW, 0, NULL);
 	sqlite3_db_config(db->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
 	sqlite3_limit(db->handle, SQLITE_LIMIT_LENGTH, 8 << 20);
 	r = kv_db_exec(db, pragmas);
+	if (r == 0)
+		r = set_journal_mode(db, flags);
 	if (r < 0)
 		return r;
 	sqlite3_wal_autocheckpoint(db->handle, WAL_PAGES);
 	sqlite3_file_control(db->handle, "main", SQLITE_FCNTL_PERSIST_WAL, &on);
 	return 0;
+}
+
+/* 1: there is a regular file of this name, 0: nothing. */
+static int check_file(int dir_fd, const char *name, const char *suffix)
+{
+	struct stat st;
+	char path[64];
+
+	snprintf(path, sizeof(path), "%s%s", name, suffix);
+	if (fstatat(dir_fd, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	return S_ISREG(st.st_mode) ? 1 : -EUCLEAN;
+}
+
+static int check_files(int dir_fd, const char *name)
+{
+	static const char *const suffixes[] = { "", WAL_SUFFIX, "-shm" };
+	int r = 0;
+
+	for (size_t i = 0; i < KV_ARRAY_SIZE(suffixes) && r >= 0; i++)
+		r = check_file(dir_fd, name, suffixes[i]);
+	if (r >= 0)
+		r = check_file(dir_fd, name, "-journal");
+	return r > 0 ? -EUCLEAN : r;
 }
 
 static void read_ahead(int dir_fd, const char *name)
@@ -171,6 +222,9 @@ int kv_db_open(int dir_fd, const char *name, unsigned flags, struct kv_db **ret)
 	if (flags & KV_DB_CREATE)
 		mode |= SQLITE_OPEN_CREATE | SQLITE_OPEN_EXCLUSIVE;
 	snprintf(path, sizeof(path), "/proc/self/fd/%d/%s", dir_fd, name);
+	r = check_files(dir_fd, name);
+	if (r < 0)
+		return r;
 	if (!(flags & (KV_DB_READONLY | KV_DB_CREATE)))
 		read_ahead(dir_fd, name);
 
@@ -179,7 +233,7 @@ int kv_db_open(int dir_fd, const char *name, unsigned flags, struct kv_db **ret)
 		return -ENOMEM;
 	r = to_errno(sqlite3_open_v2(path, &db->handle, mode, "kvol"));
 	if (r == 0)
-		r = configure(db);
+		r = configure(db, flags);
 	if (r < 0) {
 		kv_db_close(db);
 		return r;
@@ -316,6 +370,27 @@ int kv_stmt_step(struct kv_stmt *stmt)
 	int rc = sqlite3_step((sqlite3_stmt *)stmt);
 
 	return rc == SQLITE_ROW ? 1 : to_errno(rc);
+}
+
+static bool column_is(sqlite3_stmt *stmt, int column, char type)
+{
+	int is = sqlite3_column_type(stmt, column);
+
+	if (type == '*' || (type == 'n' && is == SQLITE_NULL))
+		return true;
+	if (type == 'i')
+		return is == SQLITE_INTEGER;
+	return is == SQLITE_TEXT &&
+	       strlen((const char *)sqlite3_column_text(stmt, column)) ==
+		       (size_t)sqlite3_column_bytes(stmt, column);
+}
+
+int kv_stmt_check(struct kv_stmt *stmt, const char *types)
+{
+	for (int i = 0; types[i]; i++)
+		if (!column_is((sqlite3_stmt *)stmt, i, types[i]))
+			return -EUCLEAN;
+	return 0;
 }
 
 void kv_stmt_reset(struct kv_stmt *stmt)

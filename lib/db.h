@@ -16,7 +16,9 @@ struct kv_stmt;
 
 /* Opens `name` in the directory dir_fd, which may be on a detached mount. The fd is
  * borrowed for the connection's life. Sets write-ahead logging, a flush at each commit,
- * and a WAL file that keeps its size. */
+ * and a WAL file that keeps its size. -EUCLEAN also for what we would not have left
+ * there: a database without write-ahead logging, a rollback journal, a link in a file's
+ * place. */
 int kv_db_open(int dir_fd, const char *name, unsigned flags, struct kv_db **ret);
 void kv_db_close(struct kv_db *db); /* NULL is a no-op */
 
@@ -36,7 +38,11 @@ int kv_db_query(struct kv_db *db, struct kv_stmt **ret, const char *sql,
 		const char *types, ...);
 int kv_db_do(struct kv_db *db, const char *sql, const char *types, ...);
 
-int kv_stmt_step(struct kv_stmt *stmt);	  /* 1 a row, 0 the end */
+int kv_stmt_step(struct kv_stmt *stmt); /* 1 a row, 0 the end */
+/* The row's columns, a letter for each: 'i' an integer, 't' text without a NUL in it, 'n'
+ * such a text or NULL, '*' anything. -EUCLEAN otherwise: SQLite keeps in a column
+ * whatever was put there, and converts it without a word. */
+int kv_stmt_check(struct kv_stmt *stmt, const char *types);
 void kv_stmt_reset(struct kv_stmt *stmt); /* gives the read snapshot back */
 int64_t kv_stmt_int(struct kv_stmt *stmt, int column);
 const char *kv_stmt_text(struct kv_stmt *stmt,

@@ -243,6 +243,146 @@ static void connections_wait_for_each_other(void **state)
 	assert_int_equal(count(p->db), 200);
 }
 
+/* --- Files that somebody else left there --- */
+
+static void put(const char *path, const void *data, size_t n)
+{
+	int fd = open(path, O_CREAT | O_WRONLY | O_TRUNC | O_CLOEXEC, 0600);
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, data, n), n);
+	(void)close(fd);
+}
+
+/* A link in a file's place leads to the host's own files; a pipe is waited for. */
+static void links_and_pipes_are_no_files(void **state)
+{
+	static const char *const names[] = { "x.db", "x.db-wal", "x.db-shm" };
+	static const unsigned flags[] = { 0, KV_DB_READONLY };
+	char host[128], path[128], aside[128];
+	struct place *p = *state;
+	struct kv_db *db = NULL;
+	struct stat st;
+
+	(void)snprintf(host, sizeof(host), "%s/host", p->path);
+	(void)snprintf(aside, sizeof(aside), "%s/aside", p->path);
+	kv_db_close(p->db);
+	p->db = NULL;
+	for (size_t i = 0; i < KV_ARRAY_SIZE(names) * 3; i++) {
+		(void)snprintf(path, sizeof(path), "%s/%s", p->path, names[i / 3]);
+		assert_int_equal(rename(path, aside), 0);
+		put(host, "", 0);
+		if (i % 3 == 0)
+			assert_int_equal(symlink(host, path), 0);
+		else if (i % 3 == 1)
+			assert_int_equal(mkfifo(path, 0600), 0);
+		else
+			assert_int_equal(mkdir(path, 0700), 0);
+		for (size_t k = 0; k < KV_ARRAY_SIZE(flags); k++)
+			assert_int_equal(kv_db_open(p->dir_fd, "x.db", flags[k], &db),
+					 -EUCLEAN);
+		assert_null(db);
+		assert_int_equal(stat(host, &st), 0);
+		assert_int_equal(st.st_size, 0);
+		assert_int_equal(remove(path), 0);
+		assert_int_equal(rename(aside, path), 0);
+	}
+	assert_int_equal(unlink(host), 0);
+	assert_int_equal(kv_db_open(p->dir_fd, "x.db", 0, &p->db), 0);
+}
+
+static size_t put_be32(unsigned char *at, uint32_t v)
+{
+	for (int i = 0; i < 4; i++)
+		at[i] = (unsigned char)(v >> (24 - 8 * i));
+	return 4;
+}
+
+/* https://www.sqlite.org/fileformat.html#the_rollback_journal: one with no pages in it,
+ * whose end names a super-journal, which SQLite deletes after it has played the journal
+ * back. */
+static void journals_delete_nothing(void **state)
+{
+	static const unsigned char magic[8] = { 0xd9, 0xd5, 0x05, 0xf9,
+						0x20, 0xa1, 0x63, 0xd7 };
+	unsigned char journal[1024] = { 0 }, *at = journal + 512;
+	char canary[128], path[128];
+	struct place *p = *state;
+	struct kv_db *db = NULL;
+	uint32_t sum = 0;
+
+	kv_db_close(p->db);
+	p->db = NULL;
+	(void)snprintf(canary, sizeof(canary), "%s/canary", p->path);
+	(void)snprintf(path, sizeof(path), "%s/x.db-journal", p->path);
+	put(canary, "alive", 5);
+	memcpy(journal, magic, sizeof(magic));
+	put_be32(journal + 16, 1);
+	put_be32(journal + 20, 512);
+	put_be32(journal + 24, 4096);
+	at += put_be32(at, 0x40000000 / 4096 + 1); /* the page that is for locks */
+	for (size_t i = 0; i < strlen(canary); i++)
+		sum += *at++ = (unsigned char)canary[i];
+	at += put_be32(at, (uint32_t)strlen(canary));
+	at += put_be32(at, sum);
+	memcpy(at, magic, sizeof(magic));
+	put(path, journal, (size_t)(at + sizeof(magic) - journal));
+
+	assert_int_equal(kv_db_open(p->dir_fd, "x.db", 0, &db), -EUCLEAN);
+	assert_int_equal(kv_db_open(p->dir_fd, "x.db", KV_DB_READONLY, &db), -EUCLEAN);
+	assert_int_equal(access(canary, F_OK), 0);
+	assert_int_equal(access(path, F_OK), 0);
+	assert_int_equal(unlink(canary), 0);
+	assert_int_equal(unlink(path), 0);
+}
+
+/* Not turned into one of ours by looking at it. */
+static void databases_without_our_log_are_left_alone(void **state)
+{
+	struct place *p = *state;
+	struct kv_db *db = NULL;
+	unsigned char modes[2] = { 1, 1 }; /* reading and writing by rollback journal */
+	char path[128];
+	int fd;
+
+	assert_int_equal(kv_db_exec(p->db, "PRAGMA wal_checkpoint(TRUNCATE)"), 0);
+	kv_db_close(p->db);
+	p->db = NULL;
+	assert_int_equal(unlinkat(p->dir_fd, "x.db-wal", 0), 0);
+	(void)snprintf(path, sizeof(path), "%s/x.db", p->path);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	assert_int_equal(pwrite(fd, modes, 2, 18), 2);
+	assert_int_equal(kv_db_open(p->dir_fd, "x.db", 0, &db), -EUCLEAN);
+	assert_int_equal(kv_db_open(p->dir_fd, "x.db", KV_DB_READONLY, &db), -EUCLEAN);
+	assert_int_equal(pread(fd, modes, 2, 18), 2);
+	(void)close(fd);
+	assert_int_equal(modes[0], 1);
+	assert_int_equal(modes[1], 1);
+}
+
+static void types_are_checked(void **state)
+{
+	struct place *p = *state;
+	struct kv_stmt *stmt;
+
+	assert_int_equal(
+		kv_db_query(p->db, &stmt,
+			    "SELECT 1, 'x', NULL, x'78', 1.5, 'a' || char(0), ''", ""),
+		0);
+	assert_int_equal(kv_stmt_step(stmt), 1);
+	assert_int_equal(kv_stmt_check(stmt, "itn***t"), 0);
+	assert_int_equal(kv_stmt_check(stmt, "*n"), 0);
+	assert_int_equal(kv_stmt_check(stmt, "t"), -EUCLEAN);
+	assert_int_equal(kv_stmt_check(stmt, "*i"), -EUCLEAN);
+	assert_int_equal(kv_stmt_check(stmt, "**t"), -EUCLEAN);
+	assert_int_equal(kv_stmt_check(stmt, "**i"), -EUCLEAN);
+	assert_int_equal(kv_stmt_check(stmt, "***t"), -EUCLEAN);
+	assert_int_equal(kv_stmt_check(stmt, "***n"), -EUCLEAN);
+	assert_int_equal(kv_stmt_check(stmt, "****i"), -EUCLEAN);
+	assert_int_equal(kv_stmt_check(stmt, "*****t"), -EUCLEAN);
+	kv_stmt_reset(stmt);
+}
+
 #define in_place(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -256,6 +396,10 @@ int main(void)
 		in_place(log_keeps_its_size),
 		in_place(killed_writer_leaves_whole_commits),
 		in_place(connections_wait_for_each_other),
+		in_place(links_and_pipes_are_no_files),
+		in_place(journals_delete_nothing),
+		in_place(databases_without_our_log_are_left_alone),
+		in_place(types_are_checked),
 	};
 
 	return cmocka_run_group_tests_name("db", tests, NULL, NULL);
