@@ -7,6 +7,9 @@
  * volume is gone for everybody, its thin id not yet given back. Ids are handed out from
  * reservations, and never while a row, a tombstone or another reservation names them.
  *
+ * The database comes with a disk, which may come from anybody: its schema must be ours
+ * (schema.c), and each row that is read one that could have been written here (-EUCLEAN).
+ *
  * One connection per handle, guarded by a mutex that is held for SQL only: never across
  * an ioctl, a mount or a mkfs. A crash leaves each commit whole or absent.
  *
@@ -27,26 +30,6 @@
 #include "thin.h"
 
 #define FILE_NAME "catalogue.db"
-
-static const char schema[] =
-	"PRAGMA page_size = 4096;"
-	"PRAGMA application_id = 0x6b766f6c;"
-	"PRAGMA user_version = 1;"
-	"CREATE TABLE pool ("
-	"  one INTEGER PRIMARY KEY CHECK (one = 1),"
-	"  uuid TEXT NOT NULL, name TEXT NOT NULL, created INTEGER NOT NULL,"
-	"  block_bytes INTEGER NOT NULL, max_volumes INTEGER NOT NULL,"
-	"  epoch INTEGER NOT NULL, next_id INTEGER NOT NULL, snapshots INTEGER NOT NULL);"
-	"CREATE TABLE volume ("
-	"  id INTEGER PRIMARY KEY,"
-	"  name TEXT UNIQUE,"
-	"  kind INTEGER NOT NULL, flags INTEGER NOT NULL, bytes INTEGER NOT NULL,"
-	"  created INTEGER NOT NULL, source TEXT NOT NULL, fs_type TEXT NOT NULL,"
-	"  uuid TEXT NOT NULL);"
-	"CREATE INDEX ungrown ON volume (id) WHERE flags & 1;"
-	"CREATE TABLE reservation ("
-	"  row INTEGER PRIMARY KEY AUTOINCREMENT,"
-	"  owner INTEGER NOT NULL, first INTEGER NOT NULL, count INTEGER NOT NULL);";
 
 #define ROW_COLUMNS "id, name, kind, flags, bytes, created, source, fs_type, uuid"
 
@@ -77,7 +60,7 @@ int kv_catalogue_create(int dir_fd, const struct kv_pool_row *pool)
 	r = kv_db_open(dir_fd, FILE_NAME, KV_DB_CREATE, &db);
 	if (r < 0)
 		return r;
-	r = kv_db_exec(db, schema);
+	r = kv_schema_create(db);
 	if (r == 0)
 		r = kv_db_do(db, "INSERT INTO pool VALUES (1, ?, ?, ?, ?, ?, ?, 0, 0)",
 			     "ttiiii", pool->uuid, pool->name, (int64_t)time(NULL),
@@ -87,27 +70,6 @@ int kv_catalogue_create(int dir_fd, const struct kv_pool_row *pool)
 		r = kv_db_warm(db);
 	kv_db_close(db);
 	return r < 0 ? r : 0;
-}
-
-/* Another program's database, or a newer kvol's, is not for us to touch. */
-static int check_schema(struct kv_db *db)
-{
-	struct kv_stmt *stmt;
-	int r;
-
-	r = kv_db_query(db, &stmt,
-			"SELECT a.application_id = 0x6b766f6c AND v.user_version = 1"
-			" FROM pragma_application_id a, pragma_user_version v",
-			"");
-	if (r < 0)
-		return r;
-	r = kv_stmt_step(stmt);
-	if (r == 1)
-		r = kv_stmt_int(stmt, 0) ? 0 : -EUCLEAN;
-	else if (r == 0)
-		r = -EUCLEAN;
-	kv_stmt_reset(stmt);
-	return r;
 }
 
 int kv_catalogue_open(int dir_fd, struct kv_catalogue **ret)
@@ -124,7 +86,7 @@ int kv_catalogue_open(int dir_fd, struct kv_catalogue **ret)
 	pthread_mutex_init(&cat->mutex, NULL);
 	r = kv_db_open(dir_fd, FILE_NAME, 0, &cat->db);
 	if (r == 0)
-		r = check_schema(cat->db);
+		r = kv_schema_check(cat->db);
 	if (r < 0) {
 		kv_catalogue_close(cat);
 		return r == -ENOENT ? -EUCLEAN : r;
@@ -253,7 +215,8 @@ int kv_catalogue_pool(struct kv_catalogue *cat, struct kv_pool_row *ret)
 		return kv_catalogue_unlock(cat, r);
 	r = kv_stmt_step(stmt);
 	if (r == 1) {
-		fits = kv_strcpy(row.uuid, sizeof(row.uuid), kv_stmt_text(stmt, 0)) &&
+		fits = kv_stmt_check(stmt, "ttiiii") == 0 &&
+		       kv_strcpy(row.uuid, sizeof(row.uuid), kv_stmt_text(stmt, 0)) &&
 		       kv_strcpy(row.name, sizeof(row.name), kv_stmt_text(stmt, 1));
 		row.block_bytes = (uint64_t)kv_stmt_int(stmt, 2);
 		row.max_volumes = (uint64_t)kv_stmt_int(stmt, 3);
@@ -266,7 +229,8 @@ int kv_catalogue_pool(struct kv_catalogue *cat, struct kv_pool_row *ret)
 		return r;
 	if (!fits || !kv_uuid_valid(row.uuid) || !kv_pool_name_valid(row.name) ||
 	    row.block_bytes < KV_THIN_BLOCK_MIN || row.block_bytes > KV_THIN_BLOCK_MAX ||
-	    row.block_bytes % KV_THIN_BLOCK_MIN)
+	    row.block_bytes % KV_THIN_BLOCK_MIN || !row.max_volumes ||
+	    row.max_volumes > KV_THIN_ID_MAX || row.snapshots > INT64_MAX)
 		return -EUCLEAN;
 	*ret = row;
 	return 0;
@@ -297,25 +261,38 @@ int kv_catalogue_counts(struct kv_catalogue *cat, uint64_t *ret_volumes,
 
 /* --- Rows --- */
 
+static bool numbers_valid(struct kv_stmt *stmt)
+{
+	int64_t id = kv_stmt_int(stmt, 0), kind = kv_stmt_int(stmt, 2),
+		flags = kv_stmt_int(stmt, 3), bytes = kv_stmt_int(stmt, 4);
+
+	return id >= 0 && id <= KV_THIN_ID_MAX &&
+	       (kind == KVOL_KIND_VOLUME || kind == KVOL_KIND_SNAPSHOT) &&
+	       !(flags & ~(int64_t)KV_ROW_KNOWN) && bytes > 0 && bytes % 4096 == 0 &&
+	       (uint64_t)bytes <= KV_ROW_BYTES_MAX && kv_stmt_int(stmt, 5) >= 0;
+}
+
 static int row_from(struct kv_stmt *stmt, struct kv_row *ret)
 {
 	struct kv_row row = { 0 };
-	int64_t id = kv_stmt_int(stmt, 0), kind = kv_stmt_int(stmt, 2),
-		bytes = kv_stmt_int(stmt, 4);
 
-	row.id = (uint32_t)id;
-	row.kind = (uint32_t)kind;
+	if (kv_stmt_check(stmt, "itiiiittt") < 0 || !numbers_valid(stmt))
+		return -EUCLEAN;
+	row.id = (uint32_t)kv_stmt_int(stmt, 0);
+	row.kind = (uint32_t)kv_stmt_int(stmt, 2);
 	row.flags = (uint32_t)kv_stmt_int(stmt, 3);
-	row.bytes = (uint64_t)bytes;
+	row.bytes = (uint64_t)kv_stmt_int(stmt, 4);
 	row.created = (uint64_t)kv_stmt_int(stmt, 5);
 	if (!kv_strcpy(row.name, sizeof(row.name), kv_stmt_text(stmt, 1)) ||
 	    !kv_strcpy(row.source, sizeof(row.source), kv_stmt_text(stmt, 6)) ||
 	    !kv_strcpy(row.fs_type, sizeof(row.fs_type), kv_stmt_text(stmt, 7)) ||
 	    !kv_strcpy(row.uuid, sizeof(row.uuid), kv_stmt_text(stmt, 8)))
 		return -EUCLEAN;
-	if (id < 0 || id > KV_THIN_ID_MAX || bytes <= 0 || bytes % 4096 ||
-	    (kind != KVOL_KIND_VOLUME && kind != KVOL_KIND_SNAPSHOT) ||
-	    !kv_volume_name_valid(row.name) || !kv_uuid_valid(row.uuid))
+	/* The file system's name becomes part of messages: what holds for a volume's will
+	 * do. */
+	if (!kv_volume_name_valid(row.name) || !kv_uuid_valid(row.uuid) ||
+	    (row.source[0] && !kv_volume_name_valid(row.source)) ||
+	    (row.fs_type[0] && !kv_volume_name_valid(row.fs_type)))
 		return -EUCLEAN;
 	*ret = row;
 	return 0;
@@ -462,11 +439,14 @@ static int ids(struct kv_catalogue *cat, const char *sql, uint32_t from, uint32_
 	while (found < n && (r = kv_stmt_step(stmt)) == 1) {
 		int64_t id = kv_stmt_int(stmt, 0);
 
-		if (id < 0 || id > KV_THIN_ID_MAX) {
+		/* Ascending, whatever a damaged index says: callers go on behind the
+		 * last. */
+		if (id < from || id > KV_THIN_ID_MAX) {
 			r = -EUCLEAN;
 			break;
 		}
 		ret[found++] = (uint32_t)id;
+		from = (uint32_t)id + 1;
 	}
 	kv_stmt_reset(stmt);
 	return kv_catalogue_unlock(cat, r < 0 ? r : (int)found);

@@ -11,6 +11,13 @@
  * below. */
 #define KV_SNAPSHOTS_MAX ((UINT64_C(1) << 24) - (UINT64_C(1) << 16))
 
+/* 1 EiB: far below where the kernel's sums overflow. */
+#define KV_ROW_BYTES_MAX (UINT64_C(1) << 60)
+
+/* The most that one reservation may have: recovery sends a message for each of its ids.
+ */
+#define KV_RESERVATION_MAX 64
+
 struct kv_catalogue;
 
 /* Work that a row still owes. */
@@ -20,6 +27,7 @@ struct kv_catalogue;
 #define KV_ROW_RENEW                                                       \
 	(1u << 1) /* a copy whose file system needs an identity of its own \
 		   */
+#define KV_ROW_KNOWN (KV_ROW_GROW | KV_ROW_RENEW)
 
 struct kv_row {
 	uint32_t id;	/* the thin id, and the number in device names */

@@ -2,7 +2,7 @@
 #ifndef KV_CATALOGUE_DB_H
 #define KV_CATALOGUE_DB_H
 
-/* L3: what catalogue.c and reservation.c share, and nobody else includes. */
+/* L3: what catalogue.c, reservation.c and schema.c share, and nobody else includes. */
 
 #include <pthread.h>
 
@@ -20,6 +20,9 @@ struct kv_catalogue {
 	unsigned n_forget;
 	bool in_doubt; /* a commit failed, and may be on the disk all the same */
 };
+
+int kv_schema_create(struct kv_db *db);
+int kv_schema_check(struct kv_db *db); /* -EUCLEAN: it is not exactly ours */
 
 void kv_catalogue_lock(struct kv_catalogue *cat);
 int kv_catalogue_unlock(struct kv_catalogue *cat, int r); /* returns r */

@@ -16,7 +16,7 @@
 
 #include "pool_state.h"
 
-#define BATCH	     64
+#define BATCH	     KV_RESERVATION_MAX
 #define FINISHED_MAX 16
 
 int kv_ids_init(struct kvol_pool *pool)

@@ -71,6 +71,7 @@ layer3_sources = \
 	lib/reservation.c \
 	lib/rundir.c \
 	lib/rundir.h \
+	lib/schema.c \
 	lib/stack.c \
 	lib/stack.h
 

@@ -131,12 +131,15 @@ static int reserve(struct kv_db *db, uint64_t owner, uint32_t count,
 		     "iii", (int64_t)owner, (int64_t)ret->first, (int64_t)ret->count);
 	if (r < 0)
 		return r;
+	/* No pool gets there by itself, and SQLite would go on with a floating point
+	 * number. */
 	r = kv_db_do(
 		db,
-		"UPDATE pool SET epoch = epoch + 1, next_id = ?, snapshots = snapshots + ?",
+		"UPDATE pool SET epoch = epoch + 1, next_id = ?, snapshots = snapshots + ?"
+		" WHERE epoch < 9223372036854775807",
 		"ii", (int64_t)ret->first + ret->count, (int64_t)ret->snapshots);
-	if (r < 0)
-		return r;
+	if (r <= 0)
+		return r < 0 ? r : -EUCLEAN;
 	r = get_int(db, "SELECT max(row) FROM reservation WHERE owner = ?", "i",
 		    (int64_t)owner, 0, &row);
 	if (r == 1)
@@ -203,7 +206,7 @@ int kv_catalogue_next_reservation(struct kv_catalogue *cat, int64_t after,
 				  struct kv_reservation *ret)
 {
 	struct kv_stmt *stmt;
-	int64_t first, count;
+	int64_t row, owner, first, count;
 	int r;
 
 	kv_catalogue_lock(cat);
@@ -215,13 +218,21 @@ int kv_catalogue_next_reservation(struct kv_catalogue *cat, int64_t after,
 		return kv_catalogue_unlock(cat, r);
 	r = kv_stmt_step(stmt);
 	if (r == 1) {
+		row = kv_stmt_int(stmt, 0);
+		owner = kv_stmt_int(stmt, 1);
 		first = kv_stmt_int(stmt, 2);
 		count = kv_stmt_int(stmt, 3);
-		r = -EUCLEAN;
-		if (first >= 0 && first <= KV_THIN_ID_MAX && count >= 0 &&
-		    count <= (int64_t)KV_THIN_ID_MAX + 1 - first) {
-			ret->row = kv_stmt_int(stmt, 0);
-			ret->owner = (uint64_t)kv_stmt_int(stmt, 1);
+		r = kv_stmt_check(stmt, "iiii");
+		/* In a damaged tree the next row may be one before: the caller would go
+		 * round for ever. */
+		if (r < 0 || row <= after || owner < 0 || owner >= INT64_C(1) << 40 ||
+		    first < 0 || first > KV_THIN_ID_MAX || count < 0 ||
+		    count > KV_RESERVATION_MAX ||
+		    count > (int64_t)KV_THIN_ID_MAX + 1 - first) {
+			r = -EUCLEAN;
+		} else {
+			ret->row = row;
+			ret->owner = (uint64_t)owner;
 			ret->first = (uint32_t)first;
 			ret->count = (uint32_t)count;
 			r = 0;

@@ -16,8 +16,7 @@ struct kvol_ctx {
 	char *run_dir;
 };
 
-#define KV_BYTES_MAX \
-	(UINT64_C(1) << 60) /* 1 EiB: far below where the kernel's sums overflow */
+#define KV_BYTES_MAX  KV_ROW_BYTES_MAX
 #define KV_BYTES_UNIT UINT64_C(4096)
 
 /* What kvol_pool_open was pointed at. */
