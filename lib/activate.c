@@ -164,12 +164,18 @@ static int mount_catalogue(struct kvol_pool *pool, const char *path, struct kvol
 {
 	_cleanup_close_ int node_fd = -1;
 	char source[KV_DEV_PATH], detail[128] = "";
+	struct kv_mount_opts opts;
 	int fd, r;
 
 	r = kv_blockdev_name(pool->stack.catalogue, source, &node_fd);
 	if (r < 0)
 		return kv_error_errno(e, r, "'%s': find the catalogue's device", path);
-	fd = kv_mount_device("ext4", source, "errors=remount-ro", NULL, false, detail,
+	/* Whoever had the disk may have put a device node there; and what the superblock
+	 * says is to be done about damage is not asked. */
+	r = kv_mount_opts_parse("nodev,nosuid,noexec", &opts, NULL);
+	if (r < 0)
+		return kv_error_errno(e, r, "'%s': mount the catalogue", path);
+	fd = kv_mount_device("ext4", source, "errors=remount-ro", &opts, false, detail,
 			     sizeof(detail));
 	if (fd == -EINVAL || fd == -EUCLEAN)
 		return kv_error(e, -EUCLEAN, KVOL_R_CORRUPT,

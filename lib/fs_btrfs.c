@@ -26,6 +26,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "blockdev.h"
 #include "fs.h"
 #include "spawn.h"
 
@@ -180,7 +181,7 @@ static int renew(const char *device, char *detail, size_t detail_size)
 {
 	unsigned char super[SUPER_SIZE];
 	_cleanup_close_ int fd = -1;
-	uint64_t device_bytes;
+	uint64_t device_bytes, real_bytes;
 	int r;
 
 	if (detail && detail_size > 0)
@@ -194,10 +195,17 @@ static int renew(const char *device, char *detail, size_t detail_size)
 		r = read_renewed_mirror(fd, super);
 	if (r < 0)
 		return r;
+	r = kv_blockdev_size(fd, &real_bytes);
+	if (r < 0)
+		return r;
+	/* Anybody with the device can write this number; the kernel refuses such a file
+	 * system, too. Before anything is written: a refusal leaves it as it was. */
+	device_bytes = get64(super, DEVICE_BYTES);
+	if (device_bytes > real_bytes)
+		return -EUCLEAN;
 	r = set_new_fsid(super);
 	if (r < 0)
 		return r;
-	device_bytes = get64(super, DEVICE_BYTES);
 	for (size_t i = KV_ARRAY_SIZE(places); i-- > 0;) {
 		if (i > 0 && places[i] + SUPER_SIZE >= device_bytes)
 			continue;

@@ -9,6 +9,9 @@
  * kept free for growing to 1024 times the size. Beyond those the kernel goes over to
  * meta_bg by itself.
  *
+ * What the kernel does when it meets damage is said at each mount. Left to the
+ * superblock, whoever can write the volume's device could have it panic the host.
+ *
  * A crash in make leaves a device whose contents nobody has been promised. Growing is a
  * series of journalled steps: a crash leaves a smaller file system, which the next call
  * grows on.
@@ -112,6 +115,7 @@ static int grow(int root_fd, uint64_t device_bytes)
 const struct kv_fs kv_fs_ext4 = {
 	.name = "ext4",
 	.min_bytes = MIN_BYTES,
+	.mount_options = "errors=remount-ro",
 	.make = make,
 	.grow = grow,
 };

@@ -77,7 +77,7 @@ static void copies_can_be_told_apart(void **state)
 {
 	(void)state;
 	assert_null(kv_fs_find("ext4")->renew);
-	assert_null(kv_fs_find("ext4")->mount_options);
+	assert_string_equal(kv_fs_find("ext4")->mount_options, "errors=remount-ro");
 	assert_string_equal(kv_fs_find("xfs")->mount_options, "nouuid");
 	assert_non_null(kv_fs_find("btrfs")->renew);
 }
@@ -236,6 +236,24 @@ static void damaged_superblock_is_not_replaced_by_an_older_one(void **state)
 	assert_int_equal(btrfs->renew(file, detail, sizeof(detail)), -EOPNOTSUPP);
 }
 
+/* The superblock says how large the device is, and anybody may have written it: nothing
+ * is written where it only claims that there is something. */
+static void btrfs_larger_than_its_device_is_refused(void **state)
+{
+	const struct kv_fs *btrfs = kv_fs_find("btrfs");
+	struct stat st;
+	char made[40];
+
+	(void)state;
+	assert_int_equal(make("btrfs", btrfs->min_bytes * 2), 0);
+	assert_true(kv_strcpy(made, sizeof(made), ask("blkid -p -o value -s UUID %s")));
+	assert_int_equal(truncate(file, (off_t)btrfs->min_bytes), 0);
+	assert_int_equal(btrfs->renew(file, detail, sizeof(detail)), -EUCLEAN);
+	assert_string_equal(ask("blkid -p -o value -s UUID %s"), made);
+	assert_int_equal(stat(file, &st), 0);
+	assert_int_equal(st.st_size, btrfs->min_bytes);
+}
+
 static int setup(void **state)
 {
 	int fd = mkstemp(file);
@@ -266,6 +284,7 @@ int main(void)
 		cmocka_unit_test(failed_program_says_why),
 		cmocka_unit_test(btrfs_can_be_renewed_again_and_again),
 		cmocka_unit_test(torn_renewal_is_finished),
+		cmocka_unit_test(btrfs_larger_than_its_device_is_refused),
 		cmocka_unit_test(damaged_superblock_is_not_replaced_by_an_older_one),
 	};
 
