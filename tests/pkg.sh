@@ -10,6 +10,8 @@ pkg_runtime="e2fsprogs xfsprogs btrfs-progs"
 # To build and run the tests.
 pkg_test="libcmocka-dev g++ python3 gcovr
 	lvm2 thin-provisioning-tools dmsetup udev gdisk mandoc sqlite3"
+# To fuzz. The compiler alone: gcc builds everything else.
+pkg_fuzz="clang"
 # To boot the test guest.
 pkg_guest="qemu-system-x86 linux-image-amd64 busybox-static kmod xz-utils"
 
@@ -17,9 +19,10 @@ pkg_guest="qemu-system-x86 linux-image-amd64 busybox-static kmod xz-utils"
 pkg_build_commands="gcc make autoconf automake libtoolize pkg-config"
 pkg_runtime_commands="mkfs.ext4 mkfs.xfs mkfs.btrfs"
 pkg_test_commands="g++ python3 gcovr lvm thin_check dmsetup udevadm sgdisk mandoc sqlite3"
+pkg_fuzz_commands="clang"
 pkg_guest_commands="qemu-system-x86_64 busybox modprobe xz"
 
-# pkg_need LIST...: makes sure that the packages of the lists build, runtime, test, guest are installed.
+# pkg_need LIST...: makes sure that the packages of the lists build, runtime, test, fuzz, guest are installed.
 # Asks dpkg alone as long as nothing is missing. Returns 77 if it cannot be helped here.
 pkg_need()
 {
