@@ -60,6 +60,8 @@ layer3_sources = \
 	lib/catalogue.h \
 	lib/catalogue_db.h \
 	lib/device.c \
+	lib/frozen.c \
+	lib/frozen.h \
 	lib/ids.c \
 	lib/ids.h \
 	lib/lock.c \

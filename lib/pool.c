@@ -70,6 +70,7 @@ int kv_pool_enter(struct kvol_pool *pool, struct kvol_pool **ret, struct kvol_er
 	r = begin(pool, false);
 	if (r < 0)
 		return begin_error(pool, r, e);
+	kv_frozen_thaw(pool);
 	*ret = pool;
 	return 0;
 }
@@ -111,6 +112,7 @@ static void end(struct kvol_pool *pool, bool deactivated)
 static void free_pool(struct kvol_pool *pool)
 {
 	(void)kv_close(pool->metadata_fd);
+	(void)kv_close(pool->frozen_fd);
 	(void)kv_close(pool->lock_fd);
 	(void)kv_close(pool->dir_fd);
 	(void)kv_close(pool->run_fd);
@@ -132,8 +134,8 @@ static int new_pool(const struct kvol_ctx *ctx, struct kvol_pool **ret,
 		return kv_error_errno(e, -ENOMEM, "kvol_pool_open");
 	pool->pid = getpid();
 	pool->log = ctx->log;
-	pool->run_fd = pool->dir_fd = pool->lock_fd = pool->metadata_fd = pool->dm.fd =
-		-1;
+	pool->run_fd = pool->dir_fd = pool->lock_fd = pool->frozen_fd =
+		pool->metadata_fd = pool->dm.fd = -1;
 	pthread_mutex_init(&pool->ids.mutex, NULL);
 	pthread_mutex_init(&pool->metadata_mutex, NULL);
 	pthread_mutex_init(&pool->calls_mutex, NULL);
@@ -177,6 +179,14 @@ static int open_found(struct kvol_pool *pool, const struct kv_member *m, const c
 	if (pool->lock_fd < 0)
 		return kv_error_errno(e, pool->lock_fd, "'%s': open the pool's lock",
 				      path);
+	pool->frozen_fd = kv_frozen_open(pool->dir_fd);
+	if (pool->frozen_fd < 0)
+		return kv_error_errno(e, pool->frozen_fd,
+				      "'%s': open the pool's file of suspended volumes",
+				      path);
+	/* First of all, for somebody may be frozen. */
+	memcpy(pool->conf.uuid, m->layout.uuid, sizeof(pool->conf.uuid));
+	kv_frozen_thaw(pool);
 	kv_dm_id_part(&id, m->layout.uuid, "pool");
 	memcpy(pool->pool_dm_uuid, id.uuid, sizeof(id.uuid));
 	r = kv_pool_activate(pool, m, path, e);
@@ -236,8 +246,10 @@ void kvol_pool_close(struct kvol_pool *pool)
 	/* In a forked child the connection and the locks are the parent's: leave them
 	 * alone. */
 	if (pool->pid == getpid()) {
-		if (pool->cat)
+		if (pool->cat) {
+			kv_frozen_thaw(pool);
 			kv_ids_free(pool);
+		}
 		kv_catalogue_close(pool->cat);
 		if (pool->lock_fd >= 0) {
 			kv_lock_drop(pool->lock_fd, KV_LOCK_POOL);

@@ -10,6 +10,7 @@
 #include "catalogue.h"
 #include "dm.h"
 #include "error.h"
+#include "frozen.h"
 #include "ids.h"
 #include "lock.h"
 #include "log.h"
@@ -20,9 +21,10 @@ struct kvol_pool {
 	pid_t pid; /* of the opener: a forked child is refused */
 	struct kv_log log;
 	char *run_dir;
-	int run_fd;  /* the run directory: shared by all pools */
-	int dir_fd;  /* the pool's own directory in it */
-	int lock_fd; /* holds the pool's byte (shared) and the owner's */
+	int run_fd;    /* the run directory: shared by all pools */
+	int dir_fd;    /* the pool's own directory in it */
+	int lock_fd;   /* holds the pool's byte (shared) and the owner's */
+	int frozen_fd; /* for looking; nothing is locked on it */
 	struct kv_dm dm;
 	struct kv_stack stack;
 	char pool_dm_uuid[KV_DM_UUID_SIZE];
@@ -80,6 +82,8 @@ int kv_device_resize(const struct kvol_pool *pool, uint32_t id, uint64_t bytes);
 /* flags: KV_DM_DEFERRED or 0. 0 when it is not active any more, or will be when it is
  * closed. */
 int kv_device_deactivate(const struct kvol_pool *pool, uint32_t id, unsigned flags);
+/* Resumes what is suspended of it. -EBUSY and the like: could not. */
+int kv_device_thaw(const struct kvol_pool *pool, uint32_t id);
 int kv_device_info(const struct kvol_pool *pool, uint32_t id, struct kv_dm_info *ret);
 /* Both faces' openers: the read-only face itself holds the device open once. */
 int kv_device_openers(const struct kvol_pool *pool, uint32_t id, uint32_t *ret);

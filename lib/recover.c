@@ -33,28 +33,16 @@ static int fail(struct kvol_pool *pool, int r, const char *step, struct kvol_err
 static int tidy_device(struct kvol_pool *pool, uint32_t id)
 {
 	_cleanup_lock_ struct kv_lock lock = KV_LOCK_NONE;
-	struct kv_dm_info info;
 	struct kv_row row;
 	uint32_t openers;
 	unsigned live;
 	int r;
 
-	r = kv_lock_take(pool->dir_fd, KV_LOCK_VOLUME(id), 0, &lock);
+	r = kv_lock_volume(pool, id, 0, &lock);
+	if (r == 0)
+		r = kv_device_thaw(pool, id);
 	if (r < 0)
 		return r == -EBUSY ? 0 : r;
-	r = kv_device_info(pool, id, &info);
-	if (r == 0 && info.suspended) {
-		struct kv_dm_id dm_id;
-
-		kv_dm_id_volume(&dm_id, pool->conf.uuid, id, false);
-		r = kv_dm_resume(&pool->dm, dm_id.uuid);
-		kv_log(&pool->log, LOG_WARNING,
-		       "pool '%s': volume %" PRIu32 " was left suspended: "
-		       "resumed",
-		       pool->conf.name, id);
-	}
-	if (r < 0)
-		return r == -ENXIO ? 0 : r;
 	if (!pool->cat)
 		return 0;
 	r = kv_device_openers(pool, id, &openers);
@@ -199,7 +187,7 @@ static int tombstone(struct kvol_pool *pool, uint32_t id)
 	_cleanup_lock_ struct kv_lock lock = KV_LOCK_NONE;
 	int r;
 
-	r = kv_lock_take(pool->dir_fd, KV_LOCK_VOLUME(id), 0, &lock);
+	r = kv_lock_volume(pool, id, 0, &lock);
 	if (r < 0)
 		return r == -EBUSY ? 0 : r; /* being deleted just now */
 	r = erase(pool, id);
@@ -217,7 +205,7 @@ static int ungrown(struct kvol_pool *pool, uint32_t id)
 	struct kv_row row;
 	int r;
 
-	r = kv_lock_take(pool->dir_fd, KV_LOCK_VOLUME(id), 0, &lock);
+	r = kv_lock_volume(pool, id, 0, &lock);
 	if (r < 0)
 		return r == -EBUSY ? 0 : r;
 	if (kv_catalogue_get(pool->cat, id, &row) < 0 ||

@@ -2,7 +2,7 @@
 #ifndef KV_RUNDIR_H
 #define KV_RUNDIR_H
 
-/* L3: the run directory: RUN/lock for all pools, RUN/UUID/ for each: lock, pool,
+/* L3: the run directory: RUN/lock for all pools, RUN/UUID/ for each: lock, frozen, pool,
  * publish/. */
 
 #include "names.h"

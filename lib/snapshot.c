@@ -8,9 +8,9 @@
  * system has to write is flushed before, so that the freeze is short, and the pool's mode
  * is checked before, because a flushing suspend on a pool without space waits long.
  *
- * A process killed in that window leaves the origin frozen; the next open of the pool
- * resumes it first of all. A crash before the commit leaves an id without a row in a
- * reservation: recovery deletes it.
+ * A process killed in that window leaves the origin frozen, and its number in a slot of
+ * frozen.c: the next call of anybody on the pool resumes it. A crash before the commit
+ * leaves an id without a row in a reservation: recovery deletes it.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -61,12 +61,13 @@ static void flush_origin(struct kvol_pool *pool, const struct kv_row *row, dev_t
 		(void)syncfs(root);
 }
 
-/* The window. *made: the copy is there; the result is the first failure. */
+/* The window. *made: the copy is there; *running: the origin is not left suspended. The
+ * result is the first failure. */
 static int copy_suspended(const struct kvol_pool *pool, const char *origin_uuid,
-			  const char *msg, bool *made)
+			  const char *msg, bool *made, bool *running)
 {
 	sigset_t all, old;
-	int r, s;
+	int r, s = 0;
 
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
@@ -80,7 +81,23 @@ static int copy_suspended(const struct kvol_pool *pool, const char *origin_uuid,
 			s = kv_dm_resume(&pool->dm, origin_uuid);
 		r = r < 0 ? r : s;
 	}
+	*running = s == 0;
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	return r;
+}
+
+static int copy_running(struct kvol_pool *pool, uint32_t source, const char *origin_uuid,
+			const char *msg, bool *made)
+{
+	struct kv_frozen frozen;
+	bool running;
+	int r;
+
+	r = kv_frozen_begin(pool, source, &frozen);
+	if (r < 0)
+		return r;
+	r = copy_suspended(pool, origin_uuid, msg, made, &running);
+	kv_frozen_end(&frozen, running);
 	return r;
 }
 
@@ -100,7 +117,7 @@ static int copy_blocks(struct kvol_pool *pool, const struct kv_row *source, uint
 	if (r == 0 && info.live_table) {
 		if (info.open_count)
 			flush_origin(pool, source, info.dev);
-		r = copy_suspended(pool, origin.uuid, msg, made);
+		r = copy_running(pool, source->id, origin.uuid, msg, made);
 	} else if (r == 0 || r == -ENXIO) {
 		/* Inactive, or half made by somebody who died (and without a table the
 		 * kernel would not resume it): the lock keeps it so. */

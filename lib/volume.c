@@ -80,7 +80,7 @@ int kv_volume_lock(struct kvol_pool *pool, const char *name, const char *what,
 					pool->conf.name);
 		if (r < 0)
 			return r;
-		r = kv_lock_take(pool->dir_fd, KV_LOCK_VOLUME(row.id), deadline, &lock);
+		r = kv_lock_volume(pool, row.id, deadline, &lock);
 		if (r < 0)
 			return kv_error_errno(
 				e, r, "volume '%s': wait for another call on it", name);
@@ -268,8 +268,7 @@ static int create_once(struct kvol_pool *pool, const char *name, uint64_t bytes,
 		return r;
 	/* For a recovery elsewhere that meets the device while mkfs runs. */
 	if (fs)
-		r = kv_lock_take(pool->dir_fd, KV_LOCK_VOLUME(id.id),
-				 kv_deadline(KV_LOCK_WAIT_MS), &lock);
+		r = kv_lock_volume(pool, id.id, kv_deadline(KV_LOCK_WAIT_MS), &lock);
 	if (r < 0) {
 		kv_ids_done(pool, &id, false);
 		return kv_error_errno(e, r, "volume '%s': lock", name);

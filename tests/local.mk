@@ -46,6 +46,7 @@ unit_model_tests = \
 	tests/unit/test_catalogue \
 	tests/unit/test_expand \
 	tests/unit/test_format \
+	tests/unit/test_frozen \
 	tests/unit/test_ids \
 	tests/unit/test_model \
 	tests/unit/test_pool \
@@ -82,6 +83,8 @@ tests_unit_test_expand_LDADD = $(model_ldadd)
 tests_unit_test_expand_LDFLAGS = $(model_ldflags)
 tests_unit_test_format_LDADD = $(model_ldadd)
 tests_unit_test_format_LDFLAGS = $(model_ldflags)
+tests_unit_test_frozen_LDADD = $(model_ldadd)
+tests_unit_test_frozen_LDFLAGS = $(model_ldflags)
 tests_unit_test_ids_LDADD = $(model_ldadd)
 tests_unit_test_ids_LDFLAGS = $(model_ldflags)
 tests_unit_test_model_LDADD = $(model_ldadd)

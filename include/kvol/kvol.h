@@ -309,7 +309,8 @@ struct kvol_snapshot_opts {
  *
  * Idempotent: SNAPSHOT being there as a snapshot of VOLUME is 0.
  * Durable: when it returns 0. A crash before leaves nothing; a freeze that a killed process left
- *   is undone by the next kvol_pool_open.
+ *   is undone by the next call of any process that has the pool open, or by the next
+ *   kvol_pool_open.
  * Blocks: two flushes of the disk, and what the published file system has to write.
  * Errors:
  *   -ENOENT  KVOL_R_NOT_FOUND          no VOLUME

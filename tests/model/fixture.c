@@ -13,6 +13,7 @@
 
 #include "db.h"
 #include "fixture.h"
+#include "pool_state.h"
 
 #define PATTERN 0xa5
 
@@ -302,10 +303,10 @@ uint32_t id_of(struct fixture *f, const char *name)
 
 struct model_dev *dev_of(struct fixture *f, const char *name, bool readonly)
 {
-	struct kvol_pool_info info = pool_info(f);
 	struct kv_dm_id id;
 
-	kv_dm_id_volume(&id, info.uuid, id_of(f, name), readonly);
+	/* By no call: calls thaw what is frozen. */
+	kv_dm_id_volume(&id, f->pool->conf.uuid, id_of(f, name), readonly);
 	model_sweep();
 	return model_dev(id.uuid);
 }
@@ -325,7 +326,7 @@ int open_run_pool(struct fixture *f)
 	char path[2 * MODEL_PATH];
 	int fd;
 
-	(void)snprintf(path, sizeof(path), "%s/%s", f->run_dir, pool_info(f).uuid);
+	(void)snprintf(path, sizeof(path), "%s/%s", f->run_dir, f->pool->conf.uuid);
 	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	assert_true(fd >= 0);
 	return fd;
