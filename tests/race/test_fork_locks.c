@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -223,8 +224,11 @@ static void volume_is_unlocked_though_a_child_lives_on(void **state)
 	assert_int_equal(read(reached[0], &c, 1), 1);
 	pid = fork();
 	assert_true(pid >= 0);
-	while (pid == 0)
-		(void)pause();
+	if (pid == 0) {
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* also when a check fails */
+		for (;;)
+			(void)pause();
+	}
 	assert_int_equal(write(go_on[1], "", 1), 1);
 	assert_int_equal(pthread_join(thread, &r), 0);
 	assert_null(r);
