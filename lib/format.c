@@ -247,7 +247,10 @@ static int clear(struct format *f, struct kvol_error *e)
 static int make_catalogue_fs(struct format *f, const char *device, struct kvol_error *e)
 {
 	/* A small journal and few inodes: it holds one database. Everything is written
-	 * now, nothing by a kernel thread later. */
+	 * now, nothing by a kernel thread later. No checksums: the superblock is two
+	 * sectors and its checksum is in the second, so that a power cut between the two,
+	 * at any mount, would leave what the kernel refuses to mount; without it nothing
+	 * of use is in the second. The same goes for the journal's commit blocks. */
 	const char *const argv[] = {
 		"mkfs.ext4",
 		"-q",
@@ -263,7 +266,7 @@ static int make_catalogue_fs(struct format *f, const char *device, struct kvol_e
 		"-L",
 		"kvol-catalogue",
 		"-O",
-		"^resize_inode",
+		"^resize_inode,^metadata_csum",
 		"-E",
 		"nodiscard,lazy_itable_init=0,lazy_journal_init=0",
 		device,
