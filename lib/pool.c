@@ -303,6 +303,7 @@ int kvol_pool_deactivate(struct kvol_pool *pool, struct kvol_error *reterr)
 	r = begin(pool, true);
 	if (r < 0)
 		return r == -ESHUTDOWN ? 0 : begin_error(pool, r, reterr);
+	kv_frozen_thaw(pool);
 	r = kv_lock_exclusive(pool->lock_fd, KV_LOCK_POOL, 0);
 	if (r == -EBUSY)
 		r = kv_error(reterr, r, KVOL_R_BUSY_OPEN,
