@@ -395,7 +395,8 @@ static void exec_closes_the_copy(void **state)
 	assert_int_equal(kv_lock_take(p->dir_fd, 5, 0, &lock), 0);
 	pid = start(p, executes);
 	(void)close(lock.fd);
-	/* Ours is closed: it is free as soon as the child has executed, though it lives on. */
+	/* Ours is closed: it is free as soon as the child has executed, though it lives
+	 * on. */
 	assert_int_equal(kv_lock_take(p->dir_fd, 5, kv_deadline(30000), &other), 0);
 	assert_int_equal(kill(pid, 0), 0);
 	assert_int_equal(waitpid(pid, NULL, WNOHANG), 0);
@@ -449,7 +450,8 @@ static void *upgrade(void *arg)
 						   kv_deadline(30000));
 }
 
-/* Two that want it: neither gets it before the other lets go, and neither waits for ever. */
+/* Two that want it: neither gets it before the other lets go, and neither waits for ever.
+ */
 static void two_upgrades_do_not_deadlock(void **state)
 {
 	struct place *p = *state;
