@@ -118,6 +118,7 @@ system_tests = \
 	tests/system/test_format \
 	tests/system/test_fs \
 	tests/system/test_history \
+	tests/system/test_kill \
 	tests/system/test_list \
 	tests/system/test_namespace \
 	tests/system/test_open \
@@ -154,6 +155,13 @@ tests_system_test_fs_LDADD = $(system_ldadd)
 tests_system_test_fs_LDFLAGS = $(AM_LDFLAGS) -no-install
 tests_system_test_history_LDADD = tests/race/libhistory.la $(system_ldadd)
 tests_system_test_history_LDFLAGS = $(AM_LDFLAGS) -no-install
+tests_system_test_kill_SOURCES = \
+	tests/system/soak.h \
+	tests/system/soak_model.c \
+	tests/system/soak_worker.c \
+	tests/system/test_kill.c
+tests_system_test_kill_LDADD = $(system_ldadd)
+tests_system_test_kill_LDFLAGS = $(AM_LDFLAGS) -no-install
 tests_system_test_list_LDADD = $(system_ldadd)
 tests_system_test_list_LDFLAGS = $(AM_LDFLAGS) -no-install
 tests_system_test_namespace_LDADD = $(system_ldadd)

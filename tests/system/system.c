@@ -692,17 +692,14 @@ static void check_metadata(const uint64_t *allocated, size_t n,
 		assert_int_equal(found[i], allocated[i]);
 }
 
-int pool_down(void **state)
+void pool_rest(void)
 {
 	struct kvol_info info = { .size = sizeof(info) };
-	struct kvol_pool_info p;
+	struct kvol_pool_info p = pool_info();
 	uint64_t allocated[4096];
 	struct kvol_iter *iter;
 	size_t n = 0;
 
-	if (!pool)
-		return dir_down(state);
-	p = pool_info();
 	pool_cycle(); /* all volumes inactive: what is allocated is what is on the disk */
 	assert_ok(kvol_list(pool, 0, &iter, &err));
 	while (n < N_OF(allocated) && kvol_iter_next(iter, &info) == 1)
@@ -714,6 +711,12 @@ int pool_down(void **state)
 	pool = NULL;
 	qsort(allocated, n, sizeof(allocated[0]), by_value);
 	check_metadata(allocated, n, &p);
+}
+
+int pool_down(void **state)
+{
+	if (pool)
+		pool_rest();
 	return dir_down(state);
 }
 
