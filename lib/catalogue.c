@@ -12,11 +12,6 @@
  *
  * One connection per handle, guarded by a mutex that is held for SQL only: never across
  * an ioctl, a mount or a mkfs. A crash leaves each commit whole or absent.
- *
- * A commit that failed is absent for everybody who has the database open, but what it
- * wrote to the log may be on the disk: if nothing is written over it, the next one to
- * open the database finds a whole commit there. So a failed commit is followed by an
- * empty one in the same place, at once and again when the handle is closed.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -38,17 +33,6 @@ struct kv_cursor {
 	struct kv_stmt *stmt;
 	int step; /* result of the step that is not handed out yet */
 };
-
-void kv_catalogue_lock(struct kv_catalogue *cat)
-{
-	pthread_mutex_lock(&cat->mutex);
-}
-
-int kv_catalogue_unlock(struct kv_catalogue *cat, int r)
-{
-	pthread_mutex_unlock(&cat->mutex);
-	return r;
-}
 
 /* --- Making, opening, closing --- */
 
@@ -83,6 +67,7 @@ int kv_catalogue_open(int dir_fd, struct kv_catalogue **ret)
 		return -ENOMEM;
 	}
 	cat->dir_fd = dir_fd;
+	cat->unfinished_fd = -1;
 	pthread_mutex_init(&cat->mutex, NULL);
 	r = kv_db_open(dir_fd, FILE_NAME, 0, &cat->db);
 	if (r == 0)
@@ -95,103 +80,15 @@ int kv_catalogue_open(int dir_fd, struct kv_catalogue **ret)
 	return 0;
 }
 
-/* Writes the pool's row as it is, over what a failed commit left in the log. */
-static void settle(struct kv_catalogue *cat)
-{
-	if (kv_db_begin(cat->db) < 0)
-		return;
-	if (kv_db_do(cat->db, "UPDATE pool SET epoch = epoch", "") < 0)
-		kv_db_rollback(cat->db);
-	else if (kv_db_commit(cat->db) == 0)
-		cat->in_doubt = false;
-}
-
-/* Under the lock. */
-static int commit(struct kv_catalogue *cat)
-{
-	int r = kv_db_commit(cat->db);
-
-	cat->in_doubt = r < 0; /* one that succeeds takes the place of all that failed */
-	if (r < 0)
-		settle(cat);
-	return r;
-}
-
-bool kv_catalogue_in_doubt(struct kv_catalogue *cat)
-{
-	bool in_doubt;
-
-	kv_catalogue_lock(cat);
-	in_doubt = cat->in_doubt;
-	return kv_catalogue_unlock(cat, in_doubt);
-}
-
-/* Inside a transaction: what other calls left to be dropped. */
-static int drop_forgotten(struct kv_catalogue *cat)
-{
-	int r = 0;
-
-	for (unsigned i = 0; i < cat->n_forget && r >= 0; i++)
-		r = kv_db_do(cat->db, "DELETE FROM volume WHERE id = ? AND name IS NULL",
-			     "i", (int64_t)cat->forget[i]);
-	return r < 0 ? r : 0;
-}
-
-int kv_catalogue_begin(struct kv_catalogue *cat)
-{
-	int r;
-
-	kv_catalogue_lock(cat);
-	r = kv_db_begin(cat->db);
-	if (r < 0)
-		return kv_catalogue_unlock(cat, r);
-	r = cat->n_forget >= KV_FORGET_BATCH ? drop_forgotten(cat) : 0;
-	if (r < 0) {
-		kv_db_rollback(cat->db);
-		return kv_catalogue_unlock(cat, r);
-	}
-	return 0;
-}
-
-int kv_catalogue_finish(struct kv_catalogue *cat, int r)
-{
-	if (r < 0) {
-		kv_db_rollback(cat->db);
-		return kv_catalogue_unlock(cat, r);
-	}
-	r = commit(cat);
-	if (r == 0 && cat->n_forget >= KV_FORGET_BATCH)
-		cat->n_forget = 0;
-	return kv_catalogue_unlock(cat, r);
-}
-
-int kv_catalogue_forget_now(struct kv_catalogue *cat)
-{
-	int r = 0;
-
-	kv_catalogue_lock(cat);
-	if (cat->n_forget > 0)
-		r = kv_db_begin(cat->db);
-	if (r == 0 && cat->n_forget > 0) {
-		r = drop_forgotten(cat);
-		if (r == 0)
-			r = commit(cat);
-		else
-			kv_db_rollback(cat->db);
-		if (r == 0)
-			cat->n_forget = 0;
-	}
-	return kv_catalogue_unlock(cat, r);
-}
-
 void kv_catalogue_close(struct kv_catalogue *cat)
 {
 	if (!cat)
 		return;
 	(void)kv_catalogue_forget_now(cat); /* else recovery does it */
 	if (cat->in_doubt)
-		settle(cat);
+		(void)kv_catalogue_settle(cat);
 	kv_db_close(cat->db);
+	(void)kv_close(cat->unfinished_fd);
 	(void)kv_close(cat->dir_fd);
 	pthread_mutex_destroy(&cat->mutex);
 	free(cat);

@@ -65,6 +65,11 @@ int kv_catalogue_create(int dir_fd, const struct kv_pool_row *pool);
  * damaged. */
 int kv_catalogue_open(int dir_fd, struct kv_catalogue **ret);
 void kv_catalogue_close(struct kv_catalogue *cat); /* NULL is a no-op */
+/* Takes over an fd of kv_unfinished_open: from here on others can tell when we die in a
+ * commit. */
+void kv_catalogue_share(struct kv_catalogue *cat, int unfinished_fd);
+/* Makes an end to a commit that somebody died in: what of it was seen stays so. */
+int kv_catalogue_settle(struct kv_catalogue *cat);
 
 /* A commit failed, and could not be taken back: only the next opener of the database can
  * tell whether it was made. What its rows name must be left as it is until then. */

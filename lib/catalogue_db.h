@@ -14,6 +14,7 @@
 
 struct kv_catalogue {
 	int dir_fd;
+	int unfinished_fd; /* -1: nobody else can be there */
 	struct kv_db *db;
 	pthread_mutex_t mutex;
 	uint32_t forget[KV_FORGET_MAX]; /* tombstones whose work is done */

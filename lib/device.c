@@ -141,8 +141,8 @@ static int resize(const struct kvol_pool *pool, uint32_t id, uint64_t bytes)
 }
 
 /* 1: suspended, 0: running, or not there. */
-static int is_suspended(const struct kvol_pool *pool, uint32_t id, bool readonly,
-			struct kv_dm_id *ret)
+static int face_suspended(const struct kvol_pool *pool, uint32_t id, bool readonly,
+			  struct kv_dm_id *ret)
 {
 	struct kv_dm_info info;
 	int r;
@@ -154,22 +154,28 @@ static int is_suspended(const struct kvol_pool *pool, uint32_t id, bool readonly
 	return info.suspended;
 }
 
+int kv_device_suspended(const struct kvol_pool *pool, uint32_t id)
+{
+	struct kv_dm_id dm_id;
+	int r = face_suspended(pool, id, false, &dm_id);
+
+	return r ? r : face_suspended(pool, id, true, &dm_id);
+}
+
 /* A reload suspends and resumes in one ioctl, which no death cuts in two; but one that
  * the kernel refuses is taken back by several. */
 int kv_device_resize(const struct kvol_pool *pool, uint32_t id, uint64_t bytes)
 {
-	struct kv_frozen frozen;
-	struct kv_dm_id dm_id;
+	struct kv_suspend suspend;
 	bool running;
 	int r;
 
-	r = kv_frozen_begin(pool, id, &frozen);
+	r = kv_suspend_begin(pool, id, &suspend);
 	if (r < 0)
 		return r;
 	r = resize(pool, id, bytes);
-	running = r == 0 || (is_suspended(pool, id, false, &dm_id) == 0 &&
-			     is_suspended(pool, id, true, &dm_id) == 0);
-	kv_frozen_end(&frozen, running);
+	running = r == 0 || kv_device_suspended(pool, id) == 0;
+	kv_suspend_end(&suspend, running);
 	return r;
 }
 
@@ -180,7 +186,7 @@ int kv_device_thaw(const struct kvol_pool *pool, uint32_t id)
 
 	/* The face last: it stands on the other. */
 	for (int readonly = 0; readonly < 2; readonly++) {
-		r = is_suspended(pool, id, readonly, &dm_id);
+		r = face_suspended(pool, id, readonly, &dm_id);
 		if (r == 1) {
 			r = kv_dm_resume(&pool->dm, dm_id.uuid);
 			n++;

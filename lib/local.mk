@@ -60,8 +60,6 @@ layer3_sources = \
 	lib/catalogue.h \
 	lib/catalogue_db.h \
 	lib/device.c \
-	lib/frozen.c \
-	lib/frozen.h \
 	lib/ids.c \
 	lib/ids.h \
 	lib/lock.c \
@@ -75,7 +73,10 @@ layer3_sources = \
 	lib/rundir.h \
 	lib/schema.c \
 	lib/stack.c \
-	lib/stack.h
+	lib/stack.h \
+	lib/transaction.c \
+	lib/unfinished.c \
+	lib/unfinished.h
 
 # L4: the public functions, one verb family per file.
 layer4_sources = \

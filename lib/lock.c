@@ -65,6 +65,18 @@ int kv_lock_shared(int fd, uint64_t byte, int64_t deadline_ms)
 	return wait_for(fd, F_RDLCK, byte, deadline_ms);
 }
 
+bool kv_lock_held(int fd, uint64_t byte)
+{
+	struct flock fl = {
+		.l_type = F_WRLCK,
+		.l_whence = SEEK_SET,
+		.l_start = (off_t)byte,
+		.l_len = 1,
+	};
+
+	return fcntl(fd, F_OFD_GETLK, &fl) == 0 && fl.l_type != F_UNLCK;
+}
+
 void kv_lock_drop(int fd, uint64_t byte)
 {
 	(void)set(fd, F_UNLCK, byte);

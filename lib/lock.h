@@ -8,8 +8,9 @@
 #include "util.h"
 
 /* Order, to be kept by everybody: pool, volumes ascending, message, then SQLite. */
-#define KV_LOCK_POOL UINT64_C(0) /* shared: in use; exclusive: activation, deactivation \
-				  */
+#define KV_LOCK_POOL                                                       \
+	UINT64_C(0) /* shared: in use; exclusive: activation, deactivation \
+		     */
 #define KV_LOCK_MESSAGE	     UINT64_C(1) /* epoch changes */
 #define KV_LOCK_RECOVERY     UINT64_C(2) /* one recovery at a time */
 #define KV_LOCK_VOLUME(id)   ((UINT64_C(1) << 32) + (id))
@@ -39,6 +40,8 @@ int kv_lock_open(int dir_fd);
 int kv_lock_exclusive(int fd, uint64_t byte,
 		      int64_t deadline_ms); /* deadlines as above */
 int kv_lock_shared(int fd, uint64_t byte, int64_t deadline_ms);
+/* By somebody else than this description. */
+bool kv_lock_held(int fd, uint64_t byte);
 void kv_lock_drop(int fd, uint64_t byte);
 
 #endif

@@ -70,7 +70,7 @@ int kv_pool_enter(struct kvol_pool *pool, struct kvol_pool **ret, struct kvol_er
 	r = begin(pool, false);
 	if (r < 0)
 		return begin_error(pool, r, e);
-	kv_frozen_thaw(pool);
+	kv_unfinished_settle(pool);
 	*ret = pool;
 	return 0;
 }
@@ -112,7 +112,7 @@ static void end(struct kvol_pool *pool, bool deactivated)
 static void free_pool(struct kvol_pool *pool)
 {
 	(void)kv_close(pool->metadata_fd);
-	(void)kv_close(pool->frozen_fd);
+	(void)kv_close(pool->unfinished_fd);
 	(void)kv_close(pool->lock_fd);
 	(void)kv_close(pool->dir_fd);
 	(void)kv_close(pool->run_fd);
@@ -134,7 +134,7 @@ static int new_pool(const struct kvol_ctx *ctx, struct kvol_pool **ret,
 		return kv_error_errno(e, -ENOMEM, "kvol_pool_open");
 	pool->pid = getpid();
 	pool->log = ctx->log;
-	pool->run_fd = pool->dir_fd = pool->lock_fd = pool->frozen_fd =
+	pool->run_fd = pool->dir_fd = pool->lock_fd = pool->unfinished_fd =
 		pool->metadata_fd = pool->dm.fd = -1;
 	pthread_mutex_init(&pool->ids.mutex, NULL);
 	pthread_mutex_init(&pool->metadata_mutex, NULL);
@@ -179,19 +179,24 @@ static int open_found(struct kvol_pool *pool, const struct kv_member *m, const c
 	if (pool->lock_fd < 0)
 		return kv_error_errno(e, pool->lock_fd, "'%s': open the pool's lock",
 				      path);
-	pool->frozen_fd = kv_frozen_open(pool->dir_fd);
-	if (pool->frozen_fd < 0)
-		return kv_error_errno(e, pool->frozen_fd,
-				      "'%s': open the pool's file of suspended volumes",
-				      path);
+	pool->unfinished_fd = kv_unfinished_open(pool->dir_fd);
+	if (pool->unfinished_fd < 0)
+		return kv_error_errno(e, pool->unfinished_fd,
+				      "'%s': open the pool's unfinished work", path);
 	/* First of all, for somebody may be frozen. */
 	memcpy(pool->conf.uuid, m->layout.uuid, sizeof(pool->conf.uuid));
-	kv_frozen_thaw(pool);
+	kv_unfinished_settle(pool);
 	kv_dm_id_part(&id, m->layout.uuid, "pool");
 	memcpy(pool->pool_dm_uuid, id.uuid, sizeof(id.uuid));
 	r = kv_pool_activate(pool, m, path, e);
 	if (r < 0)
 		return r;
+	r = kv_unfinished_open(pool->dir_fd);
+	if (r < 0)
+		return kv_error_errno(e, r, "'%s': open the pool's unfinished work",
+				      path);
+	kv_catalogue_share(pool->cat, r);
+	kv_unfinished_settle(pool);
 	/* Alone or not, from here on as one of many. */
 	r = kv_lock_shared(pool->lock_fd, KV_LOCK_POOL, kv_deadline(KV_LOCK_WAIT_MS));
 	if (r == 0)
@@ -247,7 +252,7 @@ void kvol_pool_close(struct kvol_pool *pool)
 	 * alone. */
 	if (pool->pid == getpid()) {
 		if (pool->cat) {
-			kv_frozen_thaw(pool);
+			kv_unfinished_settle(pool);
 			kv_ids_free(pool);
 		}
 		kv_catalogue_close(pool->cat);
@@ -303,7 +308,7 @@ int kvol_pool_deactivate(struct kvol_pool *pool, struct kvol_error *reterr)
 	r = begin(pool, true);
 	if (r < 0)
 		return r == -ESHUTDOWN ? 0 : begin_error(pool, r, reterr);
-	kv_frozen_thaw(pool);
+	kv_unfinished_settle(pool);
 	r = kv_lock_exclusive(pool->lock_fd, KV_LOCK_POOL, 0);
 	if (r == -EBUSY)
 		r = kv_error(reterr, r, KVOL_R_BUSY_OPEN,

@@ -10,7 +10,7 @@
 #include "catalogue.h"
 #include "dm.h"
 #include "error.h"
-#include "frozen.h"
+#include "unfinished.h"
 #include "ids.h"
 #include "lock.h"
 #include "log.h"
@@ -21,10 +21,10 @@ struct kvol_pool {
 	pid_t pid; /* of the opener: a forked child is refused */
 	struct kv_log log;
 	char *run_dir;
-	int run_fd;    /* the run directory: shared by all pools */
-	int dir_fd;    /* the pool's own directory in it */
-	int lock_fd;   /* holds the pool's byte (shared) and the owner's */
-	int frozen_fd; /* for looking; nothing is locked on it */
+	int run_fd;	   /* the run directory: shared by all pools */
+	int dir_fd;	   /* the pool's own directory in it */
+	int lock_fd;	   /* holds the pool's byte (shared) and the owner's */
+	int unfinished_fd; /* for looking; nothing is locked on it */
 	struct kv_dm dm;
 	struct kv_stack stack;
 	char pool_dm_uuid[KV_DM_UUID_SIZE];
@@ -32,7 +32,7 @@ struct kvol_pool {
 	struct kv_catalogue *cat;
 	struct kv_pool_row conf; /* as read at open: uuid, name, block size */
 	struct kv_ids ids;
-	bool audit; /* catalogue and thin pool disagree: no changes */
+	bool audit;		     /* catalogue and thin pool disagree: no changes */
 	pthread_mutex_t calls_mutex; /* guards the next three */
 	unsigned calls;		     /* under way on this handle, and its open listings */
 	bool ending;		     /* a deactivation is under way: the others wait */
@@ -82,6 +82,8 @@ int kv_device_resize(const struct kvol_pool *pool, uint32_t id, uint64_t bytes);
 /* flags: KV_DM_DEFERRED or 0. 0 when it is not active any more, or will be when it is
  * closed. */
 int kv_device_deactivate(const struct kvol_pool *pool, uint32_t id, unsigned flags);
+/* 1: it, or its read-only face, is suspended; 0: running, or inactive. */
+int kv_device_suspended(const struct kvol_pool *pool, uint32_t id);
 /* Resumes what is suspended of it. -EBUSY and the like: could not. */
 int kv_device_thaw(const struct kvol_pool *pool, uint32_t id);
 int kv_device_info(const struct kvol_pool *pool, uint32_t id, struct kv_dm_info *ret);

@@ -302,7 +302,7 @@ static int attach(void *arg)
 	uint64_t key[2] = { job->want.ns.dev, job->want.ns.ino };
 	int r;
 
-	r = kv_frozen_lock(job->pool, job->pool->run_fd,
+	r = kv_unfinished_lock(job->pool, job->pool->run_fd,
 			   kv_hash64(key, sizeof(key), 1) >> 2 | 1,
 			   kv_deadline(KV_LOCK_WAIT_MS), &lock);
 	if (r == 0)

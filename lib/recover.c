@@ -174,6 +174,9 @@ static int reservations(struct kvol_pool *pool)
 		r = kv_lock_take(pool->dir_fd, KV_LOCK_OWNER(res.owner), 0, &owner);
 		if (r == -EBUSY)
 			continue; /* it lives */
+		/* A row of the dead one's last commit comes now, or never. */
+		if (r == 0)
+			r = kv_catalogue_settle(pool->cat);
 		if (r == 0)
 			r = clear_reservation(pool, &res);
 		if (r < 0)

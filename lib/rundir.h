@@ -2,8 +2,8 @@
 #ifndef KV_RUNDIR_H
 #define KV_RUNDIR_H
 
-/* L3: the run directory: RUN/lock for all pools, RUN/UUID/ for each: lock, frozen, pool,
- * publish/. */
+/* L3: the run directory: RUN/lock for all pools, RUN/UUID/ for each: lock, unfinished,
+ * pool, publish/. */
 
 #include "names.h"
 

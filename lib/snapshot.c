@@ -9,8 +9,8 @@
  * is checked before, because a flushing suspend on a pool without space waits long.
  *
  * A process killed in that window leaves the origin frozen, and its number in a slot of
- * frozen.c: the next call of anybody on the pool resumes it. A crash before the commit
- * leaves an id without a row in a reservation: recovery deletes it.
+ * unfinished.c: the next call of anybody on the pool resumes it. A crash before the
+ * commit leaves an id without a row in a reservation: recovery deletes it.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -89,15 +89,15 @@ static int copy_suspended(const struct kvol_pool *pool, const char *origin_uuid,
 static int copy_running(struct kvol_pool *pool, uint32_t source, const char *origin_uuid,
 			const char *msg, bool *made)
 {
-	struct kv_frozen frozen;
+	struct kv_suspend suspend;
 	bool running;
 	int r;
 
-	r = kv_frozen_begin(pool, source, &frozen);
+	r = kv_suspend_begin(pool, source, &suspend);
 	if (r < 0)
 		return r;
 	r = copy_suspended(pool, origin_uuid, msg, made, &running);
-	kv_frozen_end(&frozen, running);
+	kv_suspend_end(&suspend, running);
 	return r;
 }
 

@@ -46,7 +46,6 @@ unit_model_tests = \
 	tests/unit/test_catalogue \
 	tests/unit/test_expand \
 	tests/unit/test_format \
-	tests/unit/test_frozen \
 	tests/unit/test_ids \
 	tests/unit/test_model \
 	tests/unit/test_pool \
@@ -55,6 +54,7 @@ unit_model_tests = \
 	tests/unit/test_snapshot \
 	tests/unit/test_stack \
 	tests/unit/test_stat \
+	tests/unit/test_unfinished \
 	tests/unit/test_volume
 
 model_sources = \
@@ -83,8 +83,6 @@ tests_unit_test_expand_LDADD = $(model_ldadd)
 tests_unit_test_expand_LDFLAGS = $(model_ldflags)
 tests_unit_test_format_LDADD = $(model_ldadd)
 tests_unit_test_format_LDFLAGS = $(model_ldflags)
-tests_unit_test_frozen_LDADD = $(model_ldadd)
-tests_unit_test_frozen_LDFLAGS = $(model_ldflags)
 tests_unit_test_ids_LDADD = $(model_ldadd)
 tests_unit_test_ids_LDFLAGS = $(model_ldflags)
 tests_unit_test_model_LDADD = $(model_ldadd)
@@ -101,6 +99,8 @@ tests_unit_test_stack_LDADD = $(model_ldadd)
 tests_unit_test_stack_LDFLAGS = $(model_ldflags)
 tests_unit_test_stat_LDADD = $(model_ldadd)
 tests_unit_test_stat_LDFLAGS = $(model_ldflags)
+tests_unit_test_unfinished_LDADD = $(model_ldadd)
+tests_unit_test_unfinished_LDFLAGS = $(model_ldflags)
 tests_unit_test_volume_LDADD = $(model_ldadd)
 tests_unit_test_volume_LDFLAGS = $(model_ldflags)
 

@@ -73,6 +73,8 @@ struct rec {
 
 struct soak {
 	_Atomic uint32_t hold; /* nobody begins a call */
+	_Atomic uint32_t
+		commits; /* calls that are little else than a commit, no others */
 	_Atomic uint32_t next_line;
 	_Atomic uint32_t shared_begun, shared_done; /* the writer's stamps */
 	_Atomic uint32_t shared_minor;

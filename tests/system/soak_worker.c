@@ -169,6 +169,17 @@ static bool plan_stamp(struct rec *rec, const struct look *l)
 	return true;
 }
 
+static bool plan_commit(struct rec *rec)
+{
+	struct look *l = &mine.e[0].now;
+
+	if (mine.e[0].unsure)
+		return false;
+	rec->op = !l->there ? OP_CREATE : l->bytes < GROWN_MAX ? OP_EXPAND : OP_DELETE;
+	rec->bytes = l->there ? 2 * l->bytes : RAW_BYTES;
+	return true;
+}
+
 /* False: not now. */
 static bool plan(struct rec *rec)
 {
@@ -176,6 +187,8 @@ static bool plan(struct rec *rec)
 	struct look *l;
 
 	memset(rec, 0, sizeof(*rec));
+	if (atomic_load(&soak->commits))
+		return plan_commit(rec);
 	if (d < 28)
 		return plan_copy(rec);
 	if (d < 42)

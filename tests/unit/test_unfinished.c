@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * Volumes that a killed process left suspended: the next call of anybody thaws them, the
- * living are never disturbed, and the slots cannot be broken by what is found in them.
+ * What a killed process left unfinished: the next call of anybody thaws volumes that it
+ * had suspended, and settles a commit that it died in. The living are never disturbed,
+ * and the file cannot be broken by what is found in it.
  */
 
 #include <fcntl.h>
 #include <pthread.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -49,7 +51,7 @@ static void freeze(struct fixture *f)
 static int open_slots(struct fixture *f)
 {
 	_cleanup_close_ int dir = open_run_pool(f);
-	int fd = openat(dir, "frozen", O_RDWR | O_CLOEXEC);
+	int fd = openat(dir, "unfinished", O_RDWR | O_CLOEXEC);
 
 	assert_true(fd >= 0);
 	return fd;
@@ -60,7 +62,7 @@ static void assert_slots_empty(struct fixture *f)
 	_cleanup_close_ int fd = open_slots(f);
 	uint64_t word;
 
-	for (unsigned i = 0; i < KV_FROZEN_SLOTS; i++)
+	for (unsigned i = 0; i <= KV_SUSPEND_SLOTS; i++)
 		if (pread(fd, &word, sizeof(word), (off_t)(i * sizeof(word))) > 0)
 			assert_int_equal(word, 0);
 }
@@ -267,16 +269,16 @@ static void nothing_but_a_look_when_nothing_is_frozen(void **state)
 	assert_slots_empty(f);
 	/* Whatever opened it again would make it. */
 	dir = open_run_pool(f);
-	assert_int_equal(unlinkat(dir, "frozen", 0), 0);
+	assert_int_equal(unlinkat(dir, "unfinished", 0), 0);
 	(void)pool_info(f);
 	assert_true(exists(f, "s"));
 	assert_int_equal(do_delete(f->pool), 0);
-	assert_int_equal(faccessat(dir, "frozen", F_OK, 0), -1);
+	assert_int_equal(faccessat(dir, "unfinished", F_OK, 0), -1);
 }
 
 /* --- The living --- */
 
-static unsigned n_looks;
+static _Atomic unsigned n_looks;
 
 static struct kvol_pool *other_handle;
 static struct fixture *fix;
@@ -359,7 +361,7 @@ static void next_holder_of_the_lock_thaws_even_while_the_slot_is_held(void **sta
 
 	freeze(f);
 	slot.fd = open_slots(f);
-	for (i = 0; i < KV_FROZEN_SLOTS && !word; i++)
+	for (i = 0; i < KV_SUSPEND_SLOTS && !word; i++)
 		assert_int_equal(
 			pread(slot.fd, &word, sizeof(word), (off_t)(i * sizeof(word))),
 			sizeof(word));
@@ -384,11 +386,48 @@ static void holder_of_the_volumes_lock_is_left_to_thaw_it(void **state)
 	dir = open_run_pool(f);
 	freeze(f);
 	assert_int_equal(kv_lock_take(dir, KV_LOCK_VOLUME(id_of(f, "v")), 0, &lock), 0);
+	model->deadline_divisor = 600;
 	(void)pool_info(f);
 	assert_true(suspended(f, "v"));
 	kv_lock_release(&lock);
 	(void)pool_info(f);
 	assert_false(suspended(f, "v"));
+}
+
+static uint32_t v_id;
+
+static void *lock_v(void *arg)
+{
+	const struct timespec moment = { .tv_nsec = 20000000 };
+	_cleanup_lock_ struct kv_lock lock = KV_LOCK_NONE;
+	struct fixture *f = arg;
+
+	if (kv_lock_take(f->pool->dir_fd, KV_LOCK_VOLUME(v_id), 0, &lock) < 0)
+		return arg;
+	n_looks = 1;
+	(void)nanosleep(&moment, NULL);
+	return kv_device_thaw(f->pool, v_id) < 0 ? arg : NULL;
+}
+
+/* He has the lock and is about to: the call does not return before he did. */
+static void call_waits_for_the_one_who_thaws(void **state)
+{
+	const struct timespec moment = { .tv_nsec = 1000000 };
+	struct fixture *f = *state;
+	pthread_t thread;
+	void *fault;
+
+	freeze(f);
+	n_looks = 0;
+	v_id = id_of(f, "v");
+	assert_int_equal(pthread_create(&thread, NULL, lock_v, f), 0);
+	while (!n_looks)
+		(void)nanosleep(&moment, NULL);
+	(void)pool_info(f);
+	assert_false(suspended(f, "v"));
+	assert_slots_empty(f);
+	assert_int_equal(pthread_join(thread, &fault), 0);
+	assert_null(fault);
 }
 
 /* --- Waiting --- */
@@ -436,28 +475,28 @@ static void waiting_call_thaws(void **state)
 
 static void more_suspends_than_slots_wait_and_end_at_their_deadline(void **state)
 {
-	struct kv_frozen all[KV_FROZEN_SLOTS];
+	struct kv_suspend all[KV_SUSPEND_SLOTS];
 	struct fixture *f = *state;
 	uint32_t id = id_of(f, "w");
 
-	for (unsigned i = 0; i < KV_FROZEN_SLOTS; i++)
-		assert_int_equal(kv_frozen_begin(f->pool, id, &all[i]), 0);
+	for (unsigned i = 0; i < KV_SUSPEND_SLOTS; i++)
+		assert_int_equal(kv_suspend_begin(f->pool, id, &all[i]), 0);
 	model->deadline_divisor = 600;
 	fails(f, kvol_snapshot(f->pool, "v", "s", NULL, &f->e), -ETIMEDOUT,
 	      KVOL_R_TIMEOUT);
 	assert_false(suspended(f, "v"));
 	assert_int_equal(model_thins(disk_of(f)), 2);
-	kv_frozen_end(&all[17], true);
+	kv_suspend_end(&all[17], true);
 	succeeds(f, kvol_snapshot(f->pool, "v", "s", NULL, &f->e));
-	for (unsigned i = 0; i < KV_FROZEN_SLOTS; i++)
+	for (unsigned i = 0; i < KV_SUSPEND_SLOTS; i++)
 		if (i != 17)
-			kv_frozen_end(&all[i], true);
+			kv_suspend_end(&all[i], true);
 	assert_slots_empty(f);
 }
 
 static void slots_of_the_dead_are_used_again(void **state)
 {
-	struct kv_frozen frozen;
+	struct kv_suspend frozen;
 	struct fixture *f = *state;
 	uint64_t word;
 	int fd;
@@ -466,28 +505,28 @@ static void slots_of_the_dead_are_used_again(void **state)
 	freeze(f);
 	fd = open_slots(f);
 	word = (UINT64_C(1) << 32) | id_of(f, "v");
-	for (unsigned i = 0; i < KV_FROZEN_SLOTS; i++)
+	for (unsigned i = 0; i < KV_SUSPEND_SLOTS; i++)
 		assert_int_equal(
 			pwrite(fd, &word, sizeof(word), (off_t)(i * sizeof(word))),
 			sizeof(word));
 	(void)close(fd);
-	assert_int_equal(kv_frozen_begin(f->pool, id_of(f, "w"), &frozen), 0);
+	assert_int_equal(kv_suspend_begin(f->pool, id_of(f, "w"), &frozen), 0);
 	assert_false(suspended(f, "v"));
-	kv_frozen_end(&frozen, true);
+	kv_suspend_end(&frozen, true);
 	(void)pool_info(f);
 	assert_slots_empty(f);
 }
 
 static void threads_hold_slots_of_their_own(void **state)
 {
-	struct kv_frozen a, b;
+	struct kv_suspend a, b;
 	struct fixture *f = *state;
 
-	assert_int_equal(kv_frozen_begin(f->pool, id_of(f, "v"), &a), 0);
-	assert_int_equal(kv_frozen_begin(f->pool, id_of(f, "v"), &b), 0);
+	assert_int_equal(kv_suspend_begin(f->pool, id_of(f, "v"), &a), 0);
+	assert_int_equal(kv_suspend_begin(f->pool, id_of(f, "v"), &b), 0);
 	assert_int_not_equal(a.slot, b.slot);
-	kv_frozen_end(&a, true);
-	kv_frozen_end(&b, true);
+	kv_suspend_end(&a, true);
+	kv_suspend_end(&b, true);
 }
 
 static void nonsense_in_the_file_harms_nothing(void **state)
@@ -529,6 +568,187 @@ static void slot_of_no_volume_is_emptied(void **state)
 	assert_slots_empty(f);
 }
 
+/* --- Commits --- */
+
+static bool dying;
+
+/* In the place of libc's, for SQLite: a process that is killed while it waits for the
+ * disk dies when the disk is done. */
+static int sync_and_die(long call, int fd)
+{
+	int r = (int)syscall(call, fd);
+
+	if (dying)
+		_exit(MODEL_CRASHED);
+	return r;
+}
+
+__attribute__((visibility("default"))) int fdatasync(int fd)
+{
+	return sync_and_die(SYS_fdatasync, fd);
+}
+
+__attribute__((visibility("default"))) int fsync(int fd)
+{
+	return sync_and_die(SYS_fsync, fd);
+}
+
+static int die_in_commit(const char *what, unsigned step)
+{
+	(void)step;
+	dying = dying || !strcmp(what, "commit");
+	return 0;
+}
+
+struct victim {
+	struct fixture *f;
+	int (*call)(struct kvol_pool *p);
+};
+
+static int be_killed_in_commit(void *arg)
+{
+	struct victim *v = arg;
+	struct kvol_pool *pool;
+
+	if (kvol_pool_open(v->f->ctx, v->f->path, NULL, &pool, NULL) < 0)
+		return 1;
+	model_hook = die_in_commit;
+	(void)v->call(pool);
+	return 2;
+}
+
+static void kill_in_commit(struct fixture *f, int (*call)(struct kvol_pool *p))
+{
+	struct victim v = { f, call };
+
+	assert_int_equal(model_in_child(be_killed_in_commit, &v), MODEL_CRASHED);
+}
+
+static int delete_w(struct kvol_pool *p)
+{
+	return kvol_delete(p, "w", 0, NULL);
+}
+
+static int grow_w(struct kvol_pool *p)
+{
+	return kvol_expand(p, "w", 600 * MIB, 0, NULL);
+}
+
+static uint64_t bytes_of(struct fixture *f, const char *name)
+{
+	return exists(f, name) ? info_of(f, name).bytes : 0;
+}
+
+/* Without more ado the frames that it left in the log would come into force when the
+ * catalogue is opened after all. */
+static void what_was_seen_of_a_killed_commit_stays(void **state)
+{
+	static int (*const calls[])(struct kvol_pool *) = { delete_w, grow_w, do_create };
+	struct fixture *f = *state;
+	uint64_t w, new;
+
+	for (size_t i = 0; i < KV_ARRAY_SIZE(calls); i++) {
+		kill_in_commit(f, calls[i]);
+		w = bytes_of(f, "w");
+		new = bytes_of(f, "new");
+		assert_slots_empty(f);
+		reopen_pool(f);
+		assert_int_equal(bytes_of(f, "w"), w);
+		assert_int_equal(bytes_of(f, "new"), new);
+	}
+}
+
+/* With nobody left it came into force, and is as good as acknowledged by whoever looks.
+ */
+static void commit_of_the_last_one_is_settled_by_the_next_open(void **state)
+{
+	struct fixture *f = *state;
+
+	close_pool(f);
+	kill_in_commit(f, grow_w);
+	open_pool(f);
+	assert_int_equal(bytes_of(f, "w"), 600 * MIB);
+	assert_slots_empty(f);
+}
+
+static uint64_t commit_word(struct fixture *f)
+{
+	_cleanup_close_ int fd = open_slots(f);
+	uint64_t word = 0;
+
+	(void)pread(fd, &word, sizeof(word), KV_SUSPEND_SLOTS * sizeof(word));
+	return word;
+}
+
+/* It was deleted, and is not: who publishes it must be able to rely on that, even when
+ * the dying one still has all his locks but the volume's. */
+static void killed_delete_of_what_is_published_then_does_not_happen(void **state)
+{
+	_cleanup_lock_ struct kv_lock lock = KV_LOCK_NONE;
+	struct fixture *f = *state;
+
+	kill_in_commit(f, delete_w);
+	lock.fd = open_slots(f);
+	lock.byte = KV_SUSPEND_SLOTS * sizeof(uint64_t);
+	assert_int_equal(kv_lock_exclusive(lock.fd, lock.byte, 0), 0);
+	(void)pool_info(f);
+	assert_int_not_equal(commit_word(f), 0);
+	succeeds(f, kvol_publish(f->pool, "w", "/w", NULL, &f->e));
+	assert_int_equal(commit_word(f), 0);
+	kv_lock_release(&lock);
+	reopen_pool(f);
+	assert_true(exists(f, "w"));
+	assert_non_null(model_mount_at(NULL, "/w"));
+}
+
+static void failed_commit_never_comes_into_force(void **state)
+{
+	struct fixture *f = *state;
+
+	model_fail("commit", 1, -EIO);
+	fails(f, kvol_delete(f->pool, "w", 0, &f->e), -EIO, KVOL_R_IO);
+	assert_slots_empty(f);
+	model_fail("commit", 0, -EIO);
+	fails(f, kvol_delete(f->pool, "w", 0, &f->e), -EIO, KVOL_R_IO);
+	assert_int_not_equal(commit_word(f), 0);
+	model_forget_plans();
+	(void)pool_info(f);
+	assert_slots_empty(f);
+	assert_true(exists(f, "w"));
+}
+
+static int look_in_commit(const char *what, unsigned step)
+{
+	struct kvol_pool_info info = { .size = sizeof(info) };
+	uint64_t word;
+
+	(void)step;
+	if (strcmp(what, "commit") != 0)
+		return 0;
+	model_hook = NULL;
+	word = commit_word(fix);
+	assert_int_not_equal(word, 0);
+	assert_int_equal(kvol_pool_stat(other_handle, &info, NULL), 0);
+	assert_int_equal(commit_word(fix), word);
+	n_looks++;
+	return 0;
+}
+
+static void nobody_waits_for_a_living_commit_to_look(void **state)
+{
+	struct fixture *f = *state;
+
+	fix = f;
+	n_looks = 0;
+	other_handle = another_handle(f);
+	model_hook = look_in_commit;
+	succeeds(f, kvol_delete(f->pool, "w", 0, &f->e));
+	model_hook = NULL;
+	assert_int_equal(n_looks, 1);
+	assert_slots_empty(f);
+	kvol_pool_close(other_handle);
+}
+
 #define on_pool(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -546,13 +766,19 @@ int main(void)
 		on_pool(thaw_for_the_dead_does_not_end_a_living_suspend),
 		on_pool(next_holder_of_the_lock_thaws_even_while_the_slot_is_held),
 		on_pool(holder_of_the_volumes_lock_is_left_to_thaw_it),
+		on_pool(call_waits_for_the_one_who_thaws),
 		on_pool(waiting_call_thaws),
 		on_pool(more_suspends_than_slots_wait_and_end_at_their_deadline),
 		on_pool(slots_of_the_dead_are_used_again),
 		on_pool(threads_hold_slots_of_their_own),
 		on_pool(nonsense_in_the_file_harms_nothing),
 		on_pool(slot_of_no_volume_is_emptied),
+		on_pool(what_was_seen_of_a_killed_commit_stays),
+		on_pool(commit_of_the_last_one_is_settled_by_the_next_open),
+		on_pool(killed_delete_of_what_is_published_then_does_not_happen),
+		on_pool(failed_commit_never_comes_into_force),
+		on_pool(nobody_waits_for_a_living_commit_to_look),
 	};
 
-	return cmocka_run_group_tests_name("frozen", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("unfinished", tests, NULL, NULL);
 }

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * Transactions of the catalogue: one connection per handle, guarded by a mutex that is
+ * held for SQL only.
+ *
+ * A commit is announced to the other handles (unfinished.c) for as long as it takes. One
+ * that failed, or whose process was killed in it, may have left frames in the write-ahead
+ * log that come into force later: another commit, which changes nothing that counts,
+ * settles that, before anybody acts on what he read or was told.
+ *
+ * A crash leaves each commit whole or absent.
+ */
+#include <errno.h>
+
+#include "catalogue_db.h"
+#include "unfinished.h"
+
+void kv_catalogue_lock(struct kv_catalogue *cat)
+{
+	pthread_mutex_lock(&cat->mutex);
+}
+
+int kv_catalogue_unlock(struct kv_catalogue *cat, int r)
+{
+	pthread_mutex_unlock(&cat->mutex);
+	return r;
+}
+
+/* Inside a transaction: what other calls left to be dropped. */
+static int drop_forgotten(struct kv_catalogue *cat)
+{
+	int r = 0;
+
+	for (unsigned i = 0; i < cat->n_forget && r >= 0; i++)
+		r = kv_db_do(cat->db, "DELETE FROM volume WHERE id = ? AND name IS NULL",
+			     "i", (int64_t)cat->forget[i]);
+	return r < 0 ? r : 0;
+}
+
+int kv_catalogue_begin(struct kv_catalogue *cat)
+{
+	int r;
+
+	kv_catalogue_lock(cat);
+	r = kv_db_begin(cat->db);
+	if (r < 0)
+		return kv_catalogue_unlock(cat, r);
+	r = cat->n_forget >= KV_FORGET_BATCH ? drop_forgotten(cat) : 0;
+	if (r < 0) {
+		kv_db_rollback(cat->db);
+		return kv_catalogue_unlock(cat, r);
+	}
+	return 0;
+}
+
+void kv_catalogue_share(struct kv_catalogue *cat, int unfinished_fd)
+{
+	cat->unfinished_fd = unfinished_fd;
+}
+
+/* What changes nothing is not written. This moves on the last row's number. */
+static const char any_change[] =
+	"INSERT INTO reservation (owner, first, count) VALUES (0, 0, 0);"
+	"DELETE FROM reservation WHERE row = last_insert_rowid();";
+
+/* One that succeeds takes the place of all that failed. */
+static int try_commit(struct kv_catalogue *cat)
+{
+	int r;
+
+	if (cat->unfinished_fd >= 0)
+		kv_commit_begin(cat->unfinished_fd);
+	r = kv_db_commit(cat->db);
+	if (cat->unfinished_fd >= 0)
+		kv_commit_end(cat->unfinished_fd, r == 0);
+	cat->in_doubt = r < 0;
+	return r;
+}
+
+/* Who gets the error undoes what the commit was about: it must not come into force after
+ * that. */
+static int commit(struct kv_catalogue *cat)
+{
+	int r = try_commit(cat);
+
+	if (r < 0 && kv_db_begin(cat->db) == 0) {
+		if (kv_db_exec(cat->db, any_change) == 0)
+			(void)try_commit(cat); /* else the next call does it, or close */
+		kv_db_rollback(cat->db);
+	}
+	return r;
+}
+
+bool kv_catalogue_in_doubt(struct kv_catalogue *cat)
+{
+	bool in_doubt;
+
+	kv_catalogue_lock(cat);
+	in_doubt = cat->in_doubt;
+	return kv_catalogue_unlock(cat, in_doubt);
+}
+
+int kv_catalogue_finish(struct kv_catalogue *cat, int r)
+{
+	if (r < 0) {
+		kv_db_rollback(cat->db);
+		return kv_catalogue_unlock(cat, r);
+	}
+	r = commit(cat);
+	if (r == 0 && cat->n_forget >= KV_FORGET_BATCH)
+		cat->n_forget = 0;
+	return kv_catalogue_unlock(cat, r);
+}
+
+int kv_catalogue_forget_now(struct kv_catalogue *cat)
+{
+	int r = 0;
+
+	kv_catalogue_lock(cat);
+	if (cat->n_forget > 0)
+		r = kv_db_begin(cat->db);
+	if (r == 0 && cat->n_forget > 0) {
+		r = drop_forgotten(cat);
+		if (r == 0)
+			r = commit(cat);
+		else
+			kv_db_rollback(cat->db);
+		if (r == 0)
+			cat->n_forget = 0;
+	}
+	return kv_catalogue_unlock(cat, r);
+}
+
+int kv_catalogue_settle(struct kv_catalogue *cat)
+{
+	int r = kv_catalogue_begin(cat);
+
+	if (r < 0)
+		return r;
+	/* Now that no other writer is left. Any commit since has settled it. */
+	if (!cat->in_doubt &&
+	    (cat->unfinished_fd < 0 || !kv_commit_unfinished(cat->unfinished_fd))) {
+		(void)kv_catalogue_finish(cat, -ECANCELED);
+		return 0;
+	}
+	r = kv_db_exec(cat->db, any_change);
+	return kv_catalogue_finish(cat, r);
+}
