@@ -570,7 +570,7 @@ static void slot_of_no_volume_is_emptied(void **state)
 
 /* --- Commits --- */
 
-static bool dying;
+static bool dying, failing;
 
 /* In the place of libc's, for SQLite: a process that is killed while it waits for the
  * disk dies when the disk is done. */
@@ -580,6 +580,11 @@ static int sync_and_die(long call, int fd)
 
 	if (dying)
 		_exit(MODEL_CRASHED);
+	if (failing) {
+		failing = false;
+		errno = EIO;
+		return -1;
+	}
 	return r;
 }
 
@@ -717,6 +722,33 @@ static void failed_commit_never_comes_into_force(void **state)
 	assert_true(exists(f, "w"));
 }
 
+static int fail_in_commit(const char *what, unsigned step)
+{
+	(void)step;
+	if (!strcmp(what, "commit")) {
+		model_hook = NULL;
+		failing = true;
+	}
+	return 0;
+}
+
+/* The disk has it, and says that it has not. */
+static void commit_whose_flush_failed_never_comes_into_force(void **state)
+{
+	static int (*const calls[])(struct kvol_pool *) = { delete_w, grow_w, do_create };
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < KV_ARRAY_SIZE(calls); i++) {
+		model_hook = fail_in_commit;
+		assert_int_not_equal(calls[i](f->pool), 0);
+		assert_false(failing);
+		assert_slots_empty(f);
+		reopen_pool(f);
+		assert_int_equal(bytes_of(f, "w"), 512 * MIB);
+		assert_false(exists(f, "new"));
+	}
+}
+
 static int look_in_commit(const char *what, unsigned step)
 {
 	struct kvol_pool_info info = { .size = sizeof(info) };
@@ -777,6 +809,7 @@ int main(void)
 		on_pool(commit_of_the_last_one_is_settled_by_the_next_open),
 		on_pool(killed_delete_of_what_is_published_then_does_not_happen),
 		on_pool(failed_commit_never_comes_into_force),
+		on_pool(commit_whose_flush_failed_never_comes_into_force),
 		on_pool(nobody_waits_for_a_living_commit_to_look),
 	};
 
