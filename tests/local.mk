@@ -60,23 +60,38 @@ unit_model_tests = \
 model_sources = \
 	tests/model/model.c \
 	tests/model/model.h \
+	tests/model/model_alone.c \
+	tests/model/model_catalogue.c \
+	tests/model/model_catalogue.h \
 	tests/model/model_disk.c \
 	tests/model/model_dm.c \
 	tests/model/model_fs.c \
 	tests/model/model_metadata.c \
 	tests/model/model_mount.c \
-	tests/model/model_pool.c
+	tests/model/model_pool.c \
+	tests/model/model_rundir.c \
+	tests/model/model_save.c \
+	tests/model/model_vfs.c
 
 tests_libfixture_la_SOURCES = tests/model/fixture.c tests/model/fixture.h
 tests_libmodel_la_SOURCES = $(model_sources)
 
 # The model stands where the adapters do. It delays and fails a few functions of the core, too.
 model_ldadd = tests/libfixture.la lib/libkvcore.la tests/libmodel.la lib/libkvbase.la \
-	$(CMOCKA_LIBS)
+	$(SQLITE_LIBS) $(CMOCKA_LIBS)
 model_ldflags = $(AM_LDFLAGS) \
+	-Wl,--wrap=close \
+	-Wl,--wrap=getrandom \
+	-Wl,--wrap=kv_backoff \
 	-Wl,--wrap=kv_db_commit \
 	-Wl,--wrap=kv_deadline \
-	-Wl,--wrap=kv_write_file_at
+	-Wl,--wrap=kv_pread_full \
+	-Wl,--wrap=kv_write_file_at \
+	-Wl,--wrap=mkdirat \
+	-Wl,--wrap=syncfs \
+	-Wl,--wrap=time \
+	-Wl,--wrap=unlink \
+	-Wl,--wrap=unlinkat
 tests_unit_test_catalogue_LDADD = $(model_ldadd)
 tests_unit_test_catalogue_LDFLAGS = $(model_ldflags)
 tests_unit_test_expand_LDADD = $(model_ldadd)

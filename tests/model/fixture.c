@@ -96,7 +96,7 @@ static void log_line(void *arg, int priority, const char *msg)
 		f->log_priority = priority;
 }
 
-int setup_machine(void **state)
+static int setup_with(void **state, void (*start)(void))
 {
 	struct fixture *f = calloc(1, sizeof(*f));
 	struct kvol_ctx_opts opts = { .size = sizeof(opts),
@@ -106,7 +106,7 @@ int setup_machine(void **state)
 	assert_non_null(f);
 	f->n_fds = count_fds();
 	f->log_priority = 99;
-	model_start();
+	start();
 	(void)snprintf(f->path, sizeof(f->path), "%s/pool.img", model->dir);
 	(void)snprintf(f->run_dir, sizeof(f->run_dir), "%s/run", model->dir);
 	opts.run_dir = f->run_dir;
@@ -115,24 +115,40 @@ int setup_machine(void **state)
 	return 0;
 }
 
-int setup_disk(void **state)
+int setup_machine(void **state)
+{
+	return setup_with(state, model_start);
+}
+
+static void format_disk(struct fixture *f)
 {
 	struct kvol_format_opts opts = {
 		.size = sizeof(opts),
 		.file_bytes = POOL_BYTES,
 		.max_volumes = MAX_VOLUMES,
 	};
-	struct fixture *f;
 
-	(void)setup_machine(state);
-	f = *state;
 	succeeds(f, kvol_pool_format(f->ctx, POOL_NAME, f->path, &opts, &f->e));
+}
+
+int setup_disk(void **state)
+{
+	(void)setup_machine(state);
+	format_disk(*state);
 	return 0;
 }
 
 int setup_pool(void **state)
 {
 	(void)setup_disk(state);
+	open_pool(*state);
+	return 0;
+}
+
+int setup_pool_alone(void **state)
+{
+	(void)setup_with(state, model_start_alone);
+	format_disk(*state);
 	open_pool(*state);
 	return 0;
 }
@@ -144,7 +160,7 @@ int teardown(void **state)
 
 	kvol_pool_close(f->pool);
 	kvol_free(f->ctx);
-	n_fds = count_fds();
+	n_fds = count_fds() - model_alone; /* it has one of its own */
 	if (model->disaster[0])
 		print_error("disaster: %s\n", model->disaster);
 	assert_string_equal(model->disaster, "");

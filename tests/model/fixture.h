@@ -38,10 +38,12 @@ struct fixture {
 	int log_priority; /* the most urgent so far */
 };
 
-/* cmocka's setups: a blank disk; a formatted one; an open pool. One teardown for all. */
+/* cmocka's setups: a blank disk; a formatted one; an open pool, also on a machine alone.
+ * One teardown for all. */
 int setup_machine(void **state);
 int setup_disk(void **state);
 int setup_pool(void **state);
+int setup_pool_alone(void **state);
 int teardown(void **state);
 
 /* A call that must give 0 and leave the error alone; one that must fail like this. `call`

@@ -50,6 +50,7 @@ struct model_content {
 	uint64_t bytes; /* of the file system */
 	bool torn;	/* copied from an active origin that was not suspended */
 	bool unclean;	/* copied from a mounted origin that was not frozen */
+	uint64_t mark;	/* what a test has written into it */
 };
 
 struct model_thin {
@@ -59,6 +60,7 @@ struct model_thin {
 	uint64_t transaction_id;
 	uint32_t created, snapshotted;
 	struct model_content content;
+	struct model_content flushed; /* what a power cut can take it back to */
 };
 
 struct model_metadata {
@@ -87,6 +89,7 @@ struct model_disk {
 	ino_t file_ino;
 	char path[MODEL_PATH]; /* where the file was when it was first seen */
 	bool has_catalogue_fs;
+	bool unflushed; /* what a format has made */
 	struct model_metadata metadata;
 	/* For tests to set. */
 	bool catalogue_damaged; /* does not mount */
@@ -96,6 +99,7 @@ struct model_disk {
 		metadata_used; /* blocks in use beside those that are accounted for */
 	unsigned lose_commits; /* so many messages to come return 0 and do not happen */
 	bool rendered;	       /* somebody reads its metadata */
+	bool stale;	       /* and it has changed since */
 };
 
 /* --- The kernel: what ends with the boot --- */
@@ -155,6 +159,7 @@ struct model_hold {
 	char path[MODEL_PATH]; /* MODEL_HOLD_PLACE */
 	char file[64]; /* in the model's directory; who has it open holds a flock */
 	ino_t ino;
+	int fd; /* of a machine alone */
 };
 
 /* Directories, files and links that targets can be; the same in every namespace. */
@@ -223,6 +228,41 @@ void model_forget_plans(void);
  */
 int model_in_child(int (*fn)(void *arg), void *arg);
 
+/* --- A machine alone: for tests that never fork --- */
+
+/*
+ * Like model_start(), only that one process is all there is. So what it closes is closed
+ * at once, time is what model_waiting says, everything random comes from model_seed(),
+ * and the catalogue's files are in memory, where it is known what was synced.
+ *
+ * A process dies here by model_dead: from then on no step does anything or is refused,
+ * whatever the library makes of it; when it has closed its handles, what is left is what
+ * a kill would have left, and model_dead may be false again for the next process.
+ */
+void model_start_alone(void);
+extern bool model_alone, model_dead;
+
+void model_seed(uint64_t seed);
+uint64_t model_random(void);
+/* Called where the library or the kernel would sleep: 0, or -ETIMEDOUT. NULL: -ETIMEDOUT.
+ */
+extern int (*model_waiting)(void);
+
+/* What becomes of that which was written and not flushed. */
+enum model_loss {
+	MODEL_LOSE_NOTHING,
+	MODEL_LOSE_ALL,
+	MODEL_LOSE_SOME,
+};
+void model_power_cut_losing(enum model_loss loss);
+
+/* The whole machine, running: disks, kernel and run directory. Nothing may be open. */
+struct model_saved *model_save_running(void);
+/* Of the same: equal where nothing differs. */
+uint64_t model_state_hash(void);
+
+/* --- To go back to --- */
+
 /* The whole of what is durable, to go back to. The files behind disks are only told by
  * their first block. No process may have anything open. */
 struct model_saved;
@@ -256,7 +296,13 @@ void model_umount(const char *ns_path, const char *path);
 void model_ns_start(const char *ns_path); /* a copy of the caller's, mounts and all */
 void model_ns_end(const char *ns_path);
 
+/* The caller's namespace; for those who run several processes on one thread. */
+int model_swap_ns(int ns);
+
 /* --- Between the model's files; all under the mutex --- */
+
+void model_boot(void);
+void model_need(bool ok, const char *what); /* the tests cannot go on without it */
 
 void model_lock(void);
 void model_unlock(void);
@@ -270,6 +316,7 @@ struct model_hold *model_hold_of(int fd); /* NULL: none */
 bool model_mount_held(int mount);
 
 struct model_disk *model_disk_by_fd(int fd);
+struct model_disk *model_disk_of_loop(dev_t dev);		      /* NULL: none */
 struct model_disk *model_disk_under(dev_t dev, uint64_t *ret_offset); /* NULL: none */
 struct model_dev *model_dev_by_number(dev_t dev);
 dev_t model_dev_number(const struct model_dev *dev);
@@ -288,6 +335,38 @@ int model_pool_status(const struct model_dev *pool, bool flush, char *buf, size_
 int model_thin_load(struct model_table *t);
 int model_thin_status(const struct model_dev *dev, char *buf, size_t size);
 
+/* model_alone.c */
+void model_alone_start(void);
+void model_alone_boot(void);
+void model_alone_end(void);
+int model_alone_open(struct model_hold *hold, const char *path, int flags);
+struct model_hold *model_alone_hold_of(int fd);
+extern bool model_stale; /* something was closed, or went, since the last sweep */
+uint64_t model_hash(const void *data, size_t n, uint64_t seed);
+
+/* model_catalogue.c */
+struct model_saved_catalogue;
+void model_catalogue_end(void);
+int model_catalogue_disk(int fd); /* whose catalogue is mounted there, or -1 */
+void model_catalogue_format(int disk);
+void model_catalogue_sync(int disk);
+void model_catalogue_cut(enum model_loss loss);
+struct model_saved_catalogue *model_catalogue_save(void);
+void model_catalogue_restore(const struct model_saved_catalogue *saved);
+void model_catalogue_saved_free(struct model_saved_catalogue *saved);
+uint64_t model_catalogue_hash(uint64_t hash);
+
+/* model_vfs.c */
+void model_vfs_register(void);
+
+/* model_rundir.c: the run directory's files, to go back to. */
+struct model_saved_rundir;
+struct model_saved_rundir *model_rundir_save(const char *path);
+void model_rundir_restore(const struct model_saved_rundir *saved, const char *path);
+void model_rundir_saved_free(struct model_saved_rundir *saved);
+uint64_t model_rundir_hash(const char *path, uint64_t hash);
+void model_remove_all(const char *path);
+
 /* model_metadata.c: the disk's thin metadata, as the kernel would have written it. */
 void model_render(const struct model_disk *disk, int fd);
 
@@ -299,5 +378,23 @@ int __real_kv_db_commit(struct kv_db *db);
 int __wrap_kv_db_commit(struct kv_db *db);
 int __real_kv_write_file_at(int dirfd, const char *name, const void *data, size_t n);
 int __wrap_kv_write_file_at(int dirfd, const char *name, const void *data, size_t n);
+int __real_kv_pread_full(int fd, void *buf, size_t n, uint64_t offset);
+int __wrap_kv_pread_full(int fd, void *buf, size_t n, uint64_t offset);
+int __real_kv_backoff(unsigned *step, int64_t deadline_ms);
+int __wrap_kv_backoff(unsigned *step, int64_t deadline_ms);
+int __real_close(int fd);
+int __wrap_close(int fd);
+int __real_unlink(const char *path);
+int __wrap_unlink(const char *path);
+int __real_unlinkat(int dirfd, const char *path, int flags);
+int __wrap_unlinkat(int dirfd, const char *path, int flags);
+int __real_mkdirat(int dirfd, const char *path, mode_t mode);
+int __wrap_mkdirat(int dirfd, const char *path, mode_t mode);
+int __real_syncfs(int fd);
+int __wrap_syncfs(int fd);
+ssize_t __real_getrandom(void *buf, size_t n, unsigned flags);
+ssize_t __wrap_getrandom(void *buf, size_t n, unsigned flags);
+time_t __real_time(time_t *ret);
+time_t __wrap_time(time_t *ret);
 
 #endif

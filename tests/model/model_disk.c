@@ -162,10 +162,24 @@ static int open_metadata(struct model_disk *disk, const struct model_hold *hold)
 	(void)snprintf(file, sizeof(file), "disk%d/metadata", (int)(disk - model->disks));
 	fd = model_hold(hold, file, O_RDWR | O_CREAT);
 	if (fd >= 0) {
-		disk->rendered = true;
-		model_render(disk, fd);
+		disk->rendered = disk->stale = true;
+		if (!model_alone)
+			model_render(disk, fd);
 	}
 	return fd;
+}
+
+/* Of a machine alone it is written when somebody reads it. */
+int __wrap_kv_pread_full(int fd, void *buf, size_t n, uint64_t offset)
+{
+	struct model_hold *hold = model_alone ? model_alone_hold_of(fd) : NULL;
+	struct model_disk *disk = hold ? model_disk_under(hold->dev, NULL) : NULL;
+
+	if (disk && disk->stale && hold->file[0])
+		model_render(disk, fd);
+	if (disk)
+		disk->stale = false;
+	return __real_kv_pread_full(fd, buf, n, offset);
 }
 
 int kv_blockdev_open(dev_t dev, int flags)
@@ -232,6 +246,19 @@ int kv_blockdev_size(int fd, uint64_t *ret_bytes)
 	return r;
 }
 
+/* A flush of the member takes everything on it along. */
+static void flush(const struct model_hold *hold, int fd)
+{
+	struct model_thin *thin = hold ? model_thin_under(hold->dev) : NULL;
+
+	if (thin)
+		thin->flushed = thin->content;
+	else if (!hold)
+		model_disk_by_fd(fd)->unflushed = false;
+	else if (major(hold->dev) == MODEL_LOOP_MAJOR)
+		model_disk_of_loop(hold->dev)->unflushed = false;
+}
+
 int kv_blockdev_flush(int fd)
 {
 	struct model_hold *hold;
@@ -245,6 +272,8 @@ int kv_blockdev_flush(int fd)
 	hold = model_hold_of(fd);
 	if (hold && major(hold->dev) == MODEL_DM_MAJOR)
 		r = model_wait_running(hold->dev);
+	if (r == 0)
+		flush(hold, fd);
 	model_unlock();
 	return r;
 }
@@ -382,9 +411,11 @@ static int mkfs_catalogue(const char *device)
 	for (size_t i = 0; i < KV_ARRAY_SIZE(files); i++) {
 		(void)snprintf(path, sizeof(path), "%s/disk%d/%s", model->dir,
 			       (int)(disk - model->disks), files[i]);
-		(void)unlink(path);
+		(void)__real_unlink(path);
 	}
-	disk->has_catalogue_fs = true;
+	if (model_alone)
+		model_catalogue_format((int)(disk - model->disks));
+	disk->has_catalogue_fs = disk->unflushed = true;
 	return 0;
 }
 

@@ -86,23 +86,28 @@ uint64_t model_dev_bytes(dev_t dev)
 	return d && d->table.live ? d->table.sectors * KV_SECTOR : 0;
 }
 
-/* What lies below a linear map, down to the disk. */
-struct model_disk *model_disk_under(dev_t dev, uint64_t *ret_offset)
+struct model_disk *model_disk_of_loop(dev_t dev)
 {
-	struct model_dev *d = model_dev_by_number(dev);
-	struct model_loop *loop;
+	const struct model_loop *loop = &model->loops[minor(dev)];
 
-	if (!d || !d->table.live || strcmp(d->table.type, "linear") ||
-	    major(d->table.below[0]) != MODEL_LOOP_MAJOR)
-		return NULL;
-	loop = &model->loops[minor(d->table.below[0])];
-	if (ret_offset)
-		*ret_offset = d->table.offset * KV_SECTOR;
 	for (struct model_disk *x = model->disks; x < model->disks + MODEL_DISKS; x++)
 		if (x->used && x->file_dev == loop->file_dev &&
 		    x->file_ino == loop->file_ino)
 			return x;
 	return NULL;
+}
+
+/* What lies below a linear map, down to the disk. */
+struct model_disk *model_disk_under(dev_t dev, uint64_t *ret_offset)
+{
+	struct model_dev *d = model_dev_by_number(dev);
+
+	if (!d || !d->table.live || strcmp(d->table.type, "linear") ||
+	    major(d->table.below[0]) != MODEL_LOOP_MAJOR)
+		return NULL;
+	if (ret_offset)
+		*ret_offset = d->table.offset * KV_SECTOR;
+	return model_disk_of_loop(d->table.below[0]);
 }
 
 int model_wait_running(dev_t dev)
@@ -118,8 +123,13 @@ int model_wait_running(dev_t dev)
 			return -EIO;
 		}
 		model_unlock();
-		(void)nanosleep(&moment, NULL);
+		if (!model_alone)
+			(void)nanosleep(&moment, NULL);
+		else if (!model_waiting || model_waiting() < 0)
+			deadline = 0;
 		model_lock();
+		if (model_dead)
+			return -EIO;
 	}
 	return d ? 0 : -ENXIO;
 }
@@ -331,6 +341,7 @@ static void check_signals(void)
 int kv_dm_suspend(const struct kv_dm *dm, const char *uuid, unsigned flags)
 {
 	int r = begin(dm, "dm suspend");
+	struct model_thin *thin;
 	struct model_dev *d;
 
 	if (r < 0)
@@ -342,6 +353,9 @@ int kv_dm_suspend(const struct kv_dm *dm, const char *uuid, unsigned flags)
 		check_signals();
 	d->suspended = true;
 	d->frozen = flags & KV_DM_LOCKFS;
+	thin = model_thin_under(model_dev_number(d));
+	if (thin && (flags & KV_DM_FLUSH))
+		thin->flushed = thin->content;
 	return end(0);
 }
 
@@ -371,6 +385,7 @@ int kv_dm_remove(const struct kv_dm *dm, const char *uuid, unsigned flags)
 	d = model_dev(uuid);
 	if (!d)
 		return end(-ENXIO);
+	model_stale = true;
 	if (!model_openers(model_dev_number(d))) {
 		d->used = false;
 		model_sweep();

@@ -129,6 +129,8 @@ static int renew(const char *device, char *detail, size_t detail_size)
 		r = -EBUSY;
 	else
 		r = kv_uuid_new(thin->content.uuid);
+	if (r == 0) /* the real one syncs */
+		thin->flushed = thin->content;
 	model_unlock();
 	return r;
 }

@@ -31,6 +31,14 @@
 
 static _Thread_local int current_ns;
 
+int model_swap_ns(int ns)
+{
+	int before = current_ns;
+
+	current_ns = ns;
+	return before;
+}
+
 /* --- Mounts
  * ---------------------------------------------------------------------------------- */
 
@@ -461,6 +469,7 @@ static int detach(const char *path, const struct kv_target *target)
 	if (model_mount_held((int)(m - model->mounts)))
 		return -EBUSY;
 	m->used = false;
+	model_stale = true;
 	model_sweep();
 	return 0;
 }
@@ -574,6 +583,7 @@ void model_umount(const char *ns_path, const char *path)
 
 	if (m)
 		m->used = false;
+	model_stale = true;
 	model_sweep();
 }
 
@@ -611,5 +621,6 @@ void model_ns_end(const char *ns_path)
 		if (m->used && m->ns == ns)
 			m->used = false;
 	memset(&model->ns[ns], 0, sizeof(model->ns[ns]));
+	model_stale = true;
 	model_sweep();
 }

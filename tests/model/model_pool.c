@@ -58,6 +58,7 @@ static int open_metadata(struct model_disk *disk, uint64_t offset,
 		return -EILSEQ; /* what a bad checksum is to the kernel */
 	if (!md->formatted) {
 		memset(md, 0, sizeof(*md));
+		disk->unflushed = true;
 		md->formatted = true;
 		md->offset = offset;
 		md->block_sectors = t->block_sectors;
@@ -135,7 +136,8 @@ void model_metadata_changed(dev_t thin)
 	struct model_dev *d = model_dev_by_number(thin);
 	struct model_disk *disk = disk_of_pool(model_dev_by_number(d->table.below[0]));
 
-	if (disk->rendered)
+	disk->stale = true;
+	if (disk->rendered && !model_alone)
 		model_render(disk, -1);
 }
 
@@ -194,14 +196,15 @@ static int create_snap(struct model_dev *pool, struct model_disk *disk, uint32_t
 	from->snapshotted = disk->metadata.time;
 	to->mapped = from->mapped;
 	to->content = from->content;
+	to->flushed = from->flushed;
 	dev = active(pool, origin);
 	if (dev && !dev->suspended) {
-		to->content.torn = true;
+		to->content.torn = to->flushed.torn = true;
 		model_disaster("thin id %" PRIu32 " was copied while it was active",
 			       origin);
 	}
 	if (dev && model_mounted(model_dev_number(dev)) && !dev->frozen)
-		to->content.unclean = true;
+		to->content.unclean = to->flushed.unclean = true;
 	return 0;
 }
 
@@ -258,19 +261,23 @@ static void commit(struct model_disk *disk, const struct model_metadata *before)
 
 int model_pool_message(struct model_dev *pool, const char *msg)
 {
-	_cleanup_free_ struct model_metadata *before = malloc(sizeof(*before));
+	_cleanup_free_ struct model_metadata *before = NULL;
 	struct model_disk *disk = disk_of_pool(pool);
 	int r;
 
-	if (!before)
-		return -ENOMEM;
 	if (disk->mode >= MODEL_OUT_OF_METADATA)
 		return -EOPNOTSUPP;
-	*before = disk->metadata;
+	if (disk->lose_commits) {
+		before = malloc(sizeof(*before));
+		if (!before)
+			return -ENOMEM;
+		*before = disk->metadata;
+	}
 	r = act(pool, disk, msg);
 	if (r == 0)
 		commit(disk, before);
-	if (disk->rendered)
+	disk->stale = true;
+	if (disk->rendered && !model_alone)
 		model_render(disk, -1);
 	return r;
 }
