@@ -48,6 +48,10 @@ int64_t kv_stmt_int(struct kv_stmt *stmt, int column);
 const char *kv_stmt_text(struct kv_stmt *stmt,
 			 int column); /* "" for NULL; until the next step */
 
+/* What is read from now on survives a power cut, also where its writer was killed before
+ * it had flushed it. After the first read. */
+int kv_db_flush(struct kv_db *db);
+
 /* Writes the WAL file up to its lasting size, so that no later commit has to grow it. */
 int kv_db_warm(struct kv_db *db);
 

@@ -510,6 +510,36 @@ static void power_cut_keeps_what_was_acknowledged(void **state)
 	nothing_is_owed(f);
 }
 
+/* SQLite reads a commit that its writer had not flushed when it was killed. */
+static void unflushed_commit_is_flushed_before_it_is_acted_upon(void **state)
+{
+	struct fixture *f = *state;
+
+	succeeds(f, create_volume(f, "v", NULL));
+	for (int i = 0; i < 2; i++) {
+		reopen_pool(f);
+		model_crash("catalogue sync", 1);
+		if (i == 0)
+			(void)kvol_delete(f->pool, "v", 0, NULL);
+		else
+			(void)create_volume(f, "x", NULL);
+		close_pool(f);
+		assert_true(model_dead);
+		model_dead = false;
+		/* Recovery finishes what it sees, up to its own commit. */
+		model_crash("commit", 1);
+		(void)kvol_pool_open(f->ctx, f->path, NULL, &f->pool, NULL);
+		assert_true(model_dead);
+		close_pool(f);
+		model_dead = false;
+		model_power_cut_losing(MODEL_LOSE_ALL);
+		open_pool(f);
+		assert_int_equal(pool_info(f).flags, 0);
+		assert_false(exists(f, "v"));
+		assert_int_equal(model_thins(disk_of(f)), 0);
+	}
+}
+
 #define on_pool(test) cmocka_unit_test_setup_teardown(test, setup_pool, teardown)
 
 int main(void)
@@ -536,6 +566,9 @@ int main(void)
 		on_pool(pool_that_fails_during_recovery_opens_all_the_same),
 		on_pool(many_tombstones_are_all_redone),
 		on_pool(power_cut_keeps_what_was_acknowledged),
+		cmocka_unit_test_setup_teardown(
+			unflushed_commit_is_flushed_before_it_is_acted_upon,
+			setup_pool_alone, teardown),
 	};
 
 	return cmocka_run_group_tests_name("recover", tests, NULL, NULL);
