@@ -241,9 +241,19 @@ int kv_device_openers(const struct kvol_pool *pool, uint32_t id, uint32_t *ret)
 	if (r < 0 && r != -ENXIO)
 		return r;
 	*ret = info.open_count;
-	if (r == 0)
+	if (r == 0 && face.live_table)
 		*ret = info.open_count - (info.open_count > 0) + face.open_count;
 	return 0;
+}
+
+int kv_device_drop_face(const struct kvol_pool *pool, uint32_t id)
+{
+	struct kv_dm_id dm_id;
+	int r;
+
+	kv_dm_id_volume(&dm_id, pool->conf.uuid, id, true);
+	r = kv_dm_remove(&pool->dm, dm_id.uuid, 0);
+	return r == -ENXIO || r == -EBUSY ? 0 : r;
 }
 
 /* --- Space --- */

@@ -89,6 +89,8 @@ int kv_device_thaw(const struct kvol_pool *pool, uint32_t id);
 int kv_device_info(const struct kvol_pool *pool, uint32_t id, struct kv_dm_info *ret);
 /* Both faces' openers: the read-only face itself holds the device open once. */
 int kv_device_openers(const struct kvol_pool *pool, uint32_t id, uint32_t *ret);
+/* Removes the read-only face, unless somebody has it open. */
+int kv_device_drop_face(const struct kvol_pool *pool, uint32_t id);
 /* Bytes of pool space that are mapped, whether it is active or not. */
 int kv_device_allocated(struct kvol_pool *pool, uint32_t id, uint64_t *ret);
 

@@ -29,13 +29,13 @@ static int fail(struct kvol_pool *pool, int r, const char *step, struct kvol_err
 /* --- Devices --- */
 
 /* A device whose volume nobody is working on: resumed if it is suspended, removed if it
- * is useless. */
-static int tidy_device(struct kvol_pool *pool, uint32_t id)
+ * is useless, and so is its read-only face. */
+static int tidy_device(struct kvol_pool *pool, uint32_t id, bool has_face)
 {
 	_cleanup_lock_ struct kv_lock lock = KV_LOCK_NONE;
+	struct kv_left left = { 0 };
 	struct kv_row row;
 	uint32_t openers;
-	unsigned live;
 	int r;
 
 	r = kv_lock_volume(pool, id, 0, &lock);
@@ -46,20 +46,16 @@ static int tidy_device(struct kvol_pool *pool, uint32_t id)
 	if (!pool->cat)
 		return 0;
 	r = kv_device_openers(pool, id, &openers);
-	if (r < 0 || openers)
+	if (r < 0 || (openers && !has_face))
 		return r;
 	r = kv_catalogue_get(pool->cat, id, &row);
-	if (r == 0) {
-		r = kv_publication_count(pool->dir_fd,
-					 id); /* a block publish holds nothing open */
-		live = r > 0;
-	} else {
-		live = 0;
-	}
+	if (r == 0) /* a publish as a device holds nothing open */
+		r = kv_publications_tidy(pool, id, &left);
 	if (r < 0 && r != -ENOENT)
 		return r;
-	if (live)
-		return 0;
+	r = has_face && !left.faces ? kv_device_drop_face(pool, id) : 0;
+	if (r < 0 || openers || left.publishes)
+		return r;
 	r = kv_device_deactivate(pool, id, 0);
 	return r == -EBUSY ? 0 : r;
 }
@@ -67,13 +63,20 @@ static int tidy_device(struct kvol_pool *pool, uint32_t id)
 static int tidy_one(const struct kv_dm_id *id, dev_t dev, void *arg)
 {
 	struct kvol_pool *pool = arg;
+	struct kv_dm_info face;
+	struct kv_dm_id dm_id;
 	bool readonly;
 	uint32_t number;
+	int r;
 
 	(void)dev;
 	if (!kv_dm_uuid_volume(id->uuid, pool->conf.uuid, &number, &readonly) || readonly)
 		return 0;
-	return tidy_device(pool, number);
+	kv_dm_id_volume(&dm_id, pool->conf.uuid, number, true);
+	r = kv_dm_info(&pool->dm, dm_id.uuid, &face);
+	if (r < 0 && r != -ENXIO)
+		return r;
+	return tidy_device(pool, number, r == 0);
 }
 
 static void uuid_prefix(const struct kvol_pool *pool, struct kv_dm_id *ret)

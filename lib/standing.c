@@ -6,7 +6,8 @@
  * A record without its mount is what a crash, or somebody with umount(8), left; it is
  * dropped by whoever meets it under the volume's lock. In doubt (a namespace that cannot
  * be looked into, a target that something else covers) a publish stands for as long as
- * the volume's device is held open. Nothing is unmounted here.
+ * the volume's device is held open. Recovery, which nobody asked to look at the volume,
+ * doubts longer: it drops only what it sees not to stand. Nothing is unmounted here.
  */
 #include <errno.h>
 
@@ -71,6 +72,55 @@ static bool is_live(const struct kvol_pool *pool, const struct kv_publication *p
 	if (kv_publication_look(p, &t) < 0)
 		return false;
 	return kv_publication_stands(p, &t) || kv_publication_covered(pool, p, &t);
+}
+
+/* Nothing stands there, as far as can be seen from here: not what a namespace that is
+ * not ours to look into may have. */
+static bool is_gone(const struct kvol_pool *pool, const struct kv_publication *p)
+{
+	struct kv_target t;
+	struct kv_ns ns;
+	int r;
+
+	if (kv_ns_id(p->ns_path[0] ? p->ns_path : NULL, &ns) < 0 || ns.dev != p->ns.dev ||
+	    ns.ino != p->ns.ino)
+		return false;
+	r = kv_publication_look(p, &t);
+	if (r < 0)
+		return r == -ENOENT;
+	if (kv_publication_stands(p, &t))
+		return false;
+	return !t.mount_root ||
+	       (!(p->flags & KVOL_PUBLISH_BLOCK) && !kv_publication_covered(pool, p, &t));
+}
+
+struct tidy {
+	struct kvol_pool *pool;
+	struct kv_left *left;
+};
+
+static int tidy_one(const struct kv_publication *p, void *arg)
+{
+	const uint32_t face = KVOL_PUBLISH_BLOCK | KVOL_PUBLISH_READONLY;
+	struct tidy *x = arg;
+
+	if (is_gone(x->pool, p))
+		return kv_publication_remove(x->pool->dir_fd, p);
+	x->left->publishes++;
+	x->left->faces += (p->flags & face) == face;
+	return 0;
+}
+
+int kv_publications_tidy(struct kvol_pool *pool, uint32_t id, struct kv_left *ret)
+{
+	struct kv_left left = { 0 };
+	struct tidy x = { pool, &left };
+	int r;
+
+	r = kv_publication_each(pool->dir_fd, id, tidy_one, &x);
+	if (r == 0)
+		*ret = left;
+	return r;
 }
 
 struct prune {

@@ -87,6 +87,14 @@ bool kv_publication_covered(const struct kvol_pool *pool, const struct kv_public
 int kv_publications_prune(struct kvol_pool *pool, uint32_t id, unsigned *ret_live,
 			  char *target);
 
+/* What recovery found to stand, or could not see; `faces`: of them, those as a read-only
+ * device. Drops the records of the others. Under the volume's lock. */
+struct kv_left {
+	unsigned publishes;
+	unsigned faces;
+};
+int kv_publications_tidy(struct kvol_pool *pool, uint32_t id, struct kv_left *ret);
+
 int kv_recover(struct kvol_pool *pool, struct kvol_error *e);
 
 /* The devices of all volumes, deactivated; for kvol_pool_deactivate and a failed

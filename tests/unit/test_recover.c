@@ -28,9 +28,11 @@ static int snapshot_x(struct kvol_pool *pool, void *arg)
 	return kvol_snapshot(pool, "v", "x", NULL, NULL);
 }
 
+/* arg: somebody has unmounted it by hand, so that its device is still active. */
 static int delete_v(struct kvol_pool *pool, void *arg)
 {
-	(void)arg;
+	if (arg)
+		model_umount(NULL, "/v");
 	return kvol_delete(pool, "v", 0, NULL);
 }
 
@@ -162,11 +164,9 @@ static void killed_delete_is_whole_or_nothing(void **state)
 	for (size_t i = 0; i < KV_ARRAY_SIZE(steps); i++) {
 		model_file("/v", S_IFDIR);
 		succeeds(f, create_volume(f, "v", "ext4"));
-		if (i == 0) { /* its device is active */
+		if (i == 0)
 			succeeds(f, kvol_publish(f->pool, "v", "/v", NULL, &f->e));
-			model_umount(NULL, "/v");
-		}
-		killed_at(f, steps[i].step, steps[i].nth, delete_v, NULL);
+		killed_at(f, steps[i].step, steps[i].nth, delete_v, i == 0 ? f : NULL);
 		reopen_pool(f);
 		assert_int_equal(exists(f, "v"), !steps[i].gone);
 		assert_int_equal(model_thins(disk_of(f)), !steps[i].gone);
@@ -266,6 +266,59 @@ static void useless_devices_are_removed_and_used_ones_stay(void **state)
 	assert_non_null(dev_of(f, "v", false));
 	assert_non_null(
 		dev_of(f, "raw", false)); /* nothing holds it open, and it is in use */
+}
+
+static int publish_v(struct kvol_pool *pool, void *arg)
+{
+	return kvol_publish(pool, "v", "/v", arg, NULL);
+}
+
+/* A record without a mount, and a read-only face without a table. */
+static void what_a_killed_publish_leaves_is_removed(void **state)
+{
+	struct kvol_publish_opts rw = { .size = sizeof(rw), .flags = KVOL_PUBLISH_BLOCK };
+	struct kvol_publish_opts ro = rw;
+	struct fixture *f = *state;
+
+	ro.flags |= KVOL_PUBLISH_READONLY;
+	model_file("/v", S_IFREG);
+	model_file("/w", S_IFREG);
+	succeeds(f, create_volume(f, "v", NULL));
+	killed_at(f, "target attach", 1, publish_v, &rw);
+	assert_non_null(dev_of(f, "v", false));
+	assert_int_equal(info_of(f, "v").n_targets, 1);
+	reopen_pool(f);
+	assert_null(dev_of(f, "v", false));
+	assert_int_equal(info_of(f, "v").n_targets, 0);
+
+	succeeds(f, kvol_publish(f->pool, "v", "/w", &rw, &f->e));
+	killed_at(f, "dm load", 1, publish_v, &ro);
+	assert_non_null(dev_of(f, "v", true));
+	reopen_pool(f);
+	assert_null(dev_of(f, "v", true));
+	assert_non_null(dev_of(f, "v", false));
+	killed_at(f, "mount node", 1, publish_v, &ro);
+	reopen_pool(f);
+	assert_null(dev_of(f, "v", true));
+	assert_int_equal(info_of(f, "v").n_targets, 1);
+}
+
+/* Of a publish in a namespace that we are not in, nothing can be seen. */
+static void publish_that_cannot_be_seen_is_left_alone(void **state)
+{
+	struct kvol_publish_opts o = { .size = sizeof(o), .flags = KVOL_PUBLISH_BLOCK };
+	struct fixture *f = *state;
+	int before;
+
+	model_file("/v", S_IFREG);
+	succeeds(f, create_volume(f, "v", NULL));
+	succeeds(f, kvol_publish(f->pool, "v", "/v", &o, &f->e));
+	model_ns_start("/proc/7/ns/mnt");
+	before = model_swap_ns(1);
+	kvol_pool_close(another_handle(f));
+	(void)model_swap_ns(before);
+	assert_non_null(dev_of(f, "v", false));
+	assert_int_equal(info_of(f, "v").n_targets, 1);
 }
 
 /* --- Epochs
@@ -554,6 +607,8 @@ int main(void)
 		on_pool(living_owners_reservations_are_respected),
 		on_pool(busy_leftover_is_left_to_the_next_open),
 		on_pool(useless_devices_are_removed_and_used_ones_stay),
+		on_pool(what_a_killed_publish_leaves_is_removed),
+		on_pool(publish_that_cannot_be_seen_is_left_alone),
 		on_pool(half_done_reservation_is_settled),
 		on_pool(failed_epoch_message_is_made_up_for),
 		on_pool(foreign_epoch_opens_for_audit),
