@@ -284,9 +284,12 @@ uint64_t model_catalogue_hash(uint64_t hash)
 			const struct model_cached_file *f = &model_catalogues[i].files[k];
 
 			hash = model_hash(f->data, f->size, hash);
-			hash = model_hash(f->disk, f->disk_size, hash);
-			hash = model_hash(f->unsynced,
-					  f->n_unsynced * sizeof(f->unsynced[0]), hash);
+			hash = model_hash(&f->disk_size, sizeof(f->disk_size), hash);
+			/* Elsewhere the disk has the same. */
+			for (unsigned j = 0; j < f->n_unsynced; j++)
+				hash = model_hash(f->disk + f->unsynced[j].at,
+						  f->unsynced[j].n,
+						  hash + f->unsynced[j].at);
 		}
 	}
 	return hash;

@@ -191,18 +191,28 @@ void model_saved_free(struct model_saved *saved)
 	free(saved);
 }
 
-/* Words, not bytes: this is run over and over. */
+#define LANES 4
+
+/* Words in lanes, not bytes one after the other: this is run over and over. */
 uint64_t model_hash(const void *data, size_t n, uint64_t hash)
 {
+	const uint64_t prime = UINT64_C(0x9e3779b97f4a7c15);
+	uint64_t lanes[LANES] = { hash, hash + 1, hash + 2, hash + 3 }, word[LANES];
 	const unsigned char *p = data;
-	uint64_t word;
 
-	for (; n; p += sizeof(word)) {
-		word = 0;
-		memcpy(&word, p, n < sizeof(word) ? n : sizeof(word));
-		hash = (hash ^ word) * UINT64_C(0x9e3779b97f4a7c15);
+	for (; n >= sizeof(word); n -= sizeof(word), p += sizeof(word)) {
+		memcpy(word, p, sizeof(word));
+		for (int i = 0; i < LANES; i++) {
+			lanes[i] = (lanes[i] ^ word[i]) * prime;
+			lanes[i] ^= lanes[i] >> 29;
+		}
+	}
+	memset(word, 0, sizeof(word));
+	if (n)
+		memcpy(word, p, n);
+	for (int i = 0; i < LANES; i++) {
+		hash = (hash ^ lanes[i] ^ word[i]) * prime;
 		hash ^= hash >> 29;
-		n -= n < sizeof(word) ? n : sizeof(word);
 	}
 	return hash;
 }

@@ -1,0 +1,479 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * Every step of every verb: dying there, and dying again at every step of the recovery
+ * from it, leaves wholly old or wholly new, and what was acknowledged is there. See
+ * crash.h.
+ *
+ * KVOL_TEST_LONG=1: the recovery after each point is taken apart, and not only after each
+ * that left another state; and in all four ways of dying.
+ */
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "crash.h"
+
+#define NS_A "/proc/7/ns/mnt"
+
+static struct figures all;
+
+/* --- What setups and verbs are made of --- */
+
+static uint64_t next_mark = 1;
+
+static int create(struct kvol_pool *pool, const char *name, const char *fs)
+{
+	struct kvol_create_opts o = { .size = sizeof(o), .fs_type = fs };
+
+	return kvol_create(pool, name, 512 * MIB, &o, NULL);
+}
+
+static int publish_with(struct kvol_pool *pool, const char *name, const char *target,
+			uint32_t flags, const char *ns)
+{
+	struct kvol_publish_opts o = { .size = sizeof(o),
+				       .flags = flags,
+				       .mount_namespace = ns };
+
+	return kvol_publish(pool, name, target, &o, NULL);
+}
+
+static int publish(struct kvol_pool *pool, const char *name, const char *target)
+{
+	return publish_with(pool, name, target, 0, NULL);
+}
+
+static void make_targets(void)
+{
+	model_file("/a", S_IFDIR);
+	model_file("/b", S_IFDIR);
+	model_file("/f", S_IFREG);
+	model_file("/g", S_IFREG);
+}
+
+static int with_volume(struct kvol_pool *pool, const char *fs)
+{
+	int r = create(pool, "v", fs);
+
+	make_targets();
+	if (r == 0)
+		write_mark(pool, "v", next_mark++);
+	return r;
+}
+
+static int has_raw(struct kvol_pool *pool)
+{
+	return with_volume(pool, NULL);
+}
+
+static int has_ext4(struct kvol_pool *pool)
+{
+	return with_volume(pool, "ext4");
+}
+
+static int has_xfs(struct kvol_pool *pool)
+{
+	return with_volume(pool, "xfs");
+}
+
+static int has_btrfs(struct kvol_pool *pool)
+{
+	return with_volume(pool, "btrfs");
+}
+
+static int has_mounted(struct kvol_pool *pool)
+{
+	int r = has_ext4(pool);
+
+	return r < 0 ? r : publish(pool, "v", "/a");
+}
+
+static int has_mounted_xfs(struct kvol_pool *pool)
+{
+	int r = has_xfs(pool);
+
+	return r < 0 ? r : publish(pool, "v", "/a");
+}
+
+static int has_mounted_btrfs(struct kvol_pool *pool)
+{
+	int r = has_btrfs(pool);
+
+	return r < 0 ? r : publish(pool, "v", "/a");
+}
+
+static int has_block(struct kvol_pool *pool)
+{
+	int r = has_raw(pool);
+
+	return r < 0 ? r : publish_with(pool, "v", "/f", KVOL_PUBLISH_BLOCK, NULL);
+}
+
+static int has_ext4_as_block(struct kvol_pool *pool)
+{
+	int r = has_ext4(pool);
+
+	return r < 0 ? r : publish_with(pool, "v", "/f", KVOL_PUBLISH_BLOCK, NULL);
+}
+
+static int has_block_readonly(struct kvol_pool *pool)
+{
+	const uint32_t flags = KVOL_PUBLISH_BLOCK | KVOL_PUBLISH_READONLY;
+	int r = has_raw(pool);
+
+	return r < 0 ? r : publish_with(pool, "v", "/f", flags, NULL);
+}
+
+static int has_two_targets(struct kvol_pool *pool)
+{
+	int r = has_mounted(pool);
+
+	return r < 0 ? r : publish(pool, "v", "/b");
+}
+
+static int has_snapshots(struct kvol_pool *pool)
+{
+	int r = has_ext4(pool);
+
+	if (r == 0)
+		r = kvol_snapshot(pool, "v", "s", NULL, NULL);
+	if (r == 0)
+		r = kvol_snapshot(pool, "v", "t", NULL, NULL);
+	return r < 0 ? r : kvol_clone(pool, "s", "c", NULL, NULL);
+}
+
+static int has_clone_of(struct kvol_pool *pool, const char *fs, uint64_t bytes)
+{
+	struct kvol_create_opts o = { .size = sizeof(o), .bytes = bytes };
+	int r = with_volume(pool, fs);
+
+	return r < 0 ? r : kvol_clone(pool, "v", "c", &o, NULL);
+}
+
+static int has_btrfs_clone(struct kvol_pool *pool)
+{
+	return has_clone_of(pool, "btrfs", 0);
+}
+
+static int has_larger_clone(struct kvol_pool *pool)
+{
+	return has_clone_of(pool, "ext4", 600 * MIB);
+}
+
+static int has_larger_btrfs_clone(struct kvol_pool *pool)
+{
+	return has_clone_of(pool, "btrfs", 600 * MIB);
+}
+
+static int has_mounted_in_namespace(struct kvol_pool *pool)
+{
+	int r = has_ext4(pool);
+
+	model_ns_start(NS_A);
+	return r < 0 ? r : publish_with(pool, "v", "/a", 0, NS_A);
+}
+
+/* Its mount was taken away by hand: device and record are left. */
+static int has_leftover(struct kvol_pool *pool)
+{
+	int r = has_mounted(pool);
+
+	model_umount(NULL, "/a");
+	return r;
+}
+
+/* Everything that there is. */
+static int has_many(struct kvol_pool *pool)
+{
+	int r = has_snapshots(pool);
+
+	if (r == 0)
+		r = create(pool, "r", NULL);
+	if (r == 0)
+		r = publish(pool, "v", "/a");
+	if (r == 0)
+		r = publish_with(pool, "r", "/f", KVOL_PUBLISH_BLOCK, NULL);
+	return r < 0 ? r : kvol_delete(pool, "t", 0, NULL);
+}
+
+/* --- Verbs --- */
+
+static int create_raw(struct kvol_pool *pool)
+{
+	return create(pool, "x", NULL);
+}
+
+static int create_ext4(struct kvol_pool *pool)
+{
+	return create(pool, "x", "ext4");
+}
+
+static int create_xfs(struct kvol_pool *pool)
+{
+	return create(pool, "x", "xfs");
+}
+
+static int create_btrfs(struct kvol_pool *pool)
+{
+	return create(pool, "x", "btrfs");
+}
+
+static int create_first(struct kvol_pool *pool)
+{
+	return create(pool, "first", NULL);
+}
+
+static int create_and_delete_first(struct kvol_pool *pool)
+{
+	int r = create(pool, "first", NULL);
+
+	return r < 0 ? r : kvol_delete(pool, "first", 0, NULL);
+}
+
+static int snapshot(struct kvol_pool *pool)
+{
+	return kvol_snapshot(pool, "v", "x", NULL, NULL);
+}
+
+static int clone_v(struct kvol_pool *pool)
+{
+	return kvol_clone(pool, "v", "x", NULL, NULL);
+}
+
+static int clone_larger(struct kvol_pool *pool)
+{
+	struct kvol_create_opts o = { .size = sizeof(o), .bytes = 600 * MIB };
+
+	return kvol_clone(pool, "v", "x", &o, NULL);
+}
+
+static int clone_snapshot(struct kvol_pool *pool)
+{
+	return kvol_clone(pool, "s", "x", NULL, NULL);
+}
+
+static int expand(struct kvol_pool *pool)
+{
+	return kvol_expand(pool, "v", 600 * MIB, 0, NULL);
+}
+
+static int expand_clone(struct kvol_pool *pool)
+{
+	return kvol_expand(pool, "c", 700 * MIB, 0, NULL);
+}
+
+static int delete_v(struct kvol_pool *pool)
+{
+	return kvol_delete(pool, "v", 0, NULL);
+}
+
+static int delete_snapshot(struct kvol_pool *pool)
+{
+	return kvol_delete(pool, "s", 0, NULL);
+}
+
+static int publish_a(struct kvol_pool *pool)
+{
+	return publish(pool, "v", "/a");
+}
+
+static int publish_readonly(struct kvol_pool *pool)
+{
+	return publish_with(pool, "v", "/a", KVOL_PUBLISH_READONLY, NULL);
+}
+
+static int publish_b(struct kvol_pool *pool)
+{
+	return publish(pool, "v", "/b");
+}
+
+static int publish_block(struct kvol_pool *pool)
+{
+	return publish_with(pool, "v", "/f", KVOL_PUBLISH_BLOCK, NULL);
+}
+
+static int publish_block_readonly(struct kvol_pool *pool)
+{
+	return publish_with(pool, "v", "/g", KVOL_PUBLISH_BLOCK | KVOL_PUBLISH_READONLY,
+			    NULL);
+}
+
+static int publish_snapshot(struct kvol_pool *pool)
+{
+	return publish(pool, "s", "/a");
+}
+
+static int publish_snapshot_block(struct kvol_pool *pool)
+{
+	return publish_with(pool, "s", "/f", KVOL_PUBLISH_BLOCK, NULL);
+}
+
+static int publish_clone(struct kvol_pool *pool)
+{
+	return publish(pool, "c", "/a");
+}
+
+static int publish_in_namespace(struct kvol_pool *pool)
+{
+	model_ns_start(NS_A);
+	return publish_with(pool, "v", "/a", 0, NS_A);
+}
+
+static int unpublish_a(struct kvol_pool *pool)
+{
+	return kvol_unpublish(pool, "v", "/a", NULL, NULL);
+}
+
+static int unpublish_block(struct kvol_pool *pool)
+{
+	return kvol_unpublish(pool, "v", "/f", NULL, NULL);
+}
+
+static int unpublish_in_namespace(struct kvol_pool *pool)
+{
+	struct kvol_publish_opts o = { .size = sizeof(o), .mount_namespace = NS_A };
+
+	return kvol_unpublish(pool, "v", "/a", &o, NULL);
+}
+
+static int deactivate(struct kvol_pool *pool)
+{
+	return kvol_pool_deactivate(pool, NULL);
+}
+
+static int only_close(struct kvol_pool *pool)
+{
+	(void)pool;
+	return 0;
+}
+
+static int stat_all(struct kvol_pool *pool)
+{
+	struct kvol_pool_info pool_info = { .size = sizeof(pool_info) };
+	struct kvol_info info = { .size = sizeof(info) };
+	int r = kvol_pool_stat(pool, &pool_info, NULL);
+
+	return r < 0 ? r : kvol_stat(pool, "v", &info, NULL);
+}
+
+static int list_all(struct kvol_pool *pool)
+{
+	struct kvol_info info = { .size = sizeof(info) };
+	struct kvol_iter *iter;
+	int r = kvol_list(pool, 0, &iter, NULL);
+
+	if (r < 0)
+		return r;
+	while ((r = kvol_iter_next(iter, &info)) == 1)
+		;
+	kvol_iter_free(iter);
+	return r;
+}
+
+/* --- All of them --- */
+
+static const struct scenario scenarios[] = {
+	{ "open and activate", .powered_off = true },
+	{ "open and activate with volumes", .setup = has_many, .powered_off = true },
+	{ "join", .setup = has_many },
+	{ "create raw", .verb = create_raw },
+	{ "create raw with ids in hand", .before = create_first, .verb = create_raw },
+	{ "create ext4", .verb = create_ext4 },
+	{ "create xfs", .verb = create_xfs },
+	{ "create btrfs", .verb = create_btrfs },
+	{ "create beside others", .setup = has_many, .verb = create_ext4 },
+	{ "snapshot of raw", .setup = has_raw, .verb = snapshot },
+	{ "snapshot of ext4", .setup = has_ext4, .verb = snapshot },
+	{ "snapshot of block", .setup = has_block, .verb = snapshot },
+	{ "snapshot of mounted ext4", .setup = has_mounted, .verb = snapshot },
+	{ "snapshot of mounted xfs", .setup = has_mounted_xfs, .verb = snapshot },
+	{ "snapshot of mounted btrfs", .setup = has_mounted_btrfs, .verb = snapshot },
+	{ "clone of raw", .setup = has_raw, .verb = clone_v },
+	{ "clone of ext4", .setup = has_ext4, .verb = clone_v },
+	{ "clone of block", .setup = has_block, .verb = clone_v },
+	{ "clone of mounted ext4", .setup = has_mounted, .verb = clone_v },
+	{ "clone of mounted btrfs", .setup = has_mounted_btrfs, .verb = clone_v },
+	{ "clone, larger", .setup = has_ext4, .verb = clone_larger },
+	{ "clone of snapshot", .setup = has_snapshots, .verb = clone_snapshot },
+	{ "expand raw", .setup = has_raw, .verb = expand },
+	{ "expand ext4", .setup = has_ext4, .verb = expand },
+	{ "expand btrfs", .setup = has_btrfs, .verb = expand },
+	{ "expand mounted ext4", .setup = has_mounted, .verb = expand },
+	{ "expand mounted xfs", .setup = has_mounted_xfs, .verb = expand },
+	{ "expand block", .setup = has_block, .verb = expand },
+	{ "expand ext4 held as block", .setup = has_ext4_as_block, .verb = expand },
+	{ "expand block with its read-only face", .setup = has_block_readonly,
+	  .verb = expand },
+	{ "expand clone of btrfs", .setup = has_btrfs_clone, .verb = expand_clone },
+	{ "delete", .setup = has_ext4, .verb = delete_v },
+	{ "delete with snapshots", .setup = has_snapshots, .verb = delete_v },
+	{ "delete snapshot", .setup = has_snapshots, .verb = delete_snapshot },
+	{ "delete what somebody unmounted", .setup = has_leftover, .verb = delete_v },
+	{ "publish", .setup = has_ext4, .verb = publish_a },
+	{ "publish read-only", .setup = has_ext4, .verb = publish_readonly },
+	{ "publish at a second target", .setup = has_mounted, .verb = publish_b },
+	{ "publish block", .setup = has_raw, .verb = publish_block },
+	{ "publish block read-only", .setup = has_raw, .verb = publish_block_readonly },
+	{ "publish block read-only, too", .setup = has_block,
+	  .verb = publish_block_readonly },
+	{ "publish snapshot", .setup = has_snapshots, .verb = publish_snapshot },
+	{ "publish snapshot as block", .setup = has_snapshots,
+	  .verb = publish_snapshot_block },
+	{ "publish clone of btrfs", .setup = has_btrfs_clone, .verb = publish_clone },
+	{ "publish larger clone", .setup = has_larger_clone, .verb = publish_clone },
+	{ "publish larger btrfs clone", .setup = has_larger_btrfs_clone,
+	  .verb = publish_clone },
+	{ "publish in a namespace", .setup = has_ext4, .verb = publish_in_namespace },
+	{ "unpublish", .setup = has_mounted, .verb = unpublish_a },
+	{ "unpublish one of two", .setup = has_two_targets, .verb = unpublish_a },
+	{ "unpublish block", .setup = has_block, .verb = unpublish_block },
+	{ "unpublish block read-only", .setup = has_block_readonly,
+	  .verb = unpublish_block },
+	{ "unpublish in a namespace", .setup = has_mounted_in_namespace,
+	  .verb = unpublish_in_namespace },
+	{ "deactivate", .setup = has_snapshots, .verb = deactivate },
+	{ "deactivate what somebody unmounted", .setup = has_leftover,
+	  .verb = deactivate },
+	{ "close", .before = create_and_delete_first, .verb = only_close },
+	{ "stat", .setup = has_many, .verb = stat_all },
+	{ "list", .setup = has_many, .verb = list_all },
+};
+
+static void every_step_of_every_verb_can_be_the_last(void **state)
+{
+	const char *only = getenv("KVOL_TEST_ONLY");
+	bool thorough = getenv("KVOL_TEST_LONG");
+	unsigned bad = 0;
+
+	(void)state;
+	for (size_t i = 0; i < KV_ARRAY_SIZE(scenarios); i++)
+		if (!only || strstr(scenarios[i].name, only))
+			bad += run_scenario(&scenarios[i], thorough, &all);
+	assert_int_equal(bad, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_step_of_every_verb_can_be_the_last),
+	};
+	int r = cmocka_run_group_tests_name("crash points", tests, NULL, NULL);
+
+	printf("# figure crash points of every verb: %u of %u\n", all.died, all.points);
+	printf("# figure ways of dying at each: killed, 3 power cuts\n");
+	printf("# figure states that crashes left: %u\n", all.states);
+	printf("# figure crash points inside recovery: %u\n", all.nested);
+	printf("# figure machines opened and judged: %u\n", all.opened);
+	return r;
+}
