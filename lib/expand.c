@@ -135,7 +135,7 @@ static int follow(struct kvol_pool *pool, struct kv_row *row, struct kvol_error 
 				      row->name);
 	r = kv_device_activate(pool, row->id, row->bytes, false, &device);
 	if (r < 0)
-		return kv_error_errno(e, r, "volume '%s': activate", row->name);
+		return kv_pool_activate_error(pool, r, row->name, e);
 	if (held) {
 		r = kv_device_resize(pool, row->id, row->bytes);
 		if (r < 0)

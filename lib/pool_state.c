@@ -142,11 +142,19 @@ int kv_pool_verify(const struct kvol_pool *pool)
 		       : -EROFS;
 }
 
+/* Our messages are well-formed: what is invalid is what the kernel has read of its
+ * metadata, or could not read. */
+int kv_pool_send(const struct kvol_pool *pool, const char *msg)
+{
+	int r = kv_dm_message(&pool->dm, pool->pool_dm_uuid, msg);
+
+	return r == -EINVAL ? -EIO : r;
+}
+
 int kv_pool_message(const struct kvol_pool *pool, const char *msg)
 {
-	int r;
+	int r = kv_pool_send(pool, msg);
 
-	r = kv_dm_message(&pool->dm, pool->pool_dm_uuid, msg);
 	return r < 0 ? r : kv_pool_verify(pool);
 }
 
@@ -156,13 +164,29 @@ int kv_pool_error(const struct kvol_pool *pool, int r, const char *step, const c
 	struct kv_pool_status st;
 	int state;
 
-	/* EOPNOTSUPP is how the kernel says that the pool takes no messages now. */
-	if ((r == -EROFS || r == -EOPNOTSUPP) && kv_pool_status(pool, &st) == 0) {
+	/* EOPNOTSUPP is how the kernel says that the pool takes no messages now; a failed
+	 * pool refuses everything, with whatever comes to hand. */
+	if (kv_pool_status(pool, &st) == 0 &&
+	    (r == -EROFS || r == -EOPNOTSUPP || st.mode == KV_POOL_FAIL)) {
 		state = refuse_state(pool, &st, true, e);
 		if (state < 0)
 			return state;
 	}
 	return kv_error_errno(e, r, "'%s' in pool '%s': %s", name, pool->conf.name, step);
+}
+
+int kv_pool_activate_error(const struct kvol_pool *pool, int r, const char *name,
+			   struct kvol_error *e)
+{
+	struct kv_pool_status st;
+
+	if (kv_pool_status(pool, &st) == 0 && st.mode == KV_POOL_FAIL)
+		return refuse_state(pool, &st, true, e);
+	if (r == -ENODATA)
+		return kv_error(e, -EUCLEAN, KVOL_R_CORRUPT,
+				"volume '%s': activate: pool '%s' has lost its blocks",
+				name, pool->conf.name);
+	return kv_error_errno(e, r, "volume '%s': activate", name);
 }
 
 /* The same table again: the kernel tries anew whether the pool can be written. */

@@ -57,11 +57,15 @@ int kv_pool_admit(const struct kvol_pool *pool, bool grows, struct kvol_error *e
 /* Sends a message and reads the status back: a message returns 0 even when its commit
  * failed and the pool went read-only. Plain negative errno; -EROFS: it went read-only. */
 int kv_pool_message(const struct kvol_pool *pool, const char *msg);
-/* The read-back alone, for a message that was sent inside a suspend. */
+/* The two by themselves, for a message that is sent inside a suspend. */
+int kv_pool_send(const struct kvol_pool *pool, const char *msg);
 int kv_pool_verify(const struct kvol_pool *pool);
 /* The error for a failed message: names the state that the pool is in now. */
 int kv_pool_error(const struct kvol_pool *pool, int r, const char *step, const char *name,
 		  struct kvol_error *e);
+/* The same for a volume's device that could not be activated. */
+int kv_pool_activate_error(const struct kvol_pool *pool, int r, const char *name,
+			   struct kvol_error *e);
 /* Deletes a thin id: 0 when it is gone, or was not there. */
 int kv_pool_delete_id(const struct kvol_pool *pool, uint32_t id);
 

@@ -375,7 +375,7 @@ static int activate(struct job *job, struct kv_device *device, struct kvol_error
 					       false, device);
 	}
 	if (r < 0)
-		return kv_error_errno(e, r, "volume '%s': activate", job->row.name);
+		return kv_pool_activate_error(job->pool, r, job->row.name, e);
 	job->dev = device->dev;
 	job->readonly = device->readonly;
 	return 0;

@@ -73,7 +73,7 @@ static int copy_suspended(const struct kvol_pool *pool, const char *origin_uuid,
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	r = kv_dm_suspend(&pool->dm, origin_uuid, KV_DM_LOCKFS | KV_DM_FLUSH);
 	if (r == 0) {
-		r = kv_dm_message(&pool->dm, pool->pool_dm_uuid, msg);
+		r = kv_pool_send(pool, msg);
 		*made = r == 0;
 		s = kv_dm_resume(&pool->dm, origin_uuid);
 		if (s < 0) /* never leave it frozen: there is nothing else that could be
@@ -121,7 +121,7 @@ static int copy_blocks(struct kvol_pool *pool, const struct kv_row *source, uint
 	} else if (r == 0 || r == -ENXIO) {
 		/* Inactive, or half made by somebody who died (and without a table the
 		 * kernel would not resume it): the lock keeps it so. */
-		r = kv_dm_message(&pool->dm, pool->pool_dm_uuid, msg);
+		r = kv_pool_send(pool, msg);
 		*made = r == 0;
 	}
 	return r < 0 ? r : kv_pool_verify(pool);

@@ -191,7 +191,7 @@ static int make_contents(struct kvol_pool *pool, const struct kv_row *row,
 
 	r = kv_device_activate(pool, row->id, row->bytes, false, &device);
 	if (r < 0)
-		return kv_error_errno(e, r, "volume '%s': activate", row->name);
+		return kv_pool_activate_error(pool, r, row->name, e);
 	r = make_fs(row, fs, device.dev, e);
 	if (r < 0)
 		return r; /* undone, device and all, by kv_volume_undo */
@@ -217,7 +217,7 @@ static int create_with_id(struct kvol_pool *pool, struct kv_id *id, const char *
 	}
 	if (fs)
 		(void)kv_strcpy(row.fs_type, sizeof(row.fs_type), fs->name);
-	r = kv_dm_message(&pool->dm, pool->pool_dm_uuid, msg);
+	r = kv_pool_send(pool, msg);
 	made = r == 0;
 	if (r == 0)
 		r = kv_pool_verify(pool);

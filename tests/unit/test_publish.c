@@ -240,6 +240,20 @@ static void bad_options_are_refused(void **state)
 	nothing_is_left(f);
 }
 
+static void pool_that_has_failed_or_lost_the_volume_is_named(void **state)
+{
+	struct fixture *f = *state;
+
+	model_file("/v", S_IFDIR);
+	succeeds(f, create_volume(f, "v", "ext4"));
+	disk_of(f)->mode = MODEL_FAIL;
+	fails(f, kvol_publish(f->pool, "v", "/v", NULL, &f->e), -EROFS,
+	      KVOL_R_POOL_READ_ONLY);
+	disk_of(f)->mode = MODEL_RW;
+	thin_of(f, "v")->used = false;
+	fails(f, kvol_publish(f->pool, "v", "/v", NULL, &f->e), -EUCLEAN, KVOL_R_CORRUPT);
+}
+
 static void failed_publish_leaves_nothing(void **state)
 {
 	static const struct {
@@ -565,6 +579,7 @@ int main(void)
 		on_pool(bad_arguments_are_refused),
 		on_pool(bad_targets_are_refused),
 		on_pool(bad_options_are_refused),
+		on_pool(pool_that_has_failed_or_lost_the_volume_is_named),
 		on_pool(failed_publish_leaves_nothing),
 		on_pool(target_is_looked_at_again_before_the_move),
 		on_pool(only_our_own_mount_is_taken_away),

@@ -238,6 +238,8 @@ static void origin_is_resumed_whatever_fails(void **state)
 	} steps[] = {
 		{ "message create_snap", -ENOMEM, KVOL_R_SYSTEM, false },
 		{ "message create_snap", -EIO, KVOL_R_IO, false },
+		/* its metadata cannot be read */
+		{ "message create_snap", -EINVAL, KVOL_R_IO, false },
 		{ "dm suspend", -EINVAL, KVOL_R_SYSTEM, false },
 		{ "dm resume", -EINTR, KVOL_R_SYSTEM, true }, /* once: tried again */
 		{ "commit", -EIO, KVOL_R_IO, true },
@@ -253,7 +255,8 @@ static void origin_is_resumed_whatever_fails(void **state)
 			succeeds(f, kvol_delete(f->pool, "s", 0, &f->e));
 		} else {
 			fails(f, kvol_snapshot(f->pool, "v", "s", NULL, &f->e),
-			      steps[i].code, steps[i].reason);
+			      steps[i].reason == KVOL_R_IO ? -EIO : steps[i].code,
+			      steps[i].reason);
 		}
 		assert_running(f, "v");
 		assert_false(exists(f, "s"));
