@@ -124,6 +124,8 @@ int kv_catalogue_reserve(struct kv_catalogue *cat, uint64_t owner, uint32_t coun
  * snapshots_left: how many of its snapshots were not taken. */
 int kv_catalogue_release(struct kv_catalogue *cat, const struct kv_reservation *res,
 			 uint32_t unused, uint32_t snapshots_left);
+/* The pool has taken so many snapshots at least. */
+int kv_catalogue_count_snapshots(struct kv_catalogue *cat, uint64_t taken);
 /* One reservation after row `after`; -ENOENT: no more. */
 int kv_catalogue_next_reservation(struct kv_catalogue *cat, int64_t after,
 				  struct kv_reservation *ret);

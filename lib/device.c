@@ -284,6 +284,19 @@ static int inactive_allocated(struct kvol_pool *pool, uint32_t id, uint64_t *ret
 	return 0;
 }
 
+int kv_pool_snapshot_time(const struct kvol_pool *pool, uint32_t *ret)
+{
+	_cleanup_close_ int fd =
+		kv_blockdev_open(pool->stack.metadata, O_RDONLY | O_DIRECT);
+	struct kv_thinmeta_super super;
+	int r;
+
+	r = fd < 0 ? fd : kv_thinmeta_super(read_metadata, &fd, &super);
+	if (r == 0)
+		*ret = super.time;
+	return r;
+}
+
 int kv_device_allocated(struct kvol_pool *pool, uint32_t id, uint64_t *ret)
 {
 	struct kv_thin_status st;

@@ -69,6 +69,9 @@ int kv_pool_activate_error(const struct kvol_pool *pool, int r, const char *name
 /* Deletes a thin id: 0 when it is gone, or was not there. */
 int kv_pool_delete_id(const struct kvol_pool *pool, uint32_t id);
 
+/* The kernel's count of snapshots, as of the last commit. */
+int kv_pool_snapshot_time(const struct kvol_pool *pool, uint32_t *ret);
+
 /* A volume's device. The caller holds the volume's lock. */
 struct kv_device {
 	dev_t dev;

@@ -267,6 +267,28 @@ static int settle_epoch(struct kvol_pool *pool, struct kvol_error *e)
 	return 0; /* a pool that takes no message now is still there to be read */
 }
 
+/* The kernel counts snapshots in 24 bits and does not look at what they come to. What we
+ * count is never less than that, unless somebody else took some: then his count too. A
+ * superblock that cannot be read is what the thin pool complains of, not we. */
+static int settle_snapshots(struct kvol_pool *pool)
+{
+	struct kv_pool_row row;
+	uint32_t time;
+	int r;
+
+	if (kv_pool_snapshot_time(pool, &time) < 0)
+		return 0;
+	r = kv_catalogue_pool(pool->cat, &row);
+	if (r < 0 || time <= row.snapshots)
+		return r;
+	kv_log(&pool->log, LOG_WARNING,
+	       "pool '%s': the kernel has counted %" PRIu32
+	       " snapshots, the catalogue %" PRIu64
+	       ": somebody else has used the thin pool",
+	       pool->conf.name, time, row.snapshots);
+	return kv_catalogue_count_snapshots(pool->cat, time);
+}
+
 static bool writable(const struct kvol_pool *pool)
 {
 	struct kv_pool_status st;
@@ -297,7 +319,9 @@ int kv_recover(struct kvol_pool *pool, struct kvol_error *e)
 	r = settle_epoch(pool, e);
 	if (r < 0 || pool->audit || !writable(pool))
 		return r;
-	r = reservations(pool);
+	r = settle_snapshots(pool);
+	if (r == 0)
+		r = reservations(pool);
 	if (r == 0)
 		r = each_id(pool, kv_catalogue_tombstones, tombstone);
 	if (r == 0)

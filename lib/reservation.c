@@ -202,6 +202,17 @@ int kv_catalogue_release(struct kv_catalogue *cat, const struct kv_reservation *
 	return kv_catalogue_finish(cat, r);
 }
 
+int kv_catalogue_count_snapshots(struct kv_catalogue *cat, uint64_t taken)
+{
+	int r = kv_catalogue_begin(cat);
+
+	if (r < 0)
+		return r;
+	r = kv_db_do(cat->db, "UPDATE pool SET snapshots = max(snapshots, ?)", "i",
+		     (int64_t)taken);
+	return kv_catalogue_finish(cat, r);
+}
+
 int kv_catalogue_next_reservation(struct kv_catalogue *cat, int64_t after,
 				  struct kv_reservation *ret)
 {

@@ -475,6 +475,27 @@ static void full_pool_is_recovered(void **state)
 	assert_int_equal(model_thins(disk_of(f)), 0);
 }
 
+/* The count that matters is the kernel's. */
+static void snapshots_of_somebody_else_count(void **state)
+{
+	struct fixture *f = *state;
+
+	succeeds(f, create_volume(f, "v", NULL));
+	close_pool(f);
+	disk_of(f)->metadata.time = 70000;
+	open_pool(f);
+	assert_int_equal(pool_info(f).snapshots_left, (1 << 24) - (1 << 16) - 70000);
+	close_pool(f);
+	disk_of(f)->metadata.time = 10;
+	open_pool(f);
+	assert_int_equal(pool_info(f).snapshots_left, (1 << 24) - (1 << 16) - 70000);
+	close_pool(f);
+	disk_of(f)->metadata.time = (1 << 24) - 5;
+	open_pool(f);
+	assert_int_equal(pool_info(f).snapshots_left, 0);
+	fails(f, kvol_snapshot(f->pool, "v", "s", NULL, &f->e), -ENOSPC, KVOL_R_LIMIT);
+}
+
 static void pool_without_metadata_space_is_recovered(void **state)
 {
 	struct fixture *f = *state;
@@ -616,6 +637,7 @@ int main(void)
 		on_pool(restored_catalogue_is_noticed),
 		on_pool(recovery_waits_for_a_pool_that_takes_changes),
 		on_pool(full_pool_is_recovered),
+		on_pool(snapshots_of_somebody_else_count),
 		on_pool(pool_without_metadata_space_is_recovered),
 		on_pool(disk_that_takes_no_commits_is_no_hindrance),
 		on_pool(pool_that_fails_during_recovery_opens_all_the_same),
