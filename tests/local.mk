@@ -122,6 +122,7 @@ tests_unit_test_volume_LDFLAGS = $(model_ldflags)
 # --- system: the public header only, in the guest ---
 
 system_tests = \
+	tests/system/test_bad_disk \
 	tests/system/test_block \
 	tests/system/test_clone \
 	tests/system/test_context \
@@ -132,6 +133,7 @@ system_tests = \
 	tests/system/test_fork \
 	tests/system/test_format \
 	tests/system/test_fs \
+	tests/system/test_full_pool \
 	tests/system/test_history \
 	tests/system/test_kill \
 	tests/system/test_list \
@@ -144,10 +146,16 @@ system_tests = \
 	tests/system/test_udev
 
 tests_system_libsystem_la_SOURCES = \
+	tests/system/disk.c \
+	tests/system/disk.h \
+	tests/system/scene.c \
+	tests/system/scene.h \
 	tests/system/system.c \
 	tests/system/system.h
 
 system_ldadd = tests/system/libsystem.la lib/libkvol.la $(CMOCKA_LIBS)
+tests_system_test_bad_disk_LDADD = $(system_ldadd)
+tests_system_test_bad_disk_LDFLAGS = $(AM_LDFLAGS) -no-install
 tests_system_test_block_LDADD = $(system_ldadd)
 tests_system_test_block_LDFLAGS = $(AM_LDFLAGS) -no-install
 tests_system_test_clone_LDADD = $(system_ldadd)
@@ -168,6 +176,8 @@ tests_system_test_format_LDADD = $(system_ldadd)
 tests_system_test_format_LDFLAGS = $(AM_LDFLAGS) -no-install
 tests_system_test_fs_LDADD = $(system_ldadd)
 tests_system_test_fs_LDFLAGS = $(AM_LDFLAGS) -no-install
+tests_system_test_full_pool_LDADD = $(system_ldadd)
+tests_system_test_full_pool_LDFLAGS = $(AM_LDFLAGS) -no-install
 tests_system_test_history_LDADD = tests/race/libhistory.la $(system_ldadd)
 tests_system_test_history_LDFLAGS = $(AM_LDFLAGS) -no-install
 tests_system_test_kill_SOURCES = \
