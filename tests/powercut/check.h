@@ -9,7 +9,7 @@
 #include "reading.h"
 
 /* Results for contents that were seen before. */
-#define REMEMBERED 8
+#define REMEMBERED 16
 
 struct check {
 	char dir[256]; /* for files in between */

@@ -16,6 +16,8 @@
 
 #include "cut.h"
 
+#define BLOCK_SECTORS 8
+
 /* Entries between two flushes. */
 struct window {
 	uint32_t base, limit;
@@ -74,14 +76,15 @@ static struct cut at_flush(const struct window *w)
 	return (struct cut){ w->base, w->limit, CUT_NONE, 0 };
 }
 
-static struct cut between(const struct window *w, uint64_t *random)
+static struct cut between(const struct window *w, bool whole, uint64_t *random)
 {
 	struct cut c = { .base = w->base };
 
 	c.end = w->base + 1 + (uint32_t)below(random, w->limit - w->base);
 	if (below(random, 4) == 0)
 		c.end = w->limit;
-	c.mode = CUT_ALL + (enum cut_mode)below(random, CUT_MODES - CUT_ALL);
+	c.mode = CUT_ALL +
+		 (enum cut_mode)below(random, (whole ? CUT_TORN : CUT_TORN_AT) - CUT_ALL);
 	c.seed = next_random(random) >> 32;
 	return c;
 }
@@ -101,17 +104,38 @@ static void choose_flushes(const struct window *windows, uint32_t n_windows, lon
 /* Where more was under way there is more to lose, up to a point: making a file system is
  * hundreds of requests of one kind. Where nothing was, the marks alone make a difference:
  * seldom. */
-static void choose_between(const struct window *windows, uint32_t n_windows, long n,
-			   uint64_t *random, struct cut *ret)
+static void choose_between(const struct window *windows, uint32_t n_windows,
+			   const struct cut_choice *choice, uint64_t *random,
+			   struct cut *ret)
 {
-	while (n > 0) {
+	for (long n = choice->n_between; n > 0;) {
 		const struct window *w = &windows[below(random, n_windows)];
 
 		if (below(random, 64) >= 1 + (w->n < 8 ? w->n : 8) * 4)
 			continue;
-		*ret++ = between(w, random);
+		*ret++ = between(w, choice->whole, random);
 		n--;
 	}
+}
+
+/* Blocks of 4 KiB are what file systems and dm-thin write at once, and take for whole too
+ * easily. */
+static long choose_torn(const struct wlog *log, const struct history *h,
+			const struct window *windows, uint32_t n_windows, struct cut *ret)
+{
+	long n = 0;
+
+	for (uint32_t w = 0; w < n_windows; w++)
+		for (uint32_t i = windows[w].base; i < windows[w].limit; i++) {
+			const struct wlog_entry *e = &log->entries[i];
+
+			if (!e->data || e->n_sectors > BLOCK_SECTORS || !is_pools(h, e))
+				continue;
+			for (uint32_t k = 1; k < e->n_sectors; k++)
+				ret[n++] = (struct cut){ windows[w].base, i + 1,
+							 CUT_TORN_AT, k };
+		}
+	return n;
 }
 
 long cut_choose(const struct wlog *log, const struct history *h,
@@ -125,15 +149,19 @@ long cut_choose(const struct wlog *log, const struct history *h,
 
 	if (n <= 0 || n > (long)n_windows)
 		n = n_windows;
-	cuts = n ? calloc((size_t)(n + choice->n_between), sizeof(*cuts)) : NULL;
+	cuts = n ? calloc((size_t)(n + choice->n_between + log->n * (BLOCK_SECTORS - 1)),
+			  sizeof(*cuts))
+		 : NULL;
 	if (!cuts) {
 		free(windows);
 		return -1;
 	}
 	choose_flushes(windows, n_windows, n, &random, cuts);
-	choose_between(windows, n_windows, choice->n_between, &random, cuts + n);
-	free(windows);
+	choose_between(windows, n_windows, choice, &random, cuts + n);
 	n += choice->n_between;
+	if (choice->torn)
+		n += choose_torn(log, h, windows, n_windows, cuts + n);
+	free(windows);
 	qsort(cuts, (size_t)n, sizeof(*cuts), by_base);
 	*ret = cuts;
 	return n;
@@ -163,15 +191,14 @@ int cut_replay(const struct wlog *log, const struct history *h, uint32_t from,
 	return r;
 }
 
-/* Sector by sector; first_only: up to some sector, and nothing behind it. */
-static int apply_torn(const struct history *h, const struct wlog_entry *e,
-		      bool first_only, uint64_t *random, cut_write_fn *fn, void *arg)
+/* Only the first n sectors arrived; n 0: some, and not only the first ones. */
+static int apply_torn(const struct history *h, const struct wlog_entry *e, uint64_t n,
+		      uint64_t *random, cut_write_fn *fn, void *arg)
 {
-	uint64_t upto = below(random, e->n_sectors);
 	int r = 0;
 
 	for (uint64_t i = 0; i < e->n_sectors && r == 0; i++) {
-		if (first_only ? i > upto : below(random, 2))
+		if (n ? i >= n : below(random, 2))
 			continue;
 		r = fn(arg, offset_of(h, e) + i * WLOG_SECTOR,
 		       e->data ? e->data + i * WLOG_SECTOR : NULL, WLOG_SECTOR);
@@ -185,6 +212,7 @@ static bool is_kept(const struct cut *cut, uint32_t k, uint32_t chosen, uint64_t
 	switch (cut->mode) {
 	case CUT_ALL:
 	case CUT_TORN_END:
+	case CUT_TORN_AT:
 		return true;
 	case CUT_SOME:
 	case CUT_TORN:
@@ -216,11 +244,16 @@ int cut_apply(const struct wlog *log, const struct history *h, const struct cut 
 		kept = is_kept(cut, k - 1, chosen, &random) || e->flags & WLOG_FUA;
 		if (!kept)
 			continue;
-		if (cut->mode == CUT_TORN_END && last && !(e->flags & WLOG_FUA))
-			r = apply_torn(h, e, true, &random, fn, arg);
-		else if (cut->mode == CUT_TORN && !(e->flags & WLOG_FUA) &&
-			 below(&random, 3) == 0)
-			r = apply_torn(h, e, below(&random, 2), &random, fn, arg);
+		if (e->flags & WLOG_FUA)
+			r = apply(h, e, fn, arg);
+		else if (cut->mode == CUT_TORN_END && last)
+			r = apply_torn(h, e, 1 + below(&random, e->n_sectors), &random,
+				       fn, arg);
+		else if (cut->mode == CUT_TORN_AT && last)
+			r = apply_torn(h, e, cut->seed, &random, fn, arg);
+		else if (cut->mode == CUT_TORN && below(&random, 3) == 0)
+			r = apply_torn(h, e, below(&random, e->n_sectors), &random, fn,
+				       arg);
 		else
 			r = apply(h, e, fn, arg);
 	}

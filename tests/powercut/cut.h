@@ -19,6 +19,7 @@ enum cut_mode {
 	CUT_ONLY,     /* one is not lost */
 	CUT_TORN,     /* as CUT_SOME, and of some only some sectors arrived */
 	CUT_TORN_END, /* of the last one only the first sectors arrived */
+	CUT_TORN_AT,  /* of the last one as many sectors as the seed says */
 	CUT_MODES
 };
 
@@ -37,6 +38,8 @@ struct cut_choice {
 	uint32_t from;	/* an entry: nothing before it */
 	long n_flushes; /* of the cuts at flushes; 0: each one */
 	long n_between; /* that lose part of what was not flushed */
+	bool whole;	/* without torn requests among those between */
+	bool torn;	/* and tear each request of no more than a block at each sector */
 	uint64_t seed;
 };
 

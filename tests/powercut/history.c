@@ -11,9 +11,18 @@
 #include <kvol/kvol.h>
 #include "history.h"
 
-static const char *const verbs[] = { "other",	 "format",     "create",
-				     "snapshot", "clone",      "expand",
-				     "delete",	 "write_file", "write_block" };
+static const char *const verbs[] = {
+	[VERB_OTHER] = "other",
+	[VERB_FORMAT] = "format",
+	[VERB_CREATE] = "create",
+	[VERB_SNAPSHOT] = "snapshot",
+	[VERB_CLONE] = "clone",
+	[VERB_EXPAND] = "expand",
+	[VERB_DELETE] = "delete",
+	[VERB_WRITE_FILE] = "write_file",
+	[VERB_REMOVE_FILE] = "remove_file",
+	[VERB_WRITE_BLOCK] = "write_block",
+};
 
 const char *verb_name(uint32_t verb)
 {
@@ -35,11 +44,12 @@ static int take_mark(struct history *h, uint32_t at, const struct mark *m)
 		h->ops = ops;
 		if (!h->n_ops)
 			h->first = at;
-		ops[h->n_ops++] = (struct op){ *m, at, NEVER };
-	} else if (m->kind == MARK_ACK) {
+		ops[h->n_ops++] = (struct op){ *m, at, NEVER, NEVER };
+	} else if (m->kind == MARK_ACK || m->kind == MARK_ABORT) {
 		for (unsigned i = h->n_ops; i-- > 0;)
 			if (h->ops[i].m.op == m->op) {
-				h->ops[i].ack = at;
+				*(m->kind == MARK_ACK ? &h->ops[i].ack
+						      : &h->ops[i].abort) = at;
 				return 0;
 			}
 		return -1;
@@ -104,7 +114,7 @@ static int add_file(struct volume *v, const struct op *op, bool must)
 {
 	if (v->n_files == FILES_MAX)
 		return -1;
-	v->files[v->n_files++] = (struct file){ op, must };
+	v->files[v->n_files++] = (struct file){ op, must, NULL };
 	return 0;
 }
 
@@ -117,7 +127,7 @@ static void make(const struct op *op, struct volume *v)
 	memcpy(v->fs_type, op->m.fs_type, sizeof(v->fs_type));
 }
 
-/* Files that were still being written when the copy was made may be in it. */
+/* Files that were being written or removed when the copy was made may be in it. */
 static int copy(struct expected *x, const struct op *op, struct volume *v)
 {
 	const struct item *source = find(x, op->m.source);
@@ -135,9 +145,17 @@ static int copy(struct expected *x, const struct op *op, struct volume *v)
 	for (unsigned i = 0; i < source->was.n_files && r == 0; i++) {
 		const struct file *f = &source->was.files[i];
 
-		r = add_file(v, f->op, f->must && f->op->ack < op->intent);
+		if (!f->removed || f->removed->ack >= op->intent)
+			r = add_file(v, f->op, f->must && f->op->ack < op->intent);
 	}
 	return r;
+}
+
+/* Was a copy of op's volume being made while op was under way? */
+static bool is_being_copied(const struct item *c, const struct op *op)
+{
+	return c->made && !strcmp(c->made->m.source, op->m.name) &&
+	       c->made->ack > op->intent;
 }
 
 static int write_file(struct expected *x, const struct op *op, bool done)
@@ -153,14 +171,50 @@ static int write_file(struct expected *x, const struct op *op, bool done)
 	for (unsigned i = 0; i < x->n_items && r == 0; i++) {
 		struct item *c = &x->items[i];
 
-		if (!c->made || strcmp(c->made->m.source, op->m.name) ||
-		    c->made->ack < op->intent)
+		if (!is_being_copied(c, op))
 			continue;
 		r = add_file(&c->was, op, false);
 		if (r == 0 && c->two)
 			r = add_file(&c->will, op, false);
 	}
 	return r;
+}
+
+static void remove_from(struct volume *v, const struct op *op, bool here)
+{
+	for (unsigned i = 0; i < v->n_files; i++)
+		if (v->files[i].op->m.op == op->m.offset) {
+			v->files[i].must = false;
+			if (here)
+				v->files[i].removed = op;
+		}
+}
+
+static int remove_file(struct expected *x, const struct op *op)
+{
+	struct item *item = find(x, op->m.name);
+
+	if (!item)
+		return -1;
+	remove_from(&item->was, op, true);
+	remove_from(&item->will, op, true);
+	for (unsigned i = 0; i < x->n_items; i++)
+		if (is_being_copied(&x->items[i], op)) {
+			remove_from(&x->items[i].was, op, false);
+			remove_from(&x->items[i].will, op, false);
+		}
+	return 0;
+}
+
+/* Until then a copy that was begun before the removal ended has to find it. */
+static void drop_removed(struct volume *v, uint32_t end)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < v->n_files; i++)
+		if (!v->files[i].removed || v->files[i].removed->ack >= end)
+			v->files[n++] = v->files[i];
+	v->n_files = n;
 }
 
 static int write_block(struct expected *x, const struct op *op, bool done)
@@ -227,6 +281,8 @@ static int step(struct expected *x, const struct op *op, bool done)
 		return 0;
 	case VERB_WRITE_FILE:
 		return write_file(x, op, done);
+	case VERB_REMOVE_FILE:
+		return remove_file(x, op);
 	case VERB_WRITE_BLOCK:
 		return write_block(x, op, done);
 	default:
@@ -238,13 +294,20 @@ int history_at(const struct history *h, uint32_t end, struct expected *ret)
 {
 	ret->pool = ret->new = NULL;
 	ret->n_items = 0;
-	for (unsigned i = 0; i < h->n_ops && h->ops[i].intent < end; i++)
-		if (step(ret, &h->ops[i], h->ops[i].ack < end) < 0) {
+	for (unsigned i = 0; i < h->n_ops && h->ops[i].intent < end; i++) {
+		const struct op *op = &h->ops[i];
+
+		if (op->abort >= end && step(ret, op, op->ack < end) < 0) {
 			fprintf(stderr,
 				"call %llu (%s '%s') does not fit what went before\n",
-				(unsigned long long)h->ops[i].m.op,
-				verb_name(h->ops[i].m.verb), h->ops[i].m.name);
+				(unsigned long long)op->m.op, verb_name(op->m.verb),
+				op->m.name);
 			return -1;
 		}
+	}
+	for (unsigned i = 0; i < ret->n_items; i++) {
+		drop_removed(&ret->items[i].was, end);
+		drop_removed(&ret->items[i].will, end);
+	}
 	return 0;
 }

@@ -15,7 +15,8 @@
 struct op {
 	struct mark m;
 	uint32_t intent; /* entries of the log */
-	uint32_t ack;	 /* NEVER: the log ends before */
+	uint32_t ack;	 /* NEVER: the log ends before, or it was aborted */
+	uint32_t abort;	 /* it is known not to have happened; mostly NEVER */
 };
 
 struct history {
@@ -28,12 +29,13 @@ struct history {
 	unsigned n_ops;
 };
 
-#define FILES_MAX 96
-#define ITEMS_MAX 96
+#define FILES_MAX 160
+#define ITEMS_MAX 160
 
 struct file {
 	const struct op *op;
 	bool must; /* else it may be missing or unfinished */
+	const struct op *removed;
 };
 
 /* Sectors of a raw volume: 0 is one that was never written. */

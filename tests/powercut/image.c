@@ -19,7 +19,7 @@
 
 struct saved {
 	struct saved *next;
-	uint64_t offset, bytes, version;
+	uint64_t offset, bytes;
 	unsigned char data[];
 };
 
@@ -55,21 +55,34 @@ static int fail(const char *what, int r)
 	return -1;
 }
 
-static int save(struct image *im, uint64_t offset, uint64_t bytes)
+static bool is_zero(const unsigned char *p, size_t n)
 {
-	struct saved *s = malloc(sizeof(*s) + bytes);
-	int r = s ? kv_pread_full(im->fd, s->data, bytes, offset) : -ENOMEM;
+	return !p[0] && !memcmp(p, p + 1, n - 1);
+}
 
-	if (r < 0) {
-		free(s);
-		return r;
+/* A sector's part in the number of its chunk; that of zeros is 0. */
+static uint64_t sector_number(const unsigned char *p, uint64_t offset)
+{
+	uint64_t h = 0, word;
+
+	if (is_zero(p, KV_SECTOR))
+		return 0;
+	for (unsigned i = 0; i < KV_SECTOR; i += sizeof(word)) {
+		memcpy(&word, p + i, sizeof(word));
+		h = (h ^ word) * UINT64_C(0x9e3779b97f4a7c15);
+		h ^= h >> 29;
 	}
-	s->offset = offset;
-	s->bytes = bytes;
-	s->version = im->versions[offset / CHUNK];
-	s->next = im->saved;
-	im->saved = s;
-	return 0;
+	h = (h ^ offset) * UINT64_C(0xbf58476d1ce4e5b9);
+	return h ^ h >> 31;
+}
+
+static uint64_t range_number(const unsigned char *p, uint64_t offset, uint64_t bytes)
+{
+	uint64_t x = 0;
+
+	for (uint64_t i = 0; i < bytes; i += KV_SECTOR)
+		x ^= sector_number(p + i, offset + i);
+	return x;
 }
 
 static int write_zeros(struct image *im, uint64_t offset, uint64_t bytes)
@@ -84,15 +97,30 @@ static int write_zeros(struct image *im, uint64_t offset, uint64_t bytes)
 	return r;
 }
 
-/* Within one chunk. */
+/* Whole sectors within one chunk. */
 static int write_part(struct image *im, uint64_t offset, const void *data, uint64_t bytes)
 {
-	int r = im->keep ? save(im, offset, bytes) : 0;
+	struct saved *s;
+	int r;
 
-	if (r < 0)
-		return r;
-	if (im->versions)
-		im->versions[offset / CHUNK] = ++im->last_version;
+	if (im->versions) {
+		s = malloc(sizeof(*s) + bytes);
+		r = s ? kv_pread_full(im->fd, s->data, bytes, offset) : -ENOMEM;
+		if (r < 0) {
+			free(s);
+			return r;
+		}
+		im->versions[offset / CHUNK] ^= range_number(s->data, offset, bytes);
+		if (data)
+			im->versions[offset / CHUNK] ^= range_number(data, offset, bytes);
+		s->offset = offset;
+		s->bytes = bytes;
+		s->next = im->saved;
+		if (im->keep)
+			im->saved = s;
+		else
+			free(s);
+	}
 	return data ? kv_pwrite_full(im->fd, data, bytes, offset)
 		    : write_zeros(im, offset, bytes);
 }
@@ -123,8 +151,7 @@ int image_undo(struct image *im)
 		struct saved *s = im->saved;
 
 		if (r == 0)
-			r = kv_pwrite_full(im->fd, s->data, s->bytes, s->offset);
-		im->versions[s->offset / CHUNK] = s->version;
+			r = write_part(im, s->offset, s->data, s->bytes);
 		im->saved = s->next;
 		free(s);
 	}
@@ -141,11 +168,6 @@ uint64_t image_version(const struct image *im, const struct kv_extent *extent)
 	return kv_hash64(&im->versions[first], (last - first + 1) * sizeof(*im->versions),
 			 first) |
 	       1;
-}
-
-static bool is_zero(const unsigned char *p, size_t n)
-{
-	return !p[0] && !memcmp(p, p + 1, n - 1);
 }
 
 static int copy_range(int from, uint64_t offset, int to, uint64_t at, uint64_t bytes)

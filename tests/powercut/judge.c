@@ -3,7 +3,7 @@
  * Cuts a recorded log at many places and judges what each leaves, without a kernel of its
  *own and without root:
  *
- *	judge [-f FLUSHES] [-b BETWEEN] [-s SEED] [-j JOBS] LOG DIRECTORY
+ *	judge [-f FLUSHES] [-b BETWEEN] [-t] [-s SEED] [-j JOBS] LOG DIRECTORY
  *	judge -c CUT LOG DIRECTORY		one cut; its image stays in
  *DIRECTORY/cut.img
  *
@@ -209,13 +209,16 @@ int main(int argc, char **argv)
 	struct cut cut;
 	int opt, r;
 
-	while ((opt = getopt(argc, argv, "f:b:s:j:c:")) != -1) {
+	while ((opt = getopt(argc, argv, "f:b:ts:j:c:")) != -1) {
 		switch (opt) {
 		case 'f':
 			choice.n_flushes = strtol(optarg, NULL, 10);
 			break;
 		case 'b':
 			choice.n_between = strtol(optarg, NULL, 10);
+			break;
+		case 't':
+			choice.torn = true;
 			break;
 		case 's':
 			choice.seed = strtoull(optarg, NULL, 10);
@@ -232,7 +235,7 @@ int main(int argc, char **argv)
 	}
 	if (argc - optind != 2 || choice.n_between < 0) {
 		fprintf(stderr,
-			"usage: judge [-f FLUSHES] [-b BETWEEN] [-s SEED] [-j JOBS] [-c CUT] "
+			"usage: judge [-f FLUSHES] [-b BETWEEN] [-t] [-s SEED] [-j JOBS] [-c CUT] "
 			"LOG DIRECTORY\n");
 		return 2;
 	}

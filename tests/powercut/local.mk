@@ -31,6 +31,12 @@ powercut_ldadd = tests/powercut/libpowercut.la lib/libkvcore.la lib/libkvadapter
 	$(SQLITE_LIBS)
 tests_powercut_judge_LDADD = $(powercut_ldadd)
 tests_powercut_opener_LDADD = $(powercut_ldadd)
+tests_powercut_workload_SOURCES = \
+	tests/powercut/calls.c \
+	tests/powercut/mark.h \
+	tests/powercut/workload.c \
+	tests/powercut/workload.h
+
 tests_powercut_workload_LDADD = lib/libkvol.la -lpthread
 tests_powercut_workload_LDFLAGS = $(AM_LDFLAGS) -no-install
 

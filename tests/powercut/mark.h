@@ -21,6 +21,8 @@
 #define MARK_INTENT 2u
 #define MARK_ACK    3u
 #define MARK_END    4u
+#define MARK_ABORT \
+	5u /* instead of MARK_ACK: its process was killed, and it has not happened */
 
 enum verb {
 	VERB_OTHER, /* changes nothing that lasts: open, close, publish, unpublish,
@@ -32,6 +34,7 @@ enum verb {
 	VERB_EXPAND,
 	VERB_DELETE,
 	VERB_WRITE_FILE,  /* file "f<op>" of bytes, and fsync of it and its directory */
+	VERB_REMOVE_FILE, /* file "f<offset>", and fsync of its directory */
 	VERB_WRITE_BLOCK, /* bytes at offset of the device, and fsync */
 };
 

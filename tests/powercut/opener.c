@@ -461,7 +461,9 @@ static int prepare(const char *log)
 	return kvol_new(NULL, &ctx, &err);
 }
 
-/* Where there is nothing to open yet the native judge has seen enough. */
+/* Where there is nothing to open yet the native judge has seen enough. So it has of torn
+ * requests; here they would find again and again that a torn superblock is the end of a
+ * volume's ext4, whose checksums are its owner's. */
 static long choose(long n, uint64_t seed, struct cut **ret)
 {
 	struct cut_choice choice = { .n_flushes = n / 2,

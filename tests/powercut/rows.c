@@ -15,9 +15,11 @@
 #include "reading.h"
 #include "util.h"
 
-#define SUPER_OFFSET 1024
-#define SUPER_SIZE   1024
-#define SUPER_CSUM   0x3fc
+#define SUPER_OFFSET  1024
+#define SUPER_SIZE    1024
+#define SUPER_CSUM    0x3fc
+#define SUPER_RO      0x64 /* s_feature_ro_compat */
+#define METADATA_CSUM 0x400u
 
 int wrong(char why[WHY_SIZE], const char *fmt, ...)
 {
@@ -51,12 +53,13 @@ static int check_super(const char *image, char why[WHY_SIZE])
 {
 	_cleanup_close_ int fd = open(image, O_RDONLY | O_CLOEXEC);
 	unsigned char super[SUPER_SIZE];
-	uint32_t csum;
+	uint32_t csum, features;
 
 	if (fd < 0 || kv_pread_full(fd, super, sizeof(super), SUPER_OFFSET) < 0)
 		return wrong(why, "%s: %s", image, strerror(errno));
 	memcpy(&csum, super + SUPER_CSUM, sizeof(csum));
-	if (csum != crc32c(super, SUPER_CSUM))
+	memcpy(&features, super + SUPER_RO, sizeof(features));
+	if (features & METADATA_CSUM && csum != crc32c(super, SUPER_CSUM))
 		return wrong(why,
 			     "the catalogue's ext4: the superblock's checksum is wrong");
 	return 0;
