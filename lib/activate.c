@@ -5,11 +5,12 @@
  * Whoever gets the pool's lock byte exclusively is alone with it and may map its devices;
  * the others wait for him and join. What is mapped is compared with what was opened: a
  * copy of the disk, attached beside its original, has the same UUID and is refused. Two
- * active pools of one name are refused under the lock of all pools.
+ * active pools of one name are refused under the lock of all pools. Between hosts the
+ * claim on the disk decides (host.c): no journal is replayed before it is ours.
  *
- * A crash in here leaves mapped devices, which the next open keeps or replaces; the
- * catalogue's mount and the loop device vanish with their last user. Nothing on the disk
- * is written.
+ * A crash in here leaves mapped devices, which the next open keeps or replaces, and a
+ * claim of ours; the catalogue's mount and the loop device vanish with their last user.
+ * Nothing else on the disk is written.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -261,6 +262,7 @@ static int check_conf(const struct kvol_pool *pool, const struct kv_member *m,
 static int activate(struct kvol_pool *pool, const struct kv_member *m, const char *path,
 		    struct kvol_error *e)
 {
+	struct kv_claim_before before = { .written = false };
 	_cleanup_close_ int loop_fd = -1;
 	dev_t member;
 	int r;
@@ -273,6 +275,12 @@ static int activate(struct kvol_pool *pool, const struct kv_member *m, const cha
 		r = map_error(r, path, "map the catalogue", e);
 		goto undo_map;
 	}
+	/* The map holds the member against other users of this host; from here on it may
+	 * be written. Mounting replays a journal: that is for the claim's owner only. */
+	r = kv_claim_take(member, m->layout.uuid, &pool->host, m->takeover, path,
+			  &pool->claim, &before, e);
+	if (r < 0)
+		goto undo_map;
 	r = mount_catalogue(pool, path, e);
 	if (r == 0)
 		r = check_conf(pool, m, path, e);
@@ -299,6 +307,7 @@ static int activate(struct kvol_pool *pool, const struct kv_member *m, const cha
 undo_mount:
 	kv_catalogue_close(pool->cat);
 	pool->cat = NULL;
+	kv_claim_put_back(member, &before);
 undo_map:
 	/* Not what a pool on another device stands on. */
 	if (r != -EEXIST || pool->stack.catalogue)
@@ -320,6 +329,10 @@ static int join(struct kvol_pool *pool, const struct kv_member *m, const char *p
 		return kv_error_errno(e, r, "'%s': look at the pool's devices", path);
 	if (!is_member(m, pool->stack.member))
 		return map_error(-EEXIST, path, "join the pool", e);
+	r = kv_claim_check(pool->stack.member, m->layout.uuid, &pool->host, path,
+			   &pool->claim, e);
+	if (r < 0)
+		return r;
 	r = mount_catalogue(pool, path, e);
 	if (r == 0)
 		r = check_conf(pool, m, path, e);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * The context: where to log and where the run directory is. It opens nothing and is never
- * changed, so pools copy what they need and outlive it.
+ * The context: where to log, where the run directory is, and what the host is called. It
+ * opens nothing and is never changed, so pools copy what they need and outlive it.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -36,6 +36,14 @@ int kvol_new(const struct kvol_ctx_opts *opts, struct kvol_ctx **ret_ctx,
 		return kv_error_invalid(reterr,
 					"kvol_new: run_dir '%s' is not an absolute path",
 					o.run_dir);
+	if (kv_str_empty(o.host_id))
+		o.host_id = "";
+	else if (!kv_host_id_valid(o.host_id))
+		return kv_error_invalid(
+			reterr,
+			"kvol_new: host_id '%.80s' is not 1 to %d printable "
+			"ASCII characters without blanks",
+			o.host_id, KV_HOST_ID_MAX);
 	ctx = calloc(1, sizeof(*ctx));
 	if (ctx)
 		ctx->run_dir = strdup(o.run_dir);
@@ -45,6 +53,7 @@ int kvol_new(const struct kvol_ctx_opts *opts, struct kvol_ctx **ret_ctx,
 	}
 	ctx->log.fn = o.log;
 	ctx->log.arg = o.log_arg;
+	(void)kv_strcpy(ctx->host_id, sizeof(ctx->host_id), o.host_id);
 	*ret_ctx = ctx;
 	return 0;
 }

@@ -241,6 +241,8 @@ static int clear(struct format *f, struct kvol_error *e)
 		r = kv_blockdev_zero(f->fd, f->layout.catalogue.start_bytes, WIPE_BYTES);
 	if (r == 0)
 		r = kv_blockdev_zero(f->fd, f->layout.metadata.start_bytes, WIPE_BYTES);
+	if (r == 0)
+		r = kv_blockdev_zero(f->fd, KV_CLAIM_OFFSET, KV_CLAIM_BLOCK);
 	return r < 0 ? kv_error_errno(e, r, "'%s': clear it", f->path) : 0;
 }
 

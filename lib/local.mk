@@ -14,6 +14,8 @@ layer0_sources = \
 
 # L2, pure: bytes in, bytes out, no system calls.
 layer2_sources = \
+	lib/claim.c \
+	lib/claim.h \
 	lib/layout.c \
 	lib/layout.h \
 	lib/names.c \
@@ -60,6 +62,8 @@ layer3_sources = \
 	lib/catalogue.h \
 	lib/catalogue_db.h \
 	lib/device.c \
+	lib/host.c \
+	lib/host.h \
 	lib/ids.c \
 	lib/ids.h \
 	lib/lock.c \

@@ -140,6 +140,7 @@ static int new_pool(const struct kvol_ctx *ctx, struct kvol_pool **ret,
 	pthread_mutex_init(&pool->metadata_mutex, NULL);
 	pthread_mutex_init(&pool->calls_mutex, NULL);
 	pool->run_dir = strdup(ctx->run_dir);
+	kv_host_self(ctx->host_id, &pool->host);
 	r = pool->run_dir ? 0 : kv_error_errno(e, -ENOMEM, "kvol_pool_open");
 	if (r == 0) {
 		r = kv_dm_open(&pool->dm);
@@ -220,12 +221,14 @@ int kvol_pool_open(struct kvol_ctx *ctx, const char *path,
 					!ctx	    ? "ctx"
 					: !ret_pool ? "ret_pool"
 						    : "path");
-	r = kv_opts_in(&o, sizeof(o), sizeof(o), opts, 0, "kvol_open_opts", reterr);
+	r = kv_opts_in(&o, sizeof(o), sizeof(o), opts, KVOL_OPEN_TAKEOVER,
+		       "kvol_open_opts", reterr);
 	if (r < 0)
 		return r;
 	r = new_pool(ctx, &pool, reterr);
 	if (r < 0)
 		return r;
+	m.takeover = o.flags & KVOL_OPEN_TAKEOVER;
 	if (strchr(path, '/'))
 		r = kv_member_by_path(path, &m, reterr);
 	else
@@ -264,25 +267,18 @@ void kvol_pool_close(struct kvol_pool *pool)
 	free_pool(pool);
 }
 
-/* Alone with the handle, and the pool is locked: everything goes. *ret_gone: beyond
- * return. */
-static int deactivate(struct kvol_pool *pool, bool *ret_gone, struct kvol_error *e)
+/* Removes the pool's devices, and gives the claim back with the last one: until then its
+ * disk may be written. */
+static int take_down(struct kvol_pool *pool, struct kvol_error *e)
 {
-	int64_t deadline;
+	/* Open before: a loop device goes with its last user. */
+	_cleanup_close_ int member_fd = kv_claim_open(pool->stack.member);
+	int64_t deadline = kv_deadline(5000);
 	unsigned step = 0;
 	int r;
 
-	r = kv_devices_deactivate_all(pool, e);
-	if (r < 0)
-		return r;
-	*ret_gone = true;
-	kv_ids_free(pool);
-	kv_catalogue_close(pool->cat);
-	pool->cat = NULL;
-	pool->metadata_fd = kv_close(pool->metadata_fd);
 	/* The mount of the catalogue went with its fd, but an udev worker may look for a
 	 * moment. */
-	deadline = kv_deadline(5000);
 	while ((r = kv_stack_remove(&pool->dm, pool->conf.uuid)) == -EBUSY &&
 	       kv_backoff(&step, deadline) == 0)
 		;
@@ -293,6 +289,32 @@ static int deactivate(struct kvol_pool *pool, bool *ret_gone, struct kvol_error 
 	if (r < 0)
 		return kv_error_errno(e, r, "pool '%s': remove its devices",
 				      pool->conf.name);
+	r = member_fd < 0 ? member_fd
+			  : kv_claim_give_back(member_fd, pool->conf.uuid, &pool->host);
+	return r < 0 ? kv_error_errno(e, r,
+				      "pool '%s': it is down, but this host's claim "
+				      "stays on its disk",
+				      pool->conf.name)
+		     : 0;
+}
+
+/* Alone with the handle, and the pool is locked: everything goes. *ret_gone: beyond
+ * return. */
+static int deactivate(struct kvol_pool *pool, bool *ret_gone, struct kvol_error *e)
+{
+	int r;
+
+	r = kv_devices_deactivate_all(pool, e);
+	if (r < 0)
+		return r;
+	*ret_gone = true;
+	kv_ids_free(pool);
+	kv_catalogue_close(pool->cat);
+	pool->cat = NULL;
+	pool->metadata_fd = kv_close(pool->metadata_fd);
+	r = take_down(pool, e);
+	if (r < 0)
+		return r;
 	(void)kv_run_remove(pool->dir_fd);
 	return 0;
 }
@@ -393,6 +415,9 @@ int kvol_pool_stat(struct kvol_pool *pool, struct kvol_pool_info *ret_info,
 	(void)kv_strcpy(info.name, sizeof(info.name), row.name);
 	(void)kv_strcpy(info.uuid, sizeof(info.uuid), row.uuid);
 	(void)kv_strcpy(info.device, sizeof(info.device), pool->device);
+	if (pool->claim.held)
+		(void)kv_strcpy(info.host, sizeof(info.host),
+				kv_host_name(&pool->claim.host));
 	kv_info_out(ret_info, &info, sizeof(info));
 	return 0;
 }

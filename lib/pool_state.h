@@ -11,6 +11,7 @@
 #include "dm.h"
 #include "error.h"
 #include "unfinished.h"
+#include "host.h"
 #include "ids.h"
 #include "lock.h"
 #include "log.h"
@@ -28,7 +29,9 @@ struct kvol_pool {
 	struct kv_dm dm;
 	struct kv_stack stack;
 	char pool_dm_uuid[KV_DM_UUID_SIZE];
-	char device[128]; /* the member, as kvol_pool_info shows it */
+	char device[128];      /* the member, as kvol_pool_info shows it */
+	struct kv_host host;   /* who we are */
+	struct kv_claim claim; /* as it stood at the open */
 	struct kv_catalogue *cat;
 	struct kv_pool_row conf; /* as read at open: uuid, name, block size */
 	struct kv_ids ids;

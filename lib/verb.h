@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "fs.h"
+#include "host.h"
 #include "opts.h"
 #include "pool_state.h"
 #include "publication.h"
@@ -14,6 +15,7 @@
 struct kvol_ctx {
 	struct kv_log log;
 	char *run_dir;
+	char host_id[KV_HOST_ID_MAX + 1]; /* "": not given */
 };
 
 #define KV_BYTES_MAX  KV_ROW_BYTES_MAX
@@ -24,6 +26,7 @@ struct kv_member {
 	int fd; /* the device or file; -1 when the pool was named */
 	struct stat st;
 	struct kv_layout layout; /* only the uuid when the pool was named */
+	bool takeover;		 /* another host's claim is no obstacle */
 };
 int kv_member_by_name(const struct kvol_pool *pool, const char *name, struct kv_member *m,
 		      struct kvol_error *e);
@@ -43,8 +46,8 @@ int kv_volume_name_check(const char *name, const char *what, struct kvol_error *
 /* Rounds up; refuses 0 and what is too much. */
 int kv_bytes_check(const char *name, uint64_t bytes, uint64_t *ret, struct kvol_error *e);
 
-/* How often a call starts over because a name came to mean something else under its hands; then
- * this is its error. */
+/* How often a call starts over because a name came to mean something else under its
+ * hands; then this is its error. */
 #define KV_NAME_TRIES 100
 int kv_name_unstable(const char *name, struct kvol_error *e);
 

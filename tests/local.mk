@@ -6,6 +6,7 @@
 # These link with the real adapters.
 unit_tests = \
 	tests/unit/test_blockdev \
+	tests/unit/test_claim \
 	tests/unit/test_db \
 	tests/unit/test_dm \
 	tests/unit/test_error \
@@ -46,6 +47,7 @@ unit_model_tests = \
 	tests/unit/test_catalogue \
 	tests/unit/test_expand \
 	tests/unit/test_format \
+	tests/unit/test_host \
 	tests/unit/test_ids \
 	tests/unit/test_model \
 	tests/unit/test_pool \
@@ -98,6 +100,8 @@ tests_unit_test_expand_LDADD = $(model_ldadd)
 tests_unit_test_expand_LDFLAGS = $(model_ldflags)
 tests_unit_test_format_LDADD = $(model_ldadd)
 tests_unit_test_format_LDFLAGS = $(model_ldflags)
+tests_unit_test_host_LDADD = $(model_ldadd)
+tests_unit_test_host_LDFLAGS = $(model_ldflags)
 tests_unit_test_ids_LDADD = $(model_ldadd)
 tests_unit_test_ids_LDFLAGS = $(model_ldflags)
 tests_unit_test_model_LDADD = $(model_ldadd)

@@ -35,6 +35,7 @@ static const struct {
 	[OPTION_VOLUMES] = { "volumes", NULL, 0 },
 	[OPTION_SNAPSHOTS] = { "snapshots", NULL, 0 },
 	[OPTION_JSON] = { "json", NULL, 0 },
+	[OPTION_TAKEOVER] = { "takeover", NULL, 0 },
 };
 
 static const struct command_option format_options[] = {
@@ -75,6 +76,12 @@ static const struct command_option list_options[] = { { OPTION_VOLUMES, "volumes
 						      { OPTION_JSON, "print JSON" },
 						      { 0, NULL } };
 
+static const struct command_option pool_options[] = {
+	{ OPTION_TAKEOVER, "end another host's claim: only when that host is down" },
+	{ OPTION_JSON, "print JSON" },
+	{ 0, NULL }
+};
+
 static const struct command_option json_option[] = { { OPTION_JSON, "print JSON" },
 						     { 0, NULL } };
 
@@ -82,7 +89,7 @@ static const struct command commands[] = {
 	{ "format", "NAME PATH", 2, 2, false, "make a pool on a block device or a file",
 	  format_options, run_format },
 	{ "pool", "", 0, 0, true, "show the pool, its space and its condition",
-	  json_option, run_pool },
+	  pool_options, run_pool },
 	{ "deactivate", "", 0, 0, true,
 	  "take the pool out of use, so that its disk can move", NULL, run_deactivate },
 	{ "create", "VOL SIZE", 2, 2, true,

@@ -69,7 +69,8 @@ _kvolctl()
 		publish) options+=' --ro --block --mntns --options' ;;
 		unpublish) options+=' --mntns' ;;
 		list) options+=' --volumes --snapshots --json' ;;
-		pool | show) options+=' --json' ;;
+		pool) options+=' --json --takeover' ;;
+		show) options+=' --json' ;;
 		esac
 		[[ $cur == -* ]] && words=$options files= names=no
 		;;

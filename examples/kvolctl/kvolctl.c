@@ -60,15 +60,18 @@ int usage_error(const struct invocation *inv, const char *fmt, ...)
 
 int open_context(struct invocation *inv)
 {
+	struct kvol_ctx_opts opts = { .size = sizeof(opts),
+				      .host_id = getenv("KVOL_HOST_ID") };
 	struct kvol_error error;
 
-	if (kvol_new(NULL, &inv->ctx, &error) < 0)
+	if (kvol_new(&opts, &inv->ctx, &error) < 0)
 		return fail(&error);
 	return DONE;
 }
 
 int open_pool(struct invocation *inv)
 {
+	struct kvol_open_opts opts = { .size = sizeof(opts) };
 	const char *name = inv->options[OPTION_POOL];
 	struct kvol_error error;
 	char *path = NULL;
@@ -81,7 +84,9 @@ int open_pool(struct invocation *inv)
 		code = absolute_path(name, &path);
 	if (code)
 		return code;
-	r = kvol_pool_open(inv->ctx, path ? path : name, NULL, &inv->pool, &error);
+	if (inv->options[OPTION_TAKEOVER])
+		opts.flags |= KVOL_OPEN_TAKEOVER;
+	r = kvol_pool_open(inv->ctx, path ? path : name, &opts, &inv->pool, &error);
 	free(path);
 	return r < 0 ? fail(&error) : DONE;
 }

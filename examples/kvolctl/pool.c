@@ -84,6 +84,7 @@ static void print_pool_json(const struct kvol_pool_info *info)
 	json_pair_string("device", info->device);
 	json_pair_number("max_volumes", info->max_volumes);
 	json_pair_number("snapshots_left", info->snapshots_left);
+	json_pair_string("host", info->host);
 	json_key("conditions");
 	json_open('[');
 	for (size_t i = 0; i < N_CONDITIONS; i++)
@@ -110,6 +111,8 @@ static void print_pool(const struct kvol_pool_info *info)
 	printf("%-16s%s\n", "Name:", info->name);
 	printf("%-16s%s\n", "UUID:", info->uuid);
 	printf("%-16s%s\n", "Device:", info->device);
+	if (info->host[0])
+		printf("%-16s%s\n", "Host:", info->host);
 	print_space("Data:", info->data_used, info->data_bytes);
 	print_space("Metadata:", info->metadata_used, info->metadata_bytes);
 	printf("%-16s%s\n", "Block size:", format_size(info->block_bytes, text));

@@ -132,6 +132,10 @@ struct kvol_ctx_opts {
 	 * processes that share a pool must share it, and it must not survive a boot. NULL or "":
 	 * /run/kvol. */
 	const char *run_dir;
+	/* What this host is called in the claim that it lays to a pool (see kvol_pool_open): 1 to
+	 * 127 printable ASCII characters without blanks, the same after every boot, and no other
+	 * host's. NULL or "": the machine's own id (its DMI product UUID, else /etc/machine-id). */
+	const char *host_id;
 };
 
 /*
@@ -177,9 +181,11 @@ struct kvol_format_opts {
 int kvol_pool_format(struct kvol_ctx *ctx, const char *name, const char *path,
 		     const struct kvol_format_opts *opts, struct kvol_error *reterr);
 
+#define KVOL_OPEN_TAKEOVER (1u << 0)	/* end another host's claim: only when that host is down */
+
 struct kvol_open_opts {
 	uint32_t size;
-	uint32_t flags;		/* none defined: 0 */
+	uint32_t flags;		/* KVOL_OPEN_* */
 };
 
 /*
@@ -192,7 +198,14 @@ struct kvol_open_opts {
  * Blocks: on the disk; for another process that activates the pool, at most 30 seconds.
  * A pool whose catalogue and thin pool do not belong together (a restored catalogue, a foreign
  * writer) opens for audit: reading works, every change is refused with KVOL_R_POOL_READ_ONLY.
+ * One host: activating lays a claim to the disk, deactivating gives it back. Another host's claim
+ *   refuses the open before anything of the pool is touched; it has no expiry, and ends by
+ *   KVOL_OPEN_TAKEOVER only, which is right when that host is known to be down: two hosts on one
+ *   pool destroy it. A host's own claim, left by a crash, is no obstacle. A pool that is active
+ *   here and was taken over since is refused, with the flag too. The claim decides no race: that
+ *   two hosts do not open at the same moment, and fencing, are the caller's business.
  * Errors:
+ *   -EBUSY    KVOL_R_FOREIGN_HOST      in use on another host: the message has which, since when
  *   -ENOENT   KVOL_R_NOT_FOUND         no such path, or no active pool of that name
  *   -EMEDIUMTYPE KVOL_R_NOT_A_POOL     there is something else, or nothing
  *   -EUCLEAN  KVOL_R_CORRUPT           there is a pool, and it is truncated or damaged
@@ -254,6 +267,7 @@ struct kvol_pool_info {
 	char device[128];		/* the member: what the pool was activated from */
 	uint64_t max_volumes;
 	uint64_t snapshots_left;	/* snapshots and clones that can still be taken in its life */
+	char host[128];			/* the name of this host's claim to it; "": it has none */
 };
 
 /*

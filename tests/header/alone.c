@@ -7,7 +7,7 @@ int main(void);
 
 int main(void)
 {
-	struct kvol_ctx_opts opts = { sizeof(opts), 0, 0, 0, 0 };
+	struct kvol_ctx_opts opts = { sizeof(opts), 0, 0, 0, 0, 0 };
 
 	return opts.size != sizeof(opts);
 }

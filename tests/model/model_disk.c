@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "blockdev.h"
+#include "claim.h"
 #include "gpt.h"
 #include "loop.h"
 #include "model.h"
@@ -182,6 +183,27 @@ int __wrap_kv_pread_full(int fd, void *buf, size_t n, uint64_t offset)
 	return __real_kv_pread_full(fd, buf, n, offset);
 }
 
+/* Of a disk itself only the block with the host's claim is there, beside its label. */
+static int open_member(const struct model_hold *hold)
+{
+	const struct model_loop *loop = &model->loops[minor(hold->dev) % MODEL_LOOPS];
+	struct model_disk *disk = model->disks;
+	char file[64];
+	int fd;
+
+	while (disk < model->disks + MODEL_DISKS &&
+	       !(disk->used && disk->file_dev == loop->file_dev &&
+		 disk->file_ino == loop->file_ino))
+		disk++;
+	if (!loop->used || disk == model->disks + MODEL_DISKS)
+		return -ENODEV;
+	(void)snprintf(file, sizeof(file), "disk%d/member", (int)(disk - model->disks));
+	fd = model_hold(hold, file, O_RDWR | O_CREAT);
+	if (fd >= 0 && ftruncate(fd, KV_CLAIM_OFFSET + KV_CLAIM_BLOCK) < 0)
+		abort();
+	return fd;
+}
+
 int kv_blockdev_open(dev_t dev, int flags)
 {
 	struct model_hold hold = { .kind = MODEL_HOLD_DEVICE, .dev = dev };
@@ -196,6 +218,11 @@ int kv_blockdev_open(dev_t dev, int flags)
 	model_sweep();
 	d = model_dev_by_number(dev);
 	disk = model_disk_under(dev, &offset);
+	if (major(dev) == MODEL_LOOP_MAJOR) {
+		r = open_member(&hold);
+		model_unlock();
+		return r;
+	}
 	if (!d || !d->table.live)
 		r = -ENODEV;
 	else if (d->table.readonly && (flags & O_ACCMODE) != O_RDONLY)

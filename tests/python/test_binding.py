@@ -51,6 +51,12 @@ class Binding(unittest.TestCase):
         # Without privileges or device-mapper the library does not get as far as looking.
         self.assertIn(raised.exception.errno, (errno.ENOENT, errno.EPERM, errno.EOPNOTSUPP))
 
+    def test_a_host_id_is_checked(self):
+        self.context(host_id="node-7").close()
+        with self.assertRaises(kvol.Error) as raised:
+            self.context(host_id="two words")
+        self.assertEqual(raised.exception.reason, kvol.R_INVALID)
+
     def test_a_null_character_is_refused(self):
         with self.context() as ctx, self.assertRaises(ValueError):
             ctx.open("a\0b")

@@ -37,7 +37,7 @@ static void opened_pool_is_described(void **state)
 
 static void bad_arguments_are_refused(void **state)
 {
-	struct kvol_open_opts o = { .size = sizeof(o), .flags = 1 };
+	struct kvol_open_opts o = { .size = sizeof(o), .flags = 1u << 31 };
 	struct kvol_pool_info info = { .size = 4 };
 	struct kvol_pool *untouched = (struct kvol_pool *)&o, *pool = untouched;
 	struct fixture *f = *state;

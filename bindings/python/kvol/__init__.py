@@ -65,6 +65,7 @@ class PoolInfo(NamedTuple):
     n_snapshots: int
     max_volumes: int
     snapshots_left: int
+    host: str
 
 
 _lib = None
@@ -146,9 +147,10 @@ class Context(_Handle):
 
     _release = "kvol_free"
 
-    def __init__(self, run_dir: Optional[str] = None, log=None):
+    def __init__(self, run_dir: Optional[str] = None, log=None, host_id: Optional[str] = None):
         opts = _sized(_structs.kvol_ctx_opts)
         opts.run_dir = _encode(run_dir)
+        opts.host_id = _encode(host_id)
         # Kept here and by each pool: the library calls it for as long as one of them lives.
         self._log = _structs.log_fn(
             (lambda _arg, priority, msg: log(priority, msg.decode("utf-8", "replace")))
@@ -167,9 +169,12 @@ class Context(_Handle):
         opts.max_volumes = max_volumes
         _call("kvol_pool_format", self._handle, _encode(name), _encode(path), ctypes.byref(opts))
 
-    def open(self, path: str) -> "Pool":
+    def open(self, path: str, *, flags: int = 0) -> "Pool":
+        opts = _sized(_structs.kvol_open_opts)
+        opts.flags = flags
         handle = ctypes.c_void_p()
-        _call("kvol_pool_open", self._handle, _encode(path), None, ctypes.byref(handle))
+        _call("kvol_pool_open", self._handle, _encode(path), ctypes.byref(opts),
+              ctypes.byref(handle))
         return Pool(handle, self._log)
 
 

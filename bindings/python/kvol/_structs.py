@@ -27,6 +27,7 @@ class kvol_ctx_opts(Structure):
         ("log", log_fn),
         ("log_arg", c_void_p),
         ("run_dir", c_char_p),
+        ("host_id", c_char_p),
     ]
 
 
@@ -63,6 +64,7 @@ class kvol_pool_info(Structure):
         ("device", c_char * 128),
         ("max_volumes", c_uint64),
         ("snapshots_left", c_uint64),
+        ("host", c_char * 128),
     ]
 
 
