@@ -4,6 +4,7 @@ dist_man_MANS = \
 	doc/kvol_create.3 \
 	doc/kvol_list.3 \
 	doc/kvol_pool.3 \
+	doc/kvol_pool_repair.3 \
 	doc/kvol_publish.3 \
 	doc/kvol_snapshot.3 \
 	doc/kvol.7 \

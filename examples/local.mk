@@ -8,6 +8,7 @@ examples_kvolctl_kvolctl_SOURCES = \
 	examples/kvolctl/list.c \
 	examples/kvolctl/pool.c \
 	examples/kvolctl/publish.c \
+	examples/kvolctl/repair.c \
 	examples/kvolctl/size.c \
 	examples/kvolctl/table.c \
 	examples/kvolctl/volume.c

@@ -109,10 +109,8 @@ static bool is_member(const struct kv_member *m, dev_t member)
 	       ino == m->st.st_ino;
 }
 
-/* The member as a block device: *ret_fd keeps a loop device alive until it is mapped. */
-static int member_device(struct kvol_pool *pool, const struct kv_member *m,
-			 const char *path, dev_t *ret_dev, int *ret_fd,
-			 struct kvol_error *e)
+int kv_member_device(const struct kv_dm *dm, const struct kv_member *m, const char *path,
+		     dev_t *ret_dev, int *ret_fd, struct kvol_error *e)
 {
 	_cleanup_close_ int fd = -1;
 	struct kv_dm_id id;
@@ -128,7 +126,7 @@ static int member_device(struct kvol_pool *pool, const struct kv_member *m,
 	}
 	/* Half-mapped by somebody who died: go on with his loop device. */
 	kv_dm_id_part(&id, m->layout.uuid, "catalogue");
-	r = kv_dm_status(&pool->dm, id.uuid, KV_DM_TABLE, line, sizeof(line), NULL);
+	r = kv_dm_status(dm, id.uuid, KV_DM_TABLE, line, sizeof(line), NULL);
 	if (r == 0 && kv_thin_linear_parse(line, &dev, &offset) == 0 &&
 	    is_member(m, dev)) {
 		*ret_dev = dev;
@@ -143,7 +141,7 @@ static int member_device(struct kvol_pool *pool, const struct kv_member *m,
 		       : 0;
 }
 
-static int map_error(int r, const char *path, const char *step, struct kvol_error *e)
+int kv_map_error(int r, const char *path, const char *step, struct kvol_error *e)
 {
 	if (r == -EBUSY)
 		return kv_error(e, r, KVOL_R_BUSY_OPEN, "'%s': %s: the device is in use",
@@ -267,12 +265,12 @@ static int activate(struct kvol_pool *pool, const struct kv_member *m, const cha
 	dev_t member;
 	int r;
 
-	r = member_device(pool, m, path, &member, &loop_fd, e);
+	r = kv_member_device(&pool->dm, m, path, &member, &loop_fd, e);
 	if (r < 0)
 		return r;
 	r = kv_stack_map_catalogue(&pool->dm, &m->layout, member, &pool->stack);
 	if (r < 0) {
-		r = map_error(r, path, "map the catalogue", e);
+		r = kv_map_error(r, path, "map the catalogue", e);
 		goto undo_map;
 	}
 	/* The map holds the member against other users of this host; from here on it may
@@ -295,7 +293,7 @@ static int activate(struct kvol_pool *pool, const struct kv_member *m, const cha
 				       "'%s': start the thin pool: its metadata is "
 				       "damaged",
 				       path)
-			    : map_error(r, path, "start the thin pool", e);
+			    : kv_map_error(r, path, "start the thin pool", e);
 		goto undo_mount;
 	}
 	set_device(pool, m, path, member);
@@ -328,7 +326,7 @@ static int join(struct kvol_pool *pool, const struct kv_member *m, const char *p
 	if (r < 0)
 		return kv_error_errno(e, r, "'%s': look at the pool's devices", path);
 	if (!is_member(m, pool->stack.member))
-		return map_error(-EEXIST, path, "join the pool", e);
+		return kv_map_error(-EEXIST, path, "join the pool", e);
 	r = kv_claim_check(pool->stack.member, m->layout.uuid, &pool->host, path,
 			   &pool->claim, e);
 	if (r < 0)

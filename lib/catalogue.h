@@ -130,6 +130,19 @@ int kv_catalogue_count_snapshots(struct kv_catalogue *cat, uint64_t taken);
 int kv_catalogue_next_reservation(struct kv_catalogue *cat, int64_t after,
 				  struct kv_reservation *ret);
 
+/* For repair, which is alone with the catalogue. As kv_db_check. */
+int kv_catalogue_check(struct kv_catalogue *cat, bool mend);
+/* The first id from `from` on that has a row, or (not named) a tombstone; -ENOENT: none.
+ */
+int kv_catalogue_next_id(struct kv_catalogue *cat, uint32_t from, uint32_t *ret_id,
+			 bool *ret_named);
+/* 1: a reservation explains this id. */
+int kv_catalogue_reserved(struct kv_catalogue *cat, uint32_t id);
+/* Makes the catalogue one of a thin pool with this transaction id, which has counted so
+ * many snapshots and has no id from next_id on. */
+int kv_catalogue_accept(struct kv_catalogue *cat, uint64_t epoch, uint64_t snapshots,
+			uint32_t next_id);
+
 /* A consistent listing on a connection of its own, in the order of the names' bytes. kind
  * 0: both. */
 struct kv_cursor;

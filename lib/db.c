@@ -434,3 +434,39 @@ int kv_db_warm(struct kv_db *db)
 			      "VACUUM;"
 			      "PRAGMA wal_checkpoint(RESTART);");
 }
+
+/* 1: the pragma says "ok". Not cached: it is asked once in a connection's life. */
+static int says_ok(struct kv_db *db, const char *pragma)
+{
+	sqlite3_stmt *stmt = NULL;
+	const char *text;
+	int r, ok = 0;
+
+	r = to_errno(sqlite3_prepare_v2(db->handle, pragma, -1, &stmt, NULL));
+	if (r == 0 && sqlite3_step(stmt) == SQLITE_ROW) {
+		text = (const char *)sqlite3_column_text(stmt, 0);
+		ok = text && !strcmp(text, "ok");
+	}
+	/* What it reports are results; an error is one that kept it from looking. */
+	r = to_errno(sqlite3_finalize(stmt));
+	return r < 0 && r != -EUCLEAN ? r : ok;
+}
+
+int kv_db_check(struct kv_db *db, bool mend)
+{
+	int r = says_ok(db, "PRAGMA integrity_check(1)");
+
+	if (r != 0)
+		return r < 0 ? r : 0;
+	r = says_ok(db, "PRAGMA quick_check(1)"); /* all of it but the indexes */
+	if (r <= 0)
+		return r < 0 ? r : -EUCLEAN;
+	if (!mend)
+		return 1;
+	r = kv_db_exec(db, "REINDEX");
+	if (r == 0)
+		r = says_ok(db, "PRAGMA integrity_check(1)");
+	if (r < 0)
+		return r;
+	return r ? 1 : -EUCLEAN;
+}

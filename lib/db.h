@@ -52,6 +52,10 @@ const char *kv_stmt_text(struct kv_stmt *stmt,
  * it had flushed it. After the first read. */
 int kv_db_flush(struct kv_db *db);
 
+/* Reads all of the database and its indexes. 1: only an index is wrong; -EUCLEAN: more
+ * is. mend: a wrong index is made anew. */
+int kv_db_check(struct kv_db *db, bool mend);
+
 /* Writes the WAL file up to its lasting size, so that no later commit has to grow it. */
 int kv_db_warm(struct kv_db *db);
 

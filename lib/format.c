@@ -259,6 +259,8 @@ static int make_catalogue_fs(struct format *f, const char *device, struct kvol_e
 		"-F",
 		"-b",
 		"4096",
+		"-g",
+		KV_CATALOGUE_GROUP, /* more than one: each pool has a second superblock */
 		"-m",
 		"0",
 		"-N",

@@ -179,6 +179,7 @@ struct header {
 	uint64_t alternate_lba;
 	uint64_t entries_lba;
 	uint32_t n_entries;
+	uint32_t entries_crc;
 };
 
 static uint32_t get_le32(const unsigned char *p)
@@ -193,16 +194,19 @@ static uint64_t get_le64(const unsigned char *p)
 }
 
 /* IEEE 802.3, as in zlib. */
-static uint32_t crc32(const unsigned char *p, size_t n)
+static uint32_t crc32_more(uint32_t crc, const unsigned char *p, size_t n)
 {
-	uint32_t crc = ~0u;
-
 	while (n--) {
 		crc ^= *p++;
 		for (int bit = 0; bit < 8; bit++)
 			crc = crc >> 1 ^ (crc & 1 ? 0xedb88320u : 0);
 	}
-	return ~crc;
+	return crc;
+}
+
+static uint32_t crc32(const unsigned char *p, size_t n)
+{
+	return ~crc32_more(~0u, p, n);
 }
 
 /* 1: the first sector says that a GPT follows. 0: it does not, and then none counts. */
@@ -244,6 +248,7 @@ static int read_header(int fd, unsigned sector, uint64_t lba, struct header *ret
 	ret->alternate_lba = get_le64(buf + 32);
 	ret->entries_lba = get_le64(buf + 72);
 	ret->n_entries = get_le32(buf + 80);
+	ret->entries_crc = get_le32(buf + 88);
 	return 1;
 }
 
@@ -463,4 +468,86 @@ int kv_gpt_read(int fd, struct kv_layout *ret)
 			return r;
 	}
 	return r;
+}
+
+/* --- Mending ------------------------------------------------------------------------ */
+
+/* 1: the copy whose header is at lba is whole, entries and all. */
+static int read_copy(int fd, unsigned sector, uint64_t device_bytes, uint64_t lba,
+		     struct header *h)
+{
+	unsigned char entry[ENTRY_SIZE];
+	uint32_t crc = ~0u;
+	uint64_t at;
+	int r;
+
+	if (lba >= device_bytes / sector)
+		return 0;
+	r = read_header(fd, sector, lba, h);
+	if (r <= 0)
+		return r;
+	if (h->n_entries > ENTRIES_MAX || h->entries_lba > device_bytes / sector)
+		return 0;
+	for (uint32_t n = 0; n < h->n_entries; n++) {
+		at = h->entries_lba * sector + n * ENTRY_SIZE;
+		if (at + ENTRY_SIZE > device_bytes)
+			return 0;
+		r = kv_pread_full(fd, entry, sizeof(entry), at);
+		if (r < 0)
+			return r;
+		crc = crc32_more(crc, entry, sizeof(entry));
+	}
+	return ~crc == h->entries_crc;
+}
+
+int kv_gpt_check(int fd)
+{
+	unsigned sectors[] = { 0, 512, 4096 };
+	struct header first, second;
+	uint64_t bytes, last;
+	int primary, backup, r;
+
+	r = kv_blockdev_size(fd, &bytes);
+	if (r == 0)
+		r = sector_size(fd, &sectors[0]);
+	for (size_t i = 0; r == 0 && i < KV_ARRAY_SIZE(sectors); i++) {
+		primary = read_copy(fd, sectors[i], bytes, 1, &first);
+		if (primary < 0)
+			return primary;
+		/* On a disk that has grown it is where the primary says. */
+		last = primary ? first.alternate_lba : bytes / sectors[i] - 1;
+		backup = read_copy(fd, sectors[i], bytes, last, &second);
+		if (backup < 0)
+			return backup;
+		if (primary || backup)
+			return !primary || !backup;
+	}
+	return r < 0 ? r : -EUCLEAN;
+}
+
+int kv_gpt_mend(int fd, const char *path)
+{
+	struct fdisk_context *cxt = fdisk_new_context();
+	int r, r2;
+
+	if (!cxt)
+		return -ENOMEM;
+	r = fdisk_result(fdisk_disable_dialogs(cxt, 1));
+	/* Reading it takes the copy that is whole, whichever that is. */
+	if (!r)
+		r = fdisk_result(fdisk_assign_device_by_fd(cxt, fd, path, 0));
+	if (!r) {
+		r = fdisk_is_labeltype(cxt, FDISK_DISKLABEL_GPT)
+			    ? fdisk_result(fdisk_write_disklabel(cxt))
+			    : -EOPNOTSUPP; /* of other sectors than the disk's */
+		r2 = fdisk_result(fdisk_deassign_device(cxt, 1));
+		if (!r)
+			r = r2;
+	}
+	fdisk_unref_context(cxt);
+	if (!r)
+		r = kv_blockdev_flush(fd);
+	if (!r)
+		r = kv_gpt_check(fd);
+	return r > 0 ? -EIO : r;
 }

@@ -16,4 +16,9 @@ int kv_gpt_write(int fd, const char *path, const struct kv_layout *layout);
  * missing, overlapping, misaligned or beyond the device's end (a truncated file). */
 int kv_gpt_read(int fd, struct kv_layout *ret);
 
+/* Of a table that kv_gpt_read has read: is one of its copies damaged? 1: yes; 0: no. */
+int kv_gpt_check(int fd);
+/* Writes the damaged copy anew from the whole one. path as above. */
+int kv_gpt_mend(int fd, const char *path);
+
 #endif

@@ -148,6 +148,32 @@ static bool is_foreign(const struct kv_claim *claim, const struct kv_host *self)
 	       !kv_host_anonymous(&claim->host);
 }
 
+/* What was read (r, claim) lets the host in? */
+static int admit(int r, const struct kv_claim *claim, const struct kv_host *self,
+		 bool takeover, const char *path, struct kvol_error *e)
+{
+	if (r == -EBADMSG && !takeover)
+		return kv_error(e, -EBUSY, KVOL_R_FOREIGN_HOST,
+				"'%s': claimed by a host that this version cannot read: "
+				"the record is damaged or newer",
+				path);
+	if (r < 0 && r != -ENODATA && r != -EBADMSG)
+		return kv_error_errno(e, r, "'%s': read the host's claim", path);
+	if (r == 0 && is_foreign(claim, self) && !takeover)
+		return foreign(claim, path,
+			       "; if that host is down for good, take the pool over", e);
+	return 0;
+}
+
+int kv_claim_look(dev_t member, const char *pool_uuid, const struct kv_host *self,
+		  bool takeover, const char *path, struct kvol_error *e)
+{
+	struct kv_claim claim;
+	int r = kv_claim_read(member, pool_uuid, &claim);
+
+	return admit(r, &claim, self, takeover, path, e);
+}
+
 static bool identical(const struct kv_host *a, const struct kv_host *b)
 {
 	return !strcmp(a->given, b->given) && !strcmp(a->machine, b->machine) &&
@@ -164,17 +190,10 @@ int kv_claim_take(dev_t member, const char *pool_uuid, const struct kv_host *sel
 
 	ret_before->written = false;
 	r = fd < 0 ? fd : read_block(fd, pool_uuid, ret_before->block, &claim);
-	if (r == -EBADMSG && !takeover)
-		return kv_error(e, -EBUSY, KVOL_R_FOREIGN_HOST,
-				"'%s': claimed by a host that this version cannot read: "
-				"the record is damaged or newer",
-				path);
-	if (r < 0 && r != -ENODATA && r != -EBADMSG)
-		return kv_error_errno(e, r, "'%s': read the host's claim", path);
-	if (r == 0 && is_foreign(&claim, self) && !takeover)
-		return foreign(&claim, path,
-			       "; if that host is down for good, take the pool over", e);
-	if (r == 0 && claim.held && identical(&claim.host, self)) {
+	r = admit(r, &claim, self, takeover, path, e);
+	if (r < 0)
+		return r;
+	if (claim.held && identical(&claim.host, self)) {
 		*ret = claim;
 		return 0;
 	}

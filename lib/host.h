@@ -25,6 +25,9 @@ int kv_claim_read(dev_t member, const char *pool_uuid, struct kv_claim *ret);
 int kv_claim_take(dev_t member, const char *pool_uuid, const struct kv_host *self,
 		  bool takeover, const char *path, struct kv_claim *ret,
 		  struct kv_claim_before *ret_before, struct kvol_error *e);
+/* The refusal alone, for who only wants to look. */
+int kv_claim_look(dev_t member, const char *pool_uuid, const struct kv_host *self,
+		  bool takeover, const char *path, struct kvol_error *e);
 /* Undoes it. */
 void kv_claim_put_back(dev_t member, const struct kv_claim_before *before);
 

@@ -60,6 +60,7 @@ layer1_core_sources = \
 layer3_sources = \
 	lib/catalogue.c \
 	lib/catalogue.h \
+	lib/catalogue_check.c \
 	lib/catalogue_db.h \
 	lib/device.c \
 	lib/host.c \
@@ -91,6 +92,11 @@ layer4_sources = \
 	lib/pool.c \
 	lib/publish.c \
 	lib/recover.c \
+	lib/repair.c \
+	lib/repair.h \
+	lib/repair_catalogue.c \
+	lib/repair_metadata.c \
+	lib/repair_volumes.c \
 	lib/snapshot.c \
 	lib/standing.c \
 	lib/stat.c \

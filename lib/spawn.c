@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * Helper programs (mkfs.*, btrfstune), run so that the process around us does not notice.
+ * Helper programs (mkfs.*, btrfstune, fsck.ext4, thin_*), run so that the process around
+ * us does not notice.
  *
  * A child that has called execve sends SIGCHLD whatever it was cloned with, and the
  * embedder's waitpid(-1) or SA_NOCLDWAIT may take it away from us. So there are two: a
@@ -296,7 +297,7 @@ static int start(const struct job *job, int *ret_pidfd)
 	return r == -ENOSYS ? -EOPNOTSUPP : r;
 }
 
-static int judge(const struct word *word)
+static int judge(const struct word *word, int *ret_status)
 {
 	if (word->setup_errno)
 		return -word->setup_errno;
@@ -304,10 +305,13 @@ static int judge(const struct word *word)
 		return -ETIMEDOUT;
 	if (word->exec_errno)
 		return word->exec_errno == ENOENT ? -ENOENT : -EIO;
-	return word->exited && word->status == 0 ? 0 : -EIO;
+	if (!word->exited)
+		return -EIO;
+	*ret_status = word->status;
+	return 0;
 }
 
-static int run(struct job *job, struct last_line *line)
+static int run(struct job *job, struct last_line *line, int *ret_status)
 {
 	_cleanup_close_ int null_fd = -1, read_fd = -1, write_fd = -1, pidfd = -1;
 	int pipe_fds[2], r;
@@ -332,11 +336,11 @@ static int run(struct job *job, struct last_line *line)
 							   : INT64_MAX,
 		   line);
 	(void)read_some(read_fd, line);
-	return r < 0 ? r : judge(job->word);
+	return r < 0 ? r : judge(job->word, ret_status);
 }
 
-int kv_spawn(const char *const argv[], int64_t deadline_ms, char *ret_detail,
-	     size_t detail_size)
+int kv_spawn_status(const char *const argv[], int64_t deadline_ms, int *ret_status,
+		    char *ret_detail, size_t detail_size)
 {
 	struct last_line line = {
 		.text = ret_detail,
@@ -358,7 +362,18 @@ int kv_spawn(const char *const argv[], int64_t deadline_ms, char *ret_detail,
 	if (word == MAP_FAILED)
 		return -errno;
 	job.word = word;
-	r = run(&job, &line);
+	r = run(&job, &line, ret_status);
 	(void)munmap(word, sizeof(*word));
 	return r;
+}
+
+int kv_spawn(const char *const argv[], int64_t deadline_ms, char *ret_detail,
+	     size_t detail_size)
+{
+	int status, r;
+
+	r = kv_spawn_status(argv, deadline_ms, &status, ret_detail, detail_size);
+	if (r < 0)
+		return r;
+	return status ? -EIO : 0;
 }

@@ -2,8 +2,8 @@
 #ifndef KV_SPAWN_H
 #define KV_SPAWN_H
 
-/* L1: running a helper program (mkfs.*, btrfstune) with a fixed argument vector; never
- * a shell. */
+/* L1: running a helper program (mkfs.*, btrfstune, fsck, thin_*) with a fixed argument
+ * vector; never a shell. */
 
 #include "util.h"
 
@@ -14,5 +14,9 @@
  * handling neither sees it nor disturbs it. */
 int kv_spawn(const char *const argv[], int64_t deadline_ms, char *ret_detail,
 	     size_t detail_size);
+/* For programs whose exit status says more: 0 and *ret_status, whatever it is; 128 and
+ * the signal's number for one that was killed (but not at the deadline). */
+int kv_spawn_status(const char *const argv[], int64_t deadline_ms, int *ret_status,
+		    char *ret_detail, size_t detail_size);
 
 #endif

@@ -123,6 +123,13 @@ static int check_not_blank(dev_t metadata)
 	return r < 0 ? r : -EUCLEAN;
 }
 
+int kv_stack_map_metadata(const struct kv_dm *dm, const struct kv_layout *layout,
+			  dev_t member, struct kv_stack *stack)
+{
+	return map_linear(dm, layout->uuid, "metadata", &layout->metadata, member,
+			  &stack->metadata);
+}
+
 int kv_stack_map_pool(const struct kv_dm *dm, const struct kv_layout *layout,
 		      dev_t member, uint64_t block_bytes, bool blank,
 		      struct kv_stack *stack)
@@ -132,8 +139,7 @@ int kv_stack_map_pool(const struct kv_dm *dm, const struct kv_layout *layout,
 	r = kv_dm_target_exists(dm, "thin-pool");
 	if (r < 0)
 		return r;
-	r = map_linear(dm, layout->uuid, "metadata", &layout->metadata, member,
-		       &stack->metadata);
+	r = kv_stack_map_metadata(dm, layout, member, stack);
 	if (r == 0 && !blank)
 		r = check_not_blank(stack->metadata);
 	if (r < 0)

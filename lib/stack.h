@@ -13,12 +13,14 @@ struct kv_stack {
 	dev_t catalogue, metadata, data, pool;
 };
 
-/* Maps the catalogue, or the rest. Devices that are there already are checked and kept.
- * blank: the metadata may be zeros, which the kernel formats; otherwise that is -EUCLEAN.
- * -EEXIST: a device of this pool's name maps something else; -EBUSY: the member is in use
- * by somebody. */
+/* Maps the catalogue, the metadata alone, or all but the catalogue. Devices that are
+ * there already are checked and kept. blank: the metadata may be zeros, which the kernel
+ * formats; otherwise that is -EUCLEAN. -EEXIST: a device of this pool's name maps
+ * something else; -EBUSY: the member is in use by somebody. */
 int kv_stack_map_catalogue(const struct kv_dm *dm, const struct kv_layout *layout,
 			   dev_t member, struct kv_stack *stack);
+int kv_stack_map_metadata(const struct kv_dm *dm, const struct kv_layout *layout,
+			  dev_t member, struct kv_stack *stack);
 int kv_stack_map_pool(const struct kv_dm *dm, const struct kv_layout *layout,
 		      dev_t member, uint64_t block_bytes, bool blank,
 		      struct kv_stack *stack);

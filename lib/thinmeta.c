@@ -27,6 +27,7 @@
 #define SUPER_BLOCK    0
 #define SUPER_MAGIC    27022010
 #define SUPER_CSUM_XOR 160774u
+#define NEEDS_CHECK    1u
 #define NODE_CSUM_XOR  121107u
 
 #define NODE_INTERNAL 1u
@@ -103,6 +104,7 @@ static int parse_super(const unsigned char *b, struct kv_thinmeta_super *ret)
 		.data_mapping_root = get_le64(b + 320),
 		.device_details_root = get_le64(b + 328),
 		.data_block_sectors = get_le32(b + 336),
+		.needs_check = get_le32(b + 4) & NEEDS_CHECK,
 		/* The root of the metadata's space map begins with it. The
 		 * superblock's own field (at 344) is as it was at format, however much
 		 * the device has grown since. */
@@ -298,4 +300,103 @@ int kv_thinmeta_device(kv_thinmeta_read_fn *read, void *arg, uint32_t id,
 		return found;
 	}
 	return -EAGAIN;
+}
+
+/* --- All of them ---------------------------------------------------------------------
+ */
+
+/* The leaf in which `from` is or would be. *range is what it may hold. */
+static int find_leaf(kv_thinmeta_read_fn *read, void *arg,
+		     const struct kv_thinmeta_super *super, uint32_t from,
+		     unsigned char *buf, struct node *node, struct range *range)
+{
+	uint64_t block = super->device_details_root;
+
+	*range = (struct range){ 0, (uint64_t)KV_THIN_ID_MAX + 1 };
+	for (int depth = 0; depth < DEPTH_MAX; depth++) {
+		uint32_t i;
+		int r;
+
+		if (!block || block >= super->metadata_blocks)
+			return -EUCLEAN;
+		r = read_block(read, arg, block, NODE_CSUM_XOR, buf);
+		if (r == 0)
+			r = parse_node(buf, range, node);
+		if (r < 0 || node->leaf)
+			return r;
+		i = count_up_to(node, from);
+		i -= i > 0; /* before the first key: what follows is in the first child */
+		range->first = node_key(node, i);
+		if (i + 1 < node->n)
+			range->end = node_key(node, i + 1);
+		block = get_le64(node->values + i * CHILD_SIZE);
+	}
+	return -EUCLEAN;
+}
+
+int kv_thinmeta_list(kv_thinmeta_read_fn *read, void *arg, uint32_t from,
+		     struct kv_thinmeta_entry *ret, unsigned n, uint32_t *ret_next)
+{
+	_Alignas(KV_THINMETA_BLOCK) unsigned char buf[KV_THINMETA_BLOCK];
+	struct kv_thinmeta_super super;
+	struct range range;
+	struct node node;
+	unsigned found = 0;
+	int r;
+
+	r = kv_thinmeta_super(read, arg, &super);
+	while (r == 0 && found < n && from <= KV_THIN_ID_MAX) {
+		r = find_leaf(read, arg, &super, from, buf, &node, &range);
+		if (r < 0)
+			break;
+		for (uint32_t i = 0; i < node.n; i++) {
+			if (node_key(&node, i) < from)
+				continue;
+			if (found == n) {
+				range.end = node_key(&node, i);
+				break;
+			}
+			ret[found].id = (uint32_t)node_key(&node, i);
+			parse_details(node.values + i * DETAILS_SIZE, &ret[found].device);
+			found++;
+		}
+		from = (uint32_t)range.end;
+	}
+	if (r < 0)
+		return r;
+	*ret_next = from;
+	return (int)found;
+}
+
+int kv_thinmeta_roots(kv_thinmeta_read_fn *read, void *arg)
+{
+	_Alignas(KV_THINMETA_BLOCK) unsigned char buf[KV_THINMETA_BLOCK];
+	struct kv_thinmeta_super super;
+	int r;
+
+	r = kv_thinmeta_super(read, arg, &super);
+	if (r == 0)
+		r = read_block(read, arg, super.device_details_root, NODE_CSUM_XOR, buf);
+	if (r == 0)
+		r = read_block(read, arg, super.data_mapping_root, NODE_CSUM_XOR, buf);
+	return r;
+}
+
+static void put_le32(unsigned char *p, uint32_t v)
+{
+	for (int i = 0; i < 4; i++)
+		p[i] = (unsigned char)(v >> 8 * i);
+}
+
+int kv_thinmeta_set_time(void *block, uint32_t time)
+{
+	struct kv_thinmeta_super super;
+	unsigned char *b = block;
+	int r = parse_super(b, &super);
+
+	if (r < 0)
+		return r;
+	put_le32(b + 44, time);
+	put_le32(b, crc32c(b + 4, KV_THINMETA_BLOCK - 4) ^ SUPER_CSUM_XOR);
+	return 0;
 }

@@ -17,6 +17,7 @@ struct kv_thinmeta_super {
 	uint64_t device_details_root;
 	uint64_t metadata_blocks;
 	uint32_t data_block_sectors;
+	bool needs_check; /* the kernel will not write it before a check has said so */
 };
 
 struct kv_thinmeta_device {
@@ -38,5 +39,22 @@ int kv_thinmeta_super(kv_thinmeta_read_fn *read, void *arg,
  * on while we walked, we walk again (a few times, then -EAGAIN). */
 int kv_thinmeta_device(kv_thinmeta_read_fn *read, void *arg, uint32_t id,
 		       struct kv_thinmeta_device *ret);
+
+struct kv_thinmeta_entry {
+	uint32_t id;
+	struct kv_thinmeta_device device;
+};
+
+/* For metadata that nobody writes: up to n devices from `from` on, ascending; returns how
+ * many. *ret_next is where to go on, beyond KV_THIN_ID_MAX at the end. */
+int kv_thinmeta_list(kv_thinmeta_read_fn *read, void *arg, uint32_t from,
+		     struct kv_thinmeta_entry *ret, unsigned n, uint32_t *ret_next);
+
+/* Is all there that leads to the volumes: the superblock and the roots of both trees? 0,
+ * or -EUCLEAN. */
+int kv_thinmeta_roots(kv_thinmeta_read_fn *read, void *arg);
+
+/* Sets the snapshot counter in a superblock's block. -EUCLEAN: it is none. */
+int kv_thinmeta_set_time(void *block, uint32_t time);
 
 #endif

@@ -21,6 +21,10 @@ struct kvol_ctx {
 #define KV_BYTES_MAX  KV_ROW_BYTES_MAX
 #define KV_BYTES_UNIT UINT64_C(4096)
 
+/* Blocks of 4096 bytes in a group of the catalogue's ext4; the second begins with a copy
+ * of the superblock. */
+#define KV_CATALOGUE_GROUP "4096"
+
 /* What kvol_pool_open was pointed at. */
 struct kv_member {
 	int fd; /* the device or file; -1 when the pool was named */
@@ -31,6 +35,11 @@ struct kv_member {
 int kv_member_by_name(const struct kvol_pool *pool, const char *name, struct kv_member *m,
 		      struct kvol_error *e);
 int kv_member_by_path(const char *path, struct kv_member *m, struct kvol_error *e);
+/* The member as a block device: *ret_fd keeps a loop device alive until it is mapped. */
+int kv_member_device(const struct kv_dm *dm, const struct kv_member *m, const char *path,
+		     dev_t *ret_dev, int *ret_fd, struct kvol_error *e);
+/* The error for what kv_stack_map_* gave. */
+int kv_map_error(int r, const char *path, const char *step, struct kvol_error *e);
 /* Maps the pool's devices, or joins those that stand; opens the catalogue. Holds the
  * pool's lock on pool->lock_fd when it succeeds, exclusively or shared. On failure the
  * caller closes pool->cat. */

@@ -53,6 +53,7 @@ unit_model_tests = \
 	tests/unit/test_pool \
 	tests/unit/test_publish \
 	tests/unit/test_recover \
+	tests/unit/test_repair \
 	tests/unit/test_snapshot \
 	tests/unit/test_stack \
 	tests/unit/test_stat \
@@ -112,6 +113,8 @@ tests_unit_test_publish_LDADD = $(model_ldadd)
 tests_unit_test_publish_LDFLAGS = $(model_ldflags)
 tests_unit_test_recover_LDADD = $(model_ldadd)
 tests_unit_test_recover_LDFLAGS = $(model_ldflags)
+tests_unit_test_repair_LDADD = $(model_ldadd)
+tests_unit_test_repair_LDFLAGS = $(model_ldflags)
 tests_unit_test_snapshot_LDADD = $(model_ldadd)
 tests_unit_test_snapshot_LDFLAGS = $(model_ldflags)
 tests_unit_test_stack_LDADD = $(model_ldadd)
@@ -139,6 +142,7 @@ system_tests = \
 	tests/system/test_fs \
 	tests/system/test_full_pool \
 	tests/system/test_history \
+	tests/system/test_host \
 	tests/system/test_kill \
 	tests/system/test_list \
 	tests/system/test_namespace \
@@ -146,12 +150,16 @@ system_tests = \
 	tests/system/test_processes \
 	tests/system/test_publish \
 	tests/system/test_recovery \
+	tests/system/test_repair \
 	tests/system/test_snapshot \
-	tests/system/test_udev
+	tests/system/test_udev \
+	tests/system/test_wrong_catalogue
 
 tests_system_libsystem_la_SOURCES = \
 	tests/system/disk.c \
 	tests/system/disk.h \
+	tests/system/member.c \
+	tests/system/member.h \
 	tests/system/scene.c \
 	tests/system/scene.h \
 	tests/system/system.c \
@@ -191,6 +199,8 @@ tests_system_test_kill_SOURCES = \
 	tests/system/test_kill.c
 tests_system_test_kill_LDADD = $(system_ldadd)
 tests_system_test_kill_LDFLAGS = $(AM_LDFLAGS) -no-install
+tests_system_test_host_LDADD = $(system_ldadd)
+tests_system_test_host_LDFLAGS = $(AM_LDFLAGS) -no-install
 tests_system_test_list_LDADD = $(system_ldadd)
 tests_system_test_list_LDFLAGS = $(AM_LDFLAGS) -no-install
 tests_system_test_namespace_LDADD = $(system_ldadd)
@@ -203,10 +213,14 @@ tests_system_test_publish_LDADD = $(system_ldadd)
 tests_system_test_publish_LDFLAGS = $(AM_LDFLAGS) -no-install
 tests_system_test_recovery_LDADD = $(system_ldadd)
 tests_system_test_recovery_LDFLAGS = $(AM_LDFLAGS) -no-install
+tests_system_test_repair_LDADD = $(system_ldadd)
+tests_system_test_repair_LDFLAGS = $(AM_LDFLAGS) -no-install
 tests_system_test_snapshot_LDADD = $(system_ldadd)
 tests_system_test_snapshot_LDFLAGS = $(AM_LDFLAGS) -no-install
 tests_system_test_udev_LDADD = $(system_ldadd)
 tests_system_test_udev_LDFLAGS = $(AM_LDFLAGS) -no-install
+tests_system_test_wrong_catalogue_LDADD = $(system_ldadd)
+tests_system_test_wrong_catalogue_LDFLAGS = $(AM_LDFLAGS) -no-install
 
 # --- bench: the library, the bare kernel calls by its adapters, and LVM, in one run ---
 

@@ -36,6 +36,9 @@ static const struct {
 	[OPTION_SNAPSHOTS] = { "snapshots", NULL, 0 },
 	[OPTION_JSON] = { "json", NULL, 0 },
 	[OPTION_TAKEOVER] = { "takeover", NULL, 0 },
+	[OPTION_CHECK] = { "check", NULL, 0 },
+	[OPTION_ACCEPT] = { "accept", NULL, 0 },
+	[OPTION_BACKUP_DIR] = { "backup-dir", "DIR", 0 },
 };
 
 static const struct command_option format_options[] = {
@@ -82,6 +85,15 @@ static const struct command_option pool_options[] = {
 	{ 0, NULL }
 };
 
+static const struct command_option repair_options[] = {
+	{ OPTION_CHECK, "look and tell, change nothing" },
+	{ OPTION_BACKUP_DIR, "keep there what is overwritten" },
+	{ OPTION_FORCE, "mend the catalogue's file system at any price (fsck -y)" },
+	{ OPTION_ACCEPT, "take what is left of the volumes as it is" },
+	{ OPTION_TAKEOVER, "end another host's claim: only when that host is down" },
+	{ 0, NULL }
+};
+
 static const struct command_option json_option[] = { { OPTION_JSON, "print JSON" },
 						     { 0, NULL } };
 
@@ -92,6 +104,8 @@ static const struct command commands[] = {
 	  pool_options, run_pool },
 	{ "deactivate", "", 0, 0, true,
 	  "take the pool out of use, so that its disk can move", NULL, run_deactivate },
+	{ "repair", "", 0, 0, true, "check a pool that is not active, and mend it",
+	  repair_options, run_repair },
 	{ "create", "VOL SIZE", 2, 2, true,
 	  "make a volume, blank or with an empty file system", create_options,
 	  run_create },

@@ -22,7 +22,7 @@ _kvolctl()
 {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
 	local pool=$KVOL_POOL command= operands=0 i word line
-	local commands='format pool deactivate create snapshot clone expand publish unpublish
+	local commands='format pool deactivate repair create snapshot clone expand publish unpublish
 		delete list show version help'
 	local options='--help --pool' words= files= names=no
 
@@ -36,7 +36,8 @@ _kvolctl()
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		word=${COMP_WORDS[i]}
 		case $word in
-		-p | --pool | --size | --block-size | --max-volumes | --fs | --mntns | --options)
+		-p | --pool | --size | --block-size | --max-volumes | --fs | --mntns | --options | \
+			--backup-dir)
 			((i++))
 			[[ ${COMP_WORDS[i]} == '=' ]] && ((i++))
 			[[ $word != -p && $word != --pool ]] || pool=${COMP_WORDS[i]}
@@ -50,7 +51,7 @@ _kvolctl()
 	pool=${pool//[\"\'\\]/}
 
 	case $prev in
-	-p | --pool | --mntns) files=yes ;;
+	-p | --pool | --mntns | --backup-dir) files=yes ;;
 	--fs) words='ext4 xfs btrfs' ;;
 	--size | --block-size | --max-volumes | --options) return 0 ;;
 	*)
@@ -64,6 +65,7 @@ _kvolctl()
 		esac
 		case $command in
 		format) options+=' --size --force --block-size --max-volumes' ;;
+		repair) options+=' --check --backup-dir --force --accept --takeover' ;;
 		create) options+=' --fs' ;;
 		clone) options+=' --size' ;;
 		publish) options+=' --ro --block --mntns --options' ;;

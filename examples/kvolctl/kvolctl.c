@@ -61,6 +61,7 @@ int usage_error(const struct invocation *inv, const char *fmt, ...)
 int open_context(struct invocation *inv)
 {
 	struct kvol_ctx_opts opts = { .size = sizeof(opts),
+				      .log = inv->log,
 				      .host_id = getenv("KVOL_HOST_ID") };
 	struct kvol_error error;
 

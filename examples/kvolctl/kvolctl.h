@@ -37,6 +37,9 @@ enum option_id {
 	OPTION_SNAPSHOTS,
 	OPTION_JSON,
 	OPTION_TAKEOVER,
+	OPTION_CHECK,
+	OPTION_ACCEPT,
+	OPTION_BACKUP_DIR,
 	OPTION_COUNT
 };
 
@@ -66,6 +69,7 @@ struct invocation {
 	unsigned n_operands;
 	const char
 		*options[OPTION_COUNT]; /* the value, "" for a switch, NULL: not given */
+	void (*log)(void *arg, int priority, const char *msg); /* for open_context */
 	struct kvol_ctx *ctx;
 	struct kvol_pool *pool;
 };
@@ -127,6 +131,7 @@ void json_line(void); /* a line break between values */
 int run_format(struct invocation *inv);
 int run_pool(struct invocation *inv);
 int run_deactivate(struct invocation *inv);
+int run_repair(struct invocation *inv);
 int run_create(struct invocation *inv);
 int run_snapshot(struct invocation *inv);
 int run_clone(struct invocation *inv);

@@ -19,10 +19,10 @@ static const struct {
 	{ KVOL_POOL_AUDIT, "audit",
 	  "open for audit: catalogue and thin pool disagree, every change is refused",
 	  "one of them was restored or written by something else; put the matching one back, "
-	  "or copy the data out" },
+	  "copy the data out, or deactivate the pool and see 'kvolctl repair --accept'" },
 	{ KVOL_POOL_NEEDS_CHECK, "needs_check",
 	  "the thin pool's metadata needs an offline check",
-	  "deactivate the pool, then run thin_check (and thin_repair) on its metadata partition" },
+	  "deactivate the pool, then run 'kvolctl -p PATH repair'" },
 	{ KVOL_POOL_READ_ONLY, "read_only",
 	  "the thin pool is read-only or has failed, every change is refused",
 	  "see the kernel's log (dmesg) for the cause; when that is mended, deactivate the pool "

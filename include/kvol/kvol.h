@@ -277,6 +277,74 @@ struct kvol_pool_info {
 int kvol_pool_stat(struct kvol_pool *pool, struct kvol_pool_info *ret_info,
 		   struct kvol_error *reterr);
 
+#define KVOL_REPAIR_CHECK    (1u << 0)	/* look and tell, change nothing */
+#define KVOL_REPAIR_FORCE    (1u << 1)	/* the catalogue's file system: at any price (fsck -y) */
+#define KVOL_REPAIR_ACCEPT   (1u << 2)	/* what is left of the volumes is taken as it is */
+#define KVOL_REPAIR_TAKEOVER (1u << 3)	/* as KVOL_OPEN_TAKEOVER */
+
+struct kvol_repair_opts {
+	uint32_t size;
+	uint32_t flags;		/* KVOL_REPAIR_* */
+	/* An existing directory, with room for the pool's metadata twice, where what is overwritten
+	 * is kept. Needed for damaged metadata and for KVOL_REPAIR_FORCE only. */
+	const char *backup_dir;
+};
+
+/* What can be wrong with a pool. */
+#define KVOL_FAULT_TABLE       (1u << 0)	/* one copy of its partition table is damaged */
+#define KVOL_FAULT_CATALOGUE   (1u << 1)	/* the catalogue's file system has errors */
+#define KVOL_FAULT_DATABASE    (1u << 2)	/* an index of the catalogue has errors */
+#define KVOL_FAULT_METADATA    (1u << 3)	/* the thin pool's metadata is damaged */
+#define KVOL_FAULT_NEEDS_CHECK (1u << 4)	/* it is sound, and the kernel wants to be told so */
+#define KVOL_FAULT_VOLUMES     (1u << 5)	/* it lacks volumes, or parts of them */
+#define KVOL_FAULT_EPOCH       (1u << 6)	/* catalogue and thin pool are not of one time */
+#define KVOL_FAULT_STRAYS      (1u << 7)	/* it holds volumes that the catalogue does not know */
+
+struct kvol_repair_info {
+	uint32_t size;
+	uint32_t flags;		/* none defined: 0 */
+	uint32_t found;		/* KVOL_FAULT_* */
+	uint32_t mended;	/* of these; none with KVOL_REPAIR_CHECK */
+	uint64_t n_lost;	/* volumes and snapshots that the metadata does not hold */
+	uint64_t n_short;	/* those that lost blocks when it was repaired */
+	uint64_t n_strays;	/* thin ids that nothing in the catalogue explains */
+	char backup[256];	/* the file with the metadata as it was, "": it was not written */
+};
+
+/*
+ * Checks an inactive pool, and mends what can be: a damaged copy of the partition table (from the
+ * other one), the catalogue's file system (fsck.ext4 -p) and indexes, the thin pool's metadata
+ * (thin_check, thin_repair). Each step, and each volume concerned by its name, is told to the
+ * context's log, at LOG_NOTICE or more urgently. Needs the programs named here, as mkfs is needed
+ * elsewhere.
+ *
+ * Damaged metadata is repaired into a file in backup_dir, which must pass thin_check and hold each
+ * volume with no fewer blocks than before; the old is copied to a file beside it; then it is written back.
+ * A repair that would lose something is refused, with the name of a volume, unless
+ * KVOL_REPAIR_ACCEPT is set. The catalogue is not made to fit: lost volumes stay listed until they
+ * are deleted, strays stay on the disk.
+ * A pool that opens for audit stays so, unless KVOL_REPAIR_ACCEPT is set: then the catalogue is set
+ * to the metadata's transaction id, and from then on the pool takes changes. Right when one of the
+ * two was restored and no better one is to be had. Nothing is deleted by it.
+ *
+ * Idempotent: a pool in good order is left as it is. found without mended is what is left.
+ * Durable: every step is, when it returns 0. A crash leaves the pool as it was, or mended, or, in
+ *   the middle of writing metadata back, one that does not open; the same call, with the same
+ *   backup_dir, then goes on from the file there.
+ * Blocks: on the disk and on the programs, each at most an hour.
+ * Errors:
+ *   -EBUSY    KVOL_R_BUSY_OPEN      the pool is active, under this path or as a copy; or in use
+ *   -EBUSY    KVOL_R_FOREIGN_HOST   as for kvol_pool_open
+ *   -EUCLEAN  KVOL_R_CORRUPT        it cannot be mended, or not without the flag or directory that
+ *                                   the message names
+ *   -EINVAL   KVOL_R_UNSUPPORTED    fsck.ext4, thin_check or thin_repair is not installed
+ *   -ENOENT   KVOL_R_NOT_FOUND      no such path
+ *   -EMEDIUMTYPE KVOL_R_NOT_A_POOL  there is something else, or nothing
+ * Since: 0.1
+ */
+int kvol_pool_repair(struct kvol_ctx *ctx, const char *path, const struct kvol_repair_opts *opts,
+		     struct kvol_repair_info *ret_info, struct kvol_error *reterr);
+
 /* --- Volumes and snapshots ---------------------------------------------------------------- */
 
 /*

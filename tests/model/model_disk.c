@@ -26,6 +26,7 @@
 #include "model.h"
 #include "probe.h"
 #include "spawn.h"
+#include "thinmeta.h"
 
 #define MAGIC	       "KVMODEL1"
 #define SIGNATURE      "SIG:"
@@ -89,6 +90,22 @@ int kv_gpt_read(int fd, struct kv_layout *ret)
 		return -EUCLEAN;
 	*ret = label.layout;
 	return 0;
+}
+
+/* The label is one block, with no second copy: one that reads is whole. */
+int kv_gpt_check(int fd)
+{
+	struct kv_layout layout;
+	int r = model_step("gpt check");
+
+	return r < 0 ? r : kv_gpt_read(fd, &layout);
+}
+
+int kv_gpt_mend(int fd, const char *path)
+{
+	(void)fd;
+	(void)path;
+	return model_step("gpt mend");
 }
 
 int kv_probe_signature(int fd, char *ret, size_t size)
@@ -162,7 +179,10 @@ static int open_metadata(struct model_disk *disk, const struct model_hold *hold)
 
 	(void)snprintf(file, sizeof(file), "disk%d/metadata", (int)(disk - model->disks));
 	fd = model_hold(hold, file, O_RDWR | O_CREAT);
-	if (fd >= 0) {
+	if (fd >= 0 && ftruncate(fd, (off_t)model_dev_bytes(hold->dev)) < 0)
+		abort();
+	/* What is damaged is what somebody wrote there. */
+	if (fd >= 0 && !disk->metadata_damaged) {
 		disk->rendered = disk->stale = true;
 		if (!model_alone)
 			model_render(disk, fd);
@@ -229,10 +249,11 @@ int kv_blockdev_open(dev_t dev, int flags)
 		r = -EACCES;
 	else if (disk && disk->metadata.formatted && disk->metadata.offset == offset)
 		r = open_metadata(disk, &hold);
-	else
+	else {
 		r = model_hold(&hold, NULL, O_RDWR | O_CREAT);
-	if (r >= 0 && ftruncate(r, READABLE_BYTES) < 0)
-		abort();
+		if (r >= 0 && ftruncate(r, READABLE_BYTES) < 0)
+			abort();
+	}
 	model_unlock();
 	return r;
 }
@@ -446,11 +467,109 @@ static int mkfs_catalogue(const char *device)
 	return 0;
 }
 
-int kv_spawn(const char *const argv[], int64_t deadline_ms, char *ret_detail,
-	     size_t detail_size)
+static bool has_argument(const char *const argv[], const char *word)
 {
+	while (*argv && strcmp(*argv, word) != 0)
+		argv++;
+	return *argv;
+}
+
+static int fsck(const char *const argv[], const char *device)
+{
+	struct model_disk *disk = model_disk_under(model_dev_of_path(device), NULL);
+
+	if (!disk || has_argument(argv, "journal_only") || !disk->catalogue_damaged)
+		return 0;
+	if (!has_argument(argv, "-y"))
+		return 4;
+	disk->catalogue_damaged = false;
+	return 1;
+}
+
+static int read_metadata(void *arg, uint64_t block, void *buf)
+{
+	return kv_pread_full(*(int *)arg, buf, KV_THINMETA_BLOCK,
+			     block * KV_THINMETA_BLOCK);
+}
+
+/* The disk behind a metadata device, and the file that stands for its blocks. */
+static struct model_disk *metadata_file(const char *device, char ret[MODEL_PATH])
+{
+	struct model_disk *disk = model_disk_under(model_dev_of_path(device), NULL);
+
+	if (disk)
+		(void)snprintf(ret, MODEL_PATH, "%s/disk%d/metadata", model->dir,
+			       (int)(disk - model->disks));
+	else
+		(void)kv_strcpy(ret, MODEL_PATH, device);
+	return disk;
+}
+
+static bool is_sound(int fd)
+{
+	struct kv_thinmeta_entry entries[64];
+	uint32_t next = 0;
+	int r = 0;
+
+	while (r >= 0 && next <= KV_THIN_ID_MAX)
+		r = kv_thinmeta_list(read_metadata, &fd, next, entries, 64, &next);
+	return r >= 0;
+}
+
+static int thin_check(const char *const argv[], const char *device)
+{
+	char path[MODEL_PATH];
+	struct model_disk *disk = metadata_file(device, path);
+	_cleanup_close_ int fd = -1;
+
+	if (disk && !disk->metadata_damaged) {
+		if (has_argument(argv, "--clear-needs-check-flag"))
+			disk->metadata.needs_check = false;
+		if (disk->rendered)
+			model_render(disk, -1);
+		return 0;
+	}
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || !is_sound(fd))
+		return 1;
+	if (disk)
+		disk->metadata_damaged = false; /* somebody wrote it anew */
+	return 0;
+}
+
+/* Finds all that is there; what the superblock said has to be told if that is lost. */
+static int thin_repair(const char *const argv[], const char *output)
+{
+	struct kv_thinmeta_super super;
+	unsigned char block[KV_THINMETA_BLOCK];
+	char path[MODEL_PATH];
+	_cleanup_close_ int in = -1, out = -1;
+	struct model_disk *disk;
+	unsigned i = 1;
+
+	while (strcmp(argv[i], "-i") != 0)
+		i++;
+	disk = metadata_file(argv[i + 1], path);
+	in = open(path, O_RDONLY | O_CLOEXEC);
+	out = open(output, O_RDWR | O_CLOEXEC);
+	if (!disk || in < 0 || out < 0)
+		return 1;
+	model_render(disk, out);
+	if (kv_thinmeta_super(read_metadata, &in, &super) == 0)
+		return 0;
+	if (!has_argument(argv, "--transaction-id"))
+		return 1;
+	return kv_pread_full(out, block, sizeof(block), 0) < 0 ||
+	       kv_thinmeta_set_time(block, 0) < 0 ||
+	       kv_pwrite_full(out, block, sizeof(block), 0) < 0;
+}
+
+int kv_spawn_status(const char *const argv[], int64_t deadline_ms, int *ret_status,
+		    char *ret_detail, size_t detail_size)
+{
+	const char *last = argv[0];
 	char what[48];
-	int n = 0, r;
+	int r;
 
 	(void)deadline_ms;
 	(void)snprintf(what, sizeof(what), "spawn %.32s", argv[0]);
@@ -460,11 +579,32 @@ int kv_spawn(const char *const argv[], int64_t deadline_ms, char *ret_detail,
 			(void)kv_strcpy(ret_detail, detail_size, "the model says no");
 		return r;
 	}
-	while (argv[n + 1])
-		n++;
+	for (int i = 0; argv[i]; i++)
+		last = argv[i];
 	model_lock();
 	model_sweep();
-	r = strcmp(argv[0], "mkfs.ext4") ? -ENOENT : mkfs_catalogue(argv[n]);
+	*ret_status = 0;
+	if (!strcmp(argv[0], "mkfs.ext4"))
+		r = mkfs_catalogue(last);
+	else if (!strcmp(argv[0], "fsck.ext4"))
+		*ret_status = fsck(argv, last);
+	else if (!strcmp(argv[0], "thin_check"))
+		*ret_status = thin_check(argv, last);
+	else if (!strcmp(argv[0], "thin_repair"))
+		*ret_status = thin_repair(argv, last);
+	else
+		r = -ENOENT;
 	model_unlock();
 	return r;
+}
+
+int kv_spawn(const char *const argv[], int64_t deadline_ms, char *ret_detail,
+	     size_t detail_size)
+{
+	int status, r;
+
+	r = kv_spawn_status(argv, deadline_ms, &status, ret_detail, detail_size);
+	if (r < 0)
+		return r;
+	return status ? -EIO : 0;
 }

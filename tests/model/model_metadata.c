@@ -2,8 +2,9 @@
 
 /*
  * A writer of dm-thin metadata: superblock and device details, for the library's own
- * reader. Written in place, leaves first and superblock last, which is as consistent as
- * one reader needs it.
+ * reader; the root of the mappings is there, and empty. Written in place, leaves first
+ * and superblock last, which is as consistent as one reader needs it. Unless there is no
+ * device at all, leaves are below a root, so that one can be lost without the other.
  */
 
 #include <fcntl.h>
@@ -17,7 +18,7 @@
 
 #define LEAF_MAX     126u /* details in a node */
 #define CHILDREN_MAX 252u
-#define ROOT_BLOCK   1u
+#define ROOT_BLOCK   1u /* and leaves from 2 on */
 #define N_BLOCKS     1024u
 
 static void put32(unsigned char *p, uint32_t v)
@@ -117,9 +118,7 @@ static void write_tree(int fd, const struct model_metadata *md)
 	for (unsigned i = 0; i < MODEL_THINS; i++)
 		if (md->thins[i].used)
 			thins[n++] = &md->thins[i];
-	if (n <= LEAF_MAX) {
-		if (n)
-			qsort(thins, n, sizeof(thins[0]), by_id);
+	if (!n) {
 		write_leaf(fd, ROOT_BLOCK, thins, n);
 		return;
 	}
@@ -150,6 +149,8 @@ void model_render(const struct model_disk *disk, int fd)
 			abort();
 	}
 	write_tree(fd, md);
+	write_leaf(fd, N_BLOCKS - 1, NULL, 0);
+	put32(b + 4, md->needs_check);
 	put64(b + 32, 27022010);
 	put32(b + 40, 2);
 	put32(b + 44, md->time);

@@ -52,7 +52,7 @@ refused() {
 	fi
 }
 
-commands="format pool deactivate create snapshot clone expand publish unpublish delete list show
+commands="format pool deactivate repair create snapshot clone expand publish unpublish delete list show
 	version help"
 absent=$work/absent
 

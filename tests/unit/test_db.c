@@ -383,6 +383,74 @@ static void types_are_checked(void **state)
 	kv_stmt_reset(stmt);
 }
 
+/* --- Damage --- */
+
+/* Changes the last byte of the last (or first) place in the file that says `text`. */
+static void change(struct place *p, const char *text, bool last)
+{
+	static char buf[1 << 20];
+	int fd = openat(p->dir_fd, "x.db", O_RDWR | O_CLOEXEC);
+	ssize_t n = pread(fd, buf, sizeof(buf), 0);
+	size_t size = strlen(text);
+	off_t found = -1;
+
+	for (ssize_t i = 0; i + (ssize_t)size <= n; i++)
+		if (!memcmp(buf + i, text, size) && (last || found < 0))
+			found = i;
+	assert_true(found > 0);
+	assert_int_equal(pwrite(fd, "!", 1, found + (off_t)size - 1), 1);
+	(void)close(fd);
+}
+
+/* Out of the log, and open again. */
+static void reopen(struct place *p)
+{
+	assert_int_equal(kv_db_open(p->dir_fd, "x.db", 0, &p->db), 0);
+}
+
+static void settle(struct place *p)
+{
+	assert_int_equal(kv_db_exec(p->db, "INSERT INTO t VALUES (1, 'needle')"), 0);
+	assert_int_equal(kv_db_exec(p->db, "PRAGMA wal_checkpoint(TRUNCATE)"), 0);
+	kv_db_close(p->db);
+	p->db = NULL;
+}
+
+static void wrong_index_is_made_anew(void **state)
+{
+	struct place *p = *state;
+	struct kv_stmt *stmt;
+
+	assert_int_equal(kv_db_check(p->db, false), 0);
+	settle(p);
+	change(p, "needle", true); /* the index comes behind the table */
+	reopen(p);
+	assert_int_equal(kv_db_check(p->db, false), 1);
+	assert_int_equal(kv_db_check(p->db, false), 1);
+	assert_int_equal(kv_db_check(p->db, true), 1);
+	assert_int_equal(kv_db_check(p->db, true), 0);
+	assert_int_equal(
+		kv_db_query(p->db, &stmt, "SELECT a FROM t WHERE b = 'needle'", ""), 0);
+	assert_int_equal(kv_stmt_step(stmt), 1);
+	kv_stmt_reset(stmt);
+}
+
+static void damaged_table_is_not_mended(void **state)
+{
+	struct place *p = *state;
+	char garbage[512];
+	int fd;
+
+	settle(p);
+	fd = openat(p->dir_fd, "x.db", O_RDWR | O_CLOEXEC);
+	memset(garbage, 0xa5, sizeof(garbage));
+	assert_int_equal(pwrite(fd, garbage, sizeof(garbage), 4096), sizeof(garbage));
+	(void)close(fd);
+	reopen(p);
+	assert_int_equal(kv_db_check(p->db, false), -EUCLEAN);
+	assert_int_equal(kv_db_check(p->db, true), -EUCLEAN);
+}
+
 #define in_place(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -396,6 +464,8 @@ int main(void)
 		in_place(log_keeps_its_size),
 		in_place(killed_writer_leaves_whole_commits),
 		in_place(connections_wait_for_each_other),
+		in_place(wrong_index_is_made_anew),
+		in_place(damaged_table_is_not_mended),
 		in_place(links_and_pipes_are_no_files),
 		in_place(journals_delete_nothing),
 		in_place(databases_without_our_log_are_left_alone),

@@ -404,6 +404,44 @@ static void one_damaged_copy_is_no_harm(void **state)
 	}
 }
 
+static void a_damaged_copy_is_found_and_mended(void **state)
+{
+	static const uint64_t places[] = { 512 + 30, 1024 + 40, DISK_BYTES - 512 + 16,
+					   DISK_BYTES - 33 * 512 + 5 };
+
+	(void)state;
+	for (size_t i = 0; i < KV_ARRAY_SIZE(places); i++) {
+		struct kv_layout l;
+		int fd = new_pool(&l);
+		uint64_t whole = hash_file(fd, DISK_BYTES);
+
+		assert_int_equal(kv_gpt_check(fd), 0);
+		flip(fd, places[i]);
+		assert_int_equal(kv_gpt_check(fd), 1);
+		assert_int_equal(kv_gpt_mend(fd, "test.img"), 0);
+		assert_int_equal(kv_gpt_check(fd), 0);
+		assert_int_equal(hash_file(fd, DISK_BYTES), whole);
+		expect_layout(fd, &l);
+		(void)close(fd);
+	}
+}
+
+static void two_damaged_copies_are_not_mended(void **state)
+{
+	struct kv_layout l;
+	int fd = new_pool(&l);
+	uint64_t hash;
+
+	(void)state;
+	flip(fd, 512 + 30);
+	flip(fd, DISK_BYTES - 512 + 16);
+	hash = hash_file(fd, DISK_BYTES);
+	assert_int_equal(kv_gpt_check(fd), -EUCLEAN);
+	assert_true(kv_gpt_mend(fd, "test.img") < 0);
+	assert_int_equal(hash_file(fd, DISK_BYTES), hash);
+	(void)close(fd);
+}
+
 static void two_damaged_headers_are_no_pool(void **state)
 {
 	struct kv_layout l;
@@ -676,6 +714,8 @@ int main(void)
 		cmocka_unit_test(no_table_is_no_pool),
 		cmocka_unit_test(what_is_no_disk_is_an_error),
 		cmocka_unit_test(one_damaged_copy_is_no_harm),
+		cmocka_unit_test(a_damaged_copy_is_found_and_mended),
+		cmocka_unit_test(two_damaged_copies_are_not_mended),
 		cmocka_unit_test(two_damaged_headers_are_no_pool),
 		cmocka_unit_test(damaged_entries_in_both_copies_are_a_damaged_pool),
 		cmocka_unit_test(a_wiped_first_sector_is_no_pool),

@@ -62,6 +62,25 @@ static void exit_status_decides(void **state)
 	assert_int_equal(shell("kill -9 $$"), -EIO);
 }
 
+static void exit_status_is_told(void **state)
+{
+	const char *const three[] = { "sh", "-c", "exit 3", NULL };
+	const char *const killed[] = { "sh", "-c", "kill -11 $$", NULL };
+	const char *const nowhere[] = { "mkfs.of-no-such-kind", NULL };
+	int status = -1;
+
+	(void)state;
+	assert_int_equal(kv_spawn_status(nowhere, kv_deadline(LONG_MS), &status, NULL, 0),
+			 -ENOENT);
+	assert_int_equal(status, -1);
+	assert_int_equal(kv_spawn_status(three, kv_deadline(LONG_MS), &status, NULL, 0),
+			 0);
+	assert_int_equal(status, 3);
+	assert_int_equal(kv_spawn_status(killed, kv_deadline(LONG_MS), &status, NULL, 0),
+			 0);
+	assert_int_equal(status, 128 + 11);
+}
+
 static void program_that_is_nowhere_is_enoent(void **state)
 {
 	const char *const argv[] = { "mkfs.of-no-such-kind", NULL };
@@ -342,6 +361,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(exit_status_decides),
+		cmocka_unit_test(exit_status_is_told),
 		cmocka_unit_test(program_that_is_nowhere_is_enoent),
 		cmocka_unit_test(unexecutable_program_is_not_missing),
 		cmocka_unit_test(last_line_is_kept),

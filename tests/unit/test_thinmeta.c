@@ -211,6 +211,101 @@ static void expect_super_error(struct disk *d, int r)
 	expect_error(d, 0, r);
 }
 
+/* --- All of them --- */
+
+/* Lists in steps of n, and expects what is in the fixture's two leaves. */
+static void expect_list(struct disk *d, unsigned n)
+{
+	struct kv_thinmeta_entry got[64];
+	uint32_t from = 0, id = 0;
+	unsigned found = 0;
+	int r;
+
+	while (from <= KV_THIN_ID_MAX) {
+		d->reads = 0;
+		r = kv_thinmeta_list(read_disk, d, from, got, n, &from);
+		assert_in_range(r, 0, n);
+		for (int i = 0; i < r; i++) {
+			assert_int_equal(got[i].id, id);
+			assert_int_equal(got[i].device.mapped_blocks,
+					 (uint64_t)id * 1000 + 1);
+			id = id == 50 ? 100 : id + 2;
+			found++;
+		}
+	}
+	assert_int_equal(found, 52);
+}
+
+static void all_are_listed_in_order(void **state)
+{
+	for (unsigned n = 1; n <= 64; n++)
+		expect_list(*state, n);
+}
+
+static void listing_begins_anywhere(void **state)
+{
+	static const struct {
+		uint32_t from, first;
+	} at[] = { { 1, 2 }, { 50, 50 }, { 51, 100 }, { 99, 100 }, { 101, 102 } };
+	struct kv_thinmeta_entry got;
+	uint32_t next;
+
+	for (size_t i = 0; i < KV_ARRAY_SIZE(at); i++) {
+		assert_int_equal(
+			kv_thinmeta_list(read_disk, *state, at[i].from, &got, 1, &next),
+			1);
+		assert_int_equal(got.id, at[i].first);
+	}
+	assert_int_equal(kv_thinmeta_list(read_disk, *state, 151, &got, 1, &next), 0);
+	assert_true(next > KV_THIN_ID_MAX);
+}
+
+static void damaged_tree_is_not_listed(void **state)
+{
+	struct kv_thinmeta_entry got[64];
+	struct disk *d = *state;
+	uint32_t next = 7;
+
+	d->blocks[3][100] ^= 1;
+	assert_int_equal(kv_thinmeta_list(read_disk, d, 60, got, 64, &next), -EUCLEAN);
+	assert_int_equal(next, 7);
+	d->blocks[0][100] ^= 1;
+	assert_int_equal(kv_thinmeta_list(read_disk, d, 0, got, 1, &next), -EUCLEAN);
+}
+
+static void lost_roots_are_seen(void **state)
+{
+	static const unsigned blocks[] = { 0, 1, 60 };
+	struct disk *d = *state;
+
+	put_node(d, 60, INTERNAL);
+	assert_int_equal(kv_thinmeta_roots(read_disk, d), 0);
+	for (size_t i = 0; i < KV_ARRAY_SIZE(blocks); i++) {
+		d->blocks[blocks[i]][2000] ^= 1;
+		assert_int_equal(kv_thinmeta_roots(read_disk, d), -EUCLEAN);
+		d->blocks[blocks[i]][2000] ^= 1;
+	}
+	d->blocks[2][2000] ^= 1; /* what is below them is not looked at */
+	assert_int_equal(kv_thinmeta_roots(read_disk, d), 0);
+}
+
+static void needs_check_and_counter_are_in_the_superblock(void **state)
+{
+	unsigned char garbage[KV_THINMETA_BLOCK] = { 0 };
+	struct kv_thinmeta_super s;
+	struct disk *d = *state;
+
+	assert_int_equal(kv_thinmeta_super(read_disk, d, &s), 0);
+	assert_false(s.needs_check);
+	put32(d->blocks[0] + 4, 1);
+	assert_int_equal(kv_thinmeta_set_time(d->blocks[0], 4711), 0); /* and seals it */
+	assert_int_equal(kv_thinmeta_super(read_disk, d, &s), 0);
+	assert_true(s.needs_check);
+	assert_int_equal(s.time, 4711);
+	assert_int_equal(s.transaction_id, 1234567890123);
+	assert_int_equal(kv_thinmeta_set_time(garbage, 1), -EUCLEAN);
+}
+
 /* --- What is there
  * ------------------------------------------------------------------------ */
 
@@ -642,6 +737,11 @@ int main(void)
 		T(a_commit_during_the_walk_is_followed),
 		T(a_superblock_that_never_rests_is_given_up),
 		T(damage_must_be_seen_twice),
+		T(all_are_listed_in_order),
+		T(listing_begins_anywhere),
+		T(damaged_tree_is_not_listed),
+		T(lost_roots_are_seen),
+		T(needs_check_and_counter_are_in_the_superblock),
 	};
 
 	return cmocka_run_group_tests_name("thinmeta", tests, NULL, NULL);

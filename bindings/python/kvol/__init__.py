@@ -68,6 +68,18 @@ class PoolInfo(NamedTuple):
     host: str
 
 
+class RepairInfo(NamedTuple):
+    """What a repair came to: struct kvol_repair_info."""
+
+    found: int
+    mended: int
+    n_lost: int
+    n_short: int
+    n_strays: int
+    backup: str
+    flags: int
+
+
 _lib = None
 
 
@@ -168,6 +180,16 @@ class Context(_Handle):
         opts.block_bytes = block_bytes
         opts.max_volumes = max_volumes
         _call("kvol_pool_format", self._handle, _encode(name), _encode(path), ctypes.byref(opts))
+
+    def repair(self, path: str, *, flags: int = 0,
+               backup_dir: Optional[str] = None) -> RepairInfo:
+        opts = _sized(_structs.kvol_repair_opts)
+        opts.flags = flags
+        opts.backup_dir = _encode(backup_dir)
+        info = _sized(_structs.kvol_repair_info)
+        _call("kvol_pool_repair", self._handle, _encode(path), ctypes.byref(opts),
+              ctypes.byref(info))
+        return _to_tuple(RepairInfo, info)
 
     def open(self, path: str, *, flags: int = 0) -> "Pool":
         opts = _sized(_structs.kvol_open_opts)

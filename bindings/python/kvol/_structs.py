@@ -68,6 +68,27 @@ class kvol_pool_info(Structure):
     ]
 
 
+class kvol_repair_opts(Structure):
+    _fields_ = [
+        ("size", c_uint32),
+        ("flags", c_uint32),
+        ("backup_dir", c_char_p),
+    ]
+
+
+class kvol_repair_info(Structure):
+    _fields_ = [
+        ("size", c_uint32),
+        ("flags", c_uint32),
+        ("found", c_uint32),
+        ("mended", c_uint32),
+        ("n_lost", c_uint64),
+        ("n_short", c_uint64),
+        ("n_strays", c_uint64),
+        ("backup", c_char * 256),
+    ]
+
+
 class kvol_create_opts(Structure):
     _fields_ = [
         ("size", c_uint32),
@@ -116,6 +137,8 @@ STRUCTS = (
     kvol_format_opts,
     kvol_open_opts,
     kvol_pool_info,
+    kvol_repair_opts,
+    kvol_repair_info,
     kvol_create_opts,
     kvol_snapshot_opts,
     kvol_info,

@@ -1,0 +1,476 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * Repair, on the model: what is refused, what is judged before it is written, and what a
+ * crash at every step leaves. That the real programs do what the model's do is for
+ * tests/system/test_repair.
+ */
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "fixture.h"
+#include "thinmeta.h"
+
+#define LEAF 2 /* some block of the tree that is not its root */
+
+static char backup[2 * MODEL_PATH];
+
+static struct kvol_repair_info info;
+
+static int repair(struct fixture *f, uint32_t flags, bool with_backup)
+{
+	struct kvol_repair_opts o = { .size = sizeof(o),
+				      .flags = flags,
+				      .backup_dir = with_backup ? backup : NULL };
+
+	memset(&info, 0, sizeof(info));
+	info.size = sizeof(info);
+	return kvol_pool_repair(f->ctx, f->path, &o, &info, &f->e);
+}
+
+/* A pool with three volumes and two snapshots, down. */
+static int setup(void **state)
+{
+	struct fixture *f;
+
+	(void)setup_pool(state);
+	f = *state;
+	(void)snprintf(backup, sizeof(backup), "%s/backup", model->dir);
+	assert_int_equal(mkdir(backup, 0700), 0);
+	succeeds(f, create_volume(f, "a", NULL));
+	succeeds(f, create_volume(f, "b", "ext4"));
+	succeeds(f, create_volume(f, "c", NULL));
+	succeeds(f, kvol_snapshot(f->pool, "a", "s", NULL, &f->e));
+	succeeds(f, kvol_snapshot(f->pool, "b", "t", NULL, &f->e));
+	succeeds(f, kvol_pool_deactivate(f->pool, &f->e));
+	close_pool(f);
+	return 0;
+}
+
+static void metadata_path(struct fixture *f, char ret[2 * MODEL_PATH])
+{
+	(void)snprintf(ret, 2 * MODEL_PATH, "%s/disk%d/metadata", model->dir,
+		       (int)(disk_of(f) - model->disks));
+}
+
+/* Writes garbage over some blocks of what stands for the metadata's device. */
+static void damage(struct fixture *f, uint64_t block, uint64_t n)
+{
+	static const char garbage[KV_THINMETA_BLOCK] = "garbage";
+	_cleanup_close_ int fd = -1;
+	char path[2 * MODEL_PATH];
+
+	metadata_path(f, path);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	assert_true(fd >= 0);
+	model_render(disk_of(f), fd);
+	for (uint64_t i = 0; i < n; i++)
+		assert_int_equal(kv_pwrite_full(fd, garbage, sizeof(garbage),
+						(block + i) * sizeof(garbage)),
+				 0);
+	disk_of(f)->metadata_damaged = true;
+}
+
+static void assert_all_there(struct fixture *f)
+{
+	open_pool(f);
+	assert_int_equal(pool_info(f).flags, 0);
+	assert_int_equal(pool_info(f).n_volumes, 3);
+	assert_int_equal(pool_info(f).n_snapshots, 2);
+	succeeds(f, create_volume(f, "new", NULL));
+	succeeds(f, kvol_delete(f->pool, "new", 0, &f->e));
+	succeeds(f, kvol_pool_deactivate(f->pool, &f->e));
+	close_pool(f);
+}
+
+static unsigned files(const char *suffix)
+{
+	DIR *dir = opendir(backup);
+	struct dirent *d;
+	unsigned n = 0;
+
+	assert_non_null(dir);
+	while ((d = readdir(dir)))
+		n += strlen(d->d_name) > strlen(suffix) &&
+		     !strcmp(d->d_name + strlen(d->d_name) - strlen(suffix), suffix);
+	(void)closedir(dir);
+	return n;
+}
+
+/* --- What is refused --- */
+
+static void bad_arguments_are_refused(void **state)
+{
+	struct kvol_repair_opts o = { .size = sizeof(o), .flags = 1u << 31 };
+	struct kvol_repair_info small = { .size = 4 };
+	struct fixture *f = *state;
+
+	info.size = sizeof(info);
+	fails(f, kvol_pool_repair(NULL, f->path, NULL, &info, &f->e), -EINVAL,
+	      KVOL_R_INVALID);
+	fails(f, kvol_pool_repair(f->ctx, NULL, NULL, &info, &f->e), -EINVAL,
+	      KVOL_R_INVALID);
+	fails(f, kvol_pool_repair(f->ctx, POOL_NAME, NULL, &info, &f->e), -EINVAL,
+	      KVOL_R_INVALID);
+	fails(f, kvol_pool_repair(f->ctx, f->path, &o, &info, &f->e), -EINVAL,
+	      KVOL_R_INVALID);
+	fails(f, kvol_pool_repair(f->ctx, f->path, NULL, NULL, &f->e), -EINVAL,
+	      KVOL_R_INVALID);
+	fails(f, kvol_pool_repair(f->ctx, f->path, NULL, &small, &f->e), -EINVAL,
+	      KVOL_R_INVALID);
+	fails(f, kvol_pool_repair(f->ctx, "/no/such/path", NULL, &info, &f->e), -ENOENT,
+	      KVOL_R_NOT_FOUND);
+}
+
+static void active_pool_is_refused(void **state)
+{
+	struct fixture *f = *state;
+	char copy[2 * MODEL_PATH];
+	unsigned devs;
+
+	(void)snprintf(copy, sizeof(copy), "%s/copy", model->dir);
+	model_disk_copy(f->path, copy);
+	open_pool(f);
+	devs = model_n_devs();
+	fails(f, repair(f, 0, true), -EBUSY, KVOL_R_BUSY_OPEN);
+	fails(f, repair(f, KVOL_REPAIR_CHECK, true), -EBUSY, KVOL_R_BUSY_OPEN);
+	/* Also without a handle, and as a copy. */
+	close_pool(f);
+	fails(f, repair(f, 0, true), -EBUSY, KVOL_R_BUSY_OPEN);
+	fails(f, kvol_pool_repair(f->ctx, copy, NULL, &info, &f->e), -EBUSY,
+	      KVOL_R_BUSY_OPEN);
+	assert_int_equal(model_n_devs(), devs);
+	reopen_pool(f);
+}
+
+static void other_hosts_pool_is_refused(void **state)
+{
+	struct kvol_ctx_opts o = { .size = sizeof(o) };
+	struct fixture *f = *state;
+
+	o.run_dir = f->run_dir;
+	o.host_id = "a";
+	kvol_free(f->ctx);
+	f->ctx = NULL;
+	succeeds(f, kvol_new(&o, &f->ctx, &f->e));
+	open_pool(f);
+	close_pool(f);
+	model_power_cut();
+	kvol_free(f->ctx);
+	f->ctx = NULL;
+	o.host_id = "b";
+	succeeds(f, kvol_new(&o, &f->ctx, &f->e));
+	model_fail("spawn", 0, -EIO); /* it must not come to that */
+	fails(f, repair(f, 0, true), -EBUSY, KVOL_R_FOREIGN_HOST);
+	assert_int_equal(model_n_devs(), 0);
+	model_forget_plans();
+	succeeds(f, repair(f, KVOL_REPAIR_TAKEOVER, true));
+	open_pool(f);
+}
+
+static void missing_programs_are_named(void **state)
+{
+	static const char *const programs[] = { "fsck.ext4", "thin_check",
+						"thin_repair" };
+	struct fixture *f = *state;
+	char what[32];
+
+	damage(f, LEAF, 1);
+	for (size_t i = 0; i < KV_ARRAY_SIZE(programs); i++) {
+		(void)snprintf(what, sizeof(what), "spawn %s", programs[i]);
+		model_fail(what, 1, -ENOENT);
+		fails(f, repair(f, 0, true), -EINVAL, KVOL_R_UNSUPPORTED);
+		assert_non_null(strstr(f->e.msg, programs[i]));
+		assert_int_equal(model_n_devs(), 0);
+		assert_int_equal(files(".new") + files(".old"), 0);
+	}
+}
+
+/* --- What is mended --- */
+
+static void sound_pool_is_left_alone(void **state)
+{
+	struct fixture *f = *state;
+
+	succeeds(f, repair(f, 0, false));
+	assert_int_equal(info.size, sizeof(info));
+	assert_int_equal(info.found | info.mended, 0);
+	assert_string_equal(info.backup, "");
+	assert_int_equal(model_n_devs(), 0);
+	assert_int_equal(model_n_loops(), 0);
+	assert_all_there(f);
+}
+
+static void needs_check_is_cleared(void **state)
+{
+	struct fixture *f = *state;
+
+	disk_of(f)->metadata.needs_check = true;
+	open_pool(f);
+	assert_true(pool_info(f).flags & KVOL_POOL_NEEDS_CHECK);
+	succeeds(f, kvol_pool_deactivate(f->pool, &f->e));
+	close_pool(f);
+	succeeds(f, repair(f, 0, false));
+	assert_int_equal(info.found, KVOL_FAULT_NEEDS_CHECK);
+	assert_int_equal(info.mended, KVOL_FAULT_NEEDS_CHECK);
+	assert_all_there(f);
+}
+
+static void damaged_metadata_is_repaired(void **state)
+{
+	struct fixture *f = *state;
+	char path[2 * MODEL_PATH];
+	struct stat st;
+
+	damage(f, LEAF, 1);
+	fails(f, kvol_pool_open(f->ctx, f->path, NULL, &f->pool, &f->e), -EUCLEAN,
+	      KVOL_R_CORRUPT);
+	fails(f, repair(f, 0, false), -EUCLEAN, KVOL_R_CORRUPT); /* nowhere to keep it */
+	succeeds(f, repair(f, 0, true));
+	assert_int_equal(info.found, KVOL_FAULT_METADATA);
+	assert_int_equal(info.mended, KVOL_FAULT_METADATA);
+	assert_int_equal(info.n_lost + info.n_short + info.n_strays, 0);
+	assert_int_equal(stat(info.backup, &st), 0);
+	metadata_path(f, path);
+	assert_int_equal(files(".old"), 1);
+	assert_int_equal(files(".new"), 0);
+	assert_all_there(f);
+}
+
+/* The counter by which the kernel tells what is shared must not go back to 0. */
+static void lost_superblock_is_made_anew(void **state)
+{
+	struct fixture *f = *state;
+	unsigned char block[KV_THINMETA_BLOCK];
+	char path[2 * MODEL_PATH];
+	_cleanup_close_ int fd = -1;
+
+	/* Nobody can say that what was found is the newest. */
+	damage(f, 0, 1);
+	fails(f, repair(f, 0, true), -EUCLEAN, KVOL_R_CORRUPT);
+	assert_int_equal(files(".new") + files(".old"), 0);
+	succeeds(f, repair(f, KVOL_REPAIR_ACCEPT, true));
+	assert_int_equal(info.mended, KVOL_FAULT_METADATA);
+	metadata_path(f, path);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	assert_int_equal(kv_pread_full(fd, block, sizeof(block), 0), 0);
+	assert_true((uint32_t)block[44] + 256u * block[45] >=
+		    query(f, "SELECT snapshots FROM pool"));
+	assert_true(query(f, "SELECT snapshots FROM pool") >= 2);
+	assert_all_there(f);
+}
+
+static void repair_that_loses_something_is_refused(void **state)
+{
+	uint32_t faults = KVOL_FAULT_METADATA | KVOL_FAULT_VOLUMES;
+	struct fixture *f = *state;
+	uint32_t id = id_of(f, "b");
+
+	damage(f, LEAF, 1);
+	model_thin(disk_of(f), id)->used = false; /* thin_repair will not find it */
+	fails(f, repair(f, 0, true), -EUCLEAN, KVOL_R_CORRUPT);
+	assert_non_null(strstr(f->e.msg, "'b'"));
+	assert_true(disk_of(f)->metadata_damaged); /* nothing was written */
+	assert_int_equal(files(".new") + files(".old"), 0);
+	succeeds(f, repair(f, KVOL_REPAIR_ACCEPT, true));
+	assert_int_equal(info.found, faults);
+	assert_int_equal(info.mended, KVOL_FAULT_METADATA);
+	assert_int_equal(info.n_lost, 1);
+	/* It is still listed, and can be deleted; then all is well. */
+	open_pool(f);
+	assert_true(exists(f, "b"));
+	assert_true(exists(f, "t"));
+	fails(f, kvol_publish(f->pool, "b", "/b", NULL, &f->e), -ENOENT,
+	      KVOL_R_NOT_FOUND);
+	succeeds(f, kvol_delete(f->pool, "b", 0, &f->e));
+	succeeds(f, kvol_pool_deactivate(f->pool, &f->e));
+	close_pool(f);
+	succeeds(f, repair(f, 0, false));
+	assert_int_equal(info.found, 0);
+}
+
+static void strays_are_counted_and_stay(void **state)
+{
+	struct fixture *f = *state;
+	unsigned n = model_thins(disk_of(f));
+
+	char sql[128];
+
+	(void)snprintf(sql, sizeof(sql), "DELETE FROM volume WHERE name = 'c'");
+	doctor(f, sql);
+	succeeds(f, repair(f, KVOL_REPAIR_ACCEPT, true));
+	assert_int_equal(info.found, KVOL_FAULT_STRAYS);
+	assert_int_equal(info.n_strays, 1);
+	open_pool(f);
+	assert_int_equal(model_thins(disk_of(f)), n);
+}
+
+/* --- Catalogue and thin pool of different times --- */
+
+static void epochs_are_settled_by_order_only(void **state)
+{
+	struct fixture *f = *state;
+	unsigned n = model_thins(disk_of(f));
+	uint64_t last;
+
+	/* An older catalogue: without the last volumes, with a reservation of its own day
+	 * that names their ids. */
+	last = (uint64_t)query(f, "SELECT max(id) FROM volume");
+	doctor(f, "DELETE FROM volume WHERE name IN ('b', 't');"
+		  "INSERT INTO reservation (owner, first, count) VALUES (1, 0, 64);"
+		  "UPDATE pool SET epoch = epoch - 2, next_id = 0, snapshots = 0;");
+	open_pool(f);
+	assert_true(pool_info(f).flags & KVOL_POOL_AUDIT);
+	succeeds(f, kvol_pool_deactivate(f->pool, &f->e));
+	close_pool(f);
+
+	succeeds(f, repair(f, 0, true));
+	assert_int_equal(info.found, KVOL_FAULT_EPOCH);
+	assert_int_equal(info.mended, 0);
+	succeeds(f, repair(f, KVOL_REPAIR_ACCEPT, true));
+	assert_int_equal(info.mended, KVOL_FAULT_EPOCH);
+	assert_int_equal(query(f, "SELECT count(*) FROM reservation"), 0);
+	assert_true(query(f, "SELECT snapshots FROM pool") >= 2);
+
+	/* Open for changes again; and what the catalogue does not know is still there. */
+	open_pool(f);
+	assert_int_equal(pool_info(f).flags, 0);
+	succeeds(f, create_volume(f, "later", NULL));
+	assert_true(id_of(f, "later") > last);
+	assert_int_equal(model_thins(disk_of(f)), n + 1);
+	succeeds(f, kvol_pool_deactivate(f->pool, &f->e));
+	close_pool(f);
+	succeeds(f, repair(f, 0, true));
+	assert_int_equal(info.found, KVOL_FAULT_STRAYS);
+	assert_int_equal(info.n_strays, 2);
+}
+
+/* --- The catalogue --- */
+
+static void catalogue_s_file_system_is_forced_by_order_only(void **state)
+{
+	struct fixture *f = *state;
+
+	disk_of(f)->catalogue_damaged = true;
+	fails(f, repair(f, 0, true), -EUCLEAN, KVOL_R_CORRUPT);
+	fails(f, repair(f, KVOL_REPAIR_FORCE, false), -EUCLEAN, KVOL_R_CORRUPT);
+	assert_true(disk_of(f)->catalogue_damaged);
+	/* What the model can't do: the partition to be copied is shorter than it says. */
+	model_fail("spawn fsck.ext4", 2, -EIO);
+	fails(f, repair(f, KVOL_REPAIR_FORCE, true), -EIO, KVOL_R_IO);
+	assert_int_equal(model_n_devs(), 0);
+}
+
+static void database_of_another_pool_is_refused(void **state)
+{
+	struct fixture *f = *state;
+
+	doctor(f, "UPDATE pool SET uuid = '01234567-89ab-4cde-8f01-23456789abcd'");
+	fails(f, repair(f, KVOL_REPAIR_ACCEPT, true), -EUCLEAN, KVOL_R_CORRUPT);
+}
+
+/* --- Crashes --- */
+
+static int repair_in_child(void *arg)
+{
+	return repair(arg, 0, true) < 0;
+}
+
+/* Each step of the repair of a lost superblock, in turn: the same call then mends it. */
+static void crash_at_every_step_is_gone_on_from(void **state)
+{
+	static const char *const steps[] = { "spawn", "device flush", "device open",
+					     "mount", "dm",	      "gpt" };
+	struct model_saved *saved;
+	struct fixture *f = *state;
+	unsigned crashes = 0;
+
+	saved = model_save();
+	for (size_t i = 0; i < KV_ARRAY_SIZE(steps); i++) {
+		for (unsigned nth = 1;; nth++) {
+			int r;
+
+			model_restore(saved);
+			damage(f, LEAF, 1);
+			model_crash(steps[i], nth);
+			r = model_in_child(repair_in_child, f);
+			model_forget_plans();
+			if (nth % 3 == 0)
+				model_power_cut();
+			if (r != MODEL_CRASHED) {
+				assert_int_equal(r, 0);
+				break;
+			}
+			crashes++;
+			succeeds(f, repair(f, 0, true));
+			assert_int_equal(info.found & ~info.mended, 0);
+			assert_int_equal(model_n_devs(), 0);
+			assert_all_there(f);
+		}
+	}
+	model_saved_free(saved);
+	print_message("# figure crash points of a repair: %u\n", crashes);
+	assert_true(crashes > 25);
+}
+
+/* Nor does a failure leave anything, and the same call mends it later. */
+static void failure_at_every_step_leaves_nothing(void **state)
+{
+	static const char *const steps[] = { "spawn", "device flush", "device open",
+					     "mount", "dm",	      "gpt" };
+	struct model_saved *saved;
+	struct fixture *f = *state;
+	unsigned failures = 0;
+
+	saved = model_save();
+	for (size_t i = 0; i < KV_ARRAY_SIZE(steps); i++) {
+		for (unsigned nth = 1;; nth++) {
+			bool fired;
+
+			model_restore(saved);
+			damage(f, LEAF, 1);
+			model_fail(steps[i], nth, -EIO);
+			(void)repair(f, 0, true); /* some are no harm */
+			fired = !model->plans[0].used;
+			model_forget_plans();
+			if (!fired)
+				break;
+			failures++;
+			if (model_n_devs())
+				model_power_cut();
+			succeeds(f, repair(f, 0, true));
+			assert_all_there(f);
+		}
+	}
+	model_saved_free(saved);
+	print_message("# figure failing steps of a repair: %u\n", failures);
+	assert_true(failures > 25);
+}
+
+#define on_pool(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		on_pool(bad_arguments_are_refused),
+		on_pool(active_pool_is_refused),
+		on_pool(other_hosts_pool_is_refused),
+		on_pool(missing_programs_are_named),
+		on_pool(sound_pool_is_left_alone),
+		on_pool(needs_check_is_cleared),
+		on_pool(damaged_metadata_is_repaired),
+		on_pool(lost_superblock_is_made_anew),
+		on_pool(repair_that_loses_something_is_refused),
+		on_pool(strays_are_counted_and_stay),
+		on_pool(epochs_are_settled_by_order_only),
+		on_pool(catalogue_s_file_system_is_forced_by_order_only),
+		on_pool(database_of_another_pool_is_refused),
+		on_pool(crash_at_every_step_is_gone_on_from),
+		on_pool(failure_at_every_step_leaves_nothing),
+	};
+
+	return cmocka_run_group_tests_name("repair", tests, NULL, NULL);
+}
