@@ -18,6 +18,8 @@ layer2_sources = \
 	lib/claim.h \
 	lib/layout.c \
 	lib/layout.h \
+	lib/mountinfo.c \
+	lib/mountinfo.h \
 	lib/names.c \
 	lib/names.h \
 	lib/thin.c \

@@ -376,8 +376,10 @@ int kv_target_detach(const char *path, const struct kv_target *target)
 	if (r < 0)
 		return r;
 	parent_fd = open_no_links(dir, O_DIRECTORY);
+	if (parent_fd == -ENOENT || parent_fd == -ELOOP || parent_fd == -ENOTDIR)
+		return -ESTALE;
 	if (parent_fd < 0)
-		return parent_fd == -ENOENT ? -ESTALE : parent_fd;
+		return parent_fd;
 	return kv_thread_run(detach_in_parent,
 			     &(struct detach){ parent_fd, base, target });
 }

@@ -5,6 +5,8 @@
 /* L1: mounts that are made out of sight and moved into place. Nothing here keeps
  * state. */
 
+#include <limits.h>
+
 #include "util.h"
 
 /* A mount's options, sorted by who takes them. */
@@ -80,6 +82,11 @@ struct kv_ns {
 /* NULL or "": the caller's. -ENOENT: it is no more; -EINVAL: no mount namespace;
  * -EOPNOTSUPP: no /proc. */
 int kv_ns_id(const char *ns_path, struct kv_ns *ret);
+/* 1: the mount that had this id when it was made (see kv_mountinfo_is) is still somewhere
+ * in the namespace, whatever has become of its target; 0: it is gone. ret_point (may be
+ * NULL) gets where it is now; "" if that is longer than a path can be. */
+int kv_mount_find(const char *ns_path, uint64_t mnt_id, dev_t dev, bool node,
+		  char ret_point[PATH_MAX]);
 /* Runs fn inside the namespace: in place if it is the caller's own, else on a
  * short-lived thread that has entered it, with all signals blocked and little stack
  * (256 KiB). Returns what fn returns, or what kv_ns_id returns. */

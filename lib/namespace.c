@@ -9,17 +9,21 @@
  * opens in there stays usable outside.
  *
  * The caller's own /proc is needed, and only that: nothing of a foreign /proc is
- * believed.
+ * believed. It also tells whether a mount is still there whose target can no longer be
+ * found where it was: somebody may have renamed a directory above it.
  */
 
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/nsfs.h>
 #include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 
 #include "mount.h"
+#include "mountinfo.h"
 #include "thread.h"
 
 #define OWN_NS "/proc/thread-self/ns/mnt"
@@ -109,4 +113,66 @@ int kv_ns_run(const char *ns_path, int (*fn)(void *arg), void *arg)
 	if (id.dev == own.dev && id.ino == own.ino)
 		return fn(arg);
 	return kv_thread_run(visit, &(struct visit){ fd, fn, arg });
+}
+
+/* --- What is mounted in one --- */
+
+struct search {
+	int proc_fd;
+	uint64_t mnt_id;
+	dev_t dev;
+	bool node;
+	char *point; /* may be NULL */
+};
+
+static int search_lines(FILE *f, const struct search *x)
+{
+	_cleanup_free_ char *line = NULL;
+	struct kv_mountinfo m;
+	size_t size = 0;
+
+	/* The ids of one namespace are those of no other at the same time: one that fits
+	 * is the mount, or it is none of ours. */
+	while (errno = 0, getline(&line, &size, f) > 0) {
+		if (kv_mountinfo_parse(line, &m) < 0 || m.id != x->mnt_id)
+			continue;
+		if (!kv_mountinfo_is(&m, x->mnt_id, x->dev, x->node))
+			return 0;
+		if (x->point && !kv_mountinfo_point(&m, x->point, PATH_MAX))
+			x->point[0] = '\0';
+		return 1;
+	}
+	return errno ? -errno : 0;
+}
+
+/* In the namespace, but by the /proc of the one that we came from. */
+static int search(void *arg)
+{
+	const struct search *x = arg;
+	_cleanup_close_ int fd = -1;
+	FILE *f;
+	int r;
+
+	fd = openat(x->proc_fd, "thread-self/mountinfo", O_RDONLY | O_CLOEXEC);
+	f = fd < 0 ? NULL : fdopen(fd, "r");
+	if (!f)
+		return errno == ENOENT ? -EOPNOTSUPP : -errno;
+	(void)kv_take_fd(&fd);
+	r = search_lines(f, x);
+	(void)fclose(f);
+	return r;
+}
+
+int kv_mount_find(const char *ns_path, uint64_t mnt_id, dev_t dev, bool node,
+		  char ret_point[PATH_MAX])
+{
+	_cleanup_close_ int proc_fd = -1;
+	struct search x = {
+		.mnt_id = mnt_id, .dev = dev, .node = node, .point = ret_point
+	};
+
+	x.proc_fd = proc_fd = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (proc_fd < 0)
+		return errno == ENOENT ? -EOPNOTSUPP : -errno;
+	return kv_ns_run(ns_path, search, &x);
 }

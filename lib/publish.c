@@ -21,6 +21,9 @@
 #include "mount.h"
 #include "verb.h"
 
+/* How often a mount is looked for again that is renamed all the time. */
+#define UNMOUNT_TRIES 3
+
 /* One publish or unpublish under way. */
 struct job {
 	struct kvol_pool *pool;
@@ -158,6 +161,27 @@ static bool same_publish(const struct kv_publication *a, const struct kv_publica
 	return a->flags == b->flags && a->attr == b->attr && !strcmp(a->super, b->super);
 }
 
+/* A publish at this target whose mount went elsewhere with a directory that was renamed:
+ * a second record would take the place of its own. */
+static int check_moved(const struct job *job, struct kv_publication *old,
+		       struct kvol_error *e)
+{
+	int r = kv_publication_read(job->pool->dir_fd, job->row.id, &job->want.ns,
+				    job->want.target, old);
+
+	if (r == -ENOENT)
+		return 0;
+	if (r == 0)
+		r = kv_publication_find(old, job->ns_path, NULL);
+	if (r < 0)
+		return kv_error_errno(e, r, "target '%s': look for its mount",
+				      job->want.target);
+	return r ? kv_error(e, -EBUSY, KVOL_R_BUSY_OPEN,
+			    "target '%s': the volume is mounted where it was before",
+			    job->want.target)
+		 : 0;
+}
+
 /* 0: free to publish; 1: it stands already as asked for; negative: refused. */
 static int check_target(struct job *job, struct kvol_error *e)
 {
@@ -170,6 +194,9 @@ static int check_target(struct job *job, struct kvol_error *e)
 	if (r < 0)
 		return target_error(r, job->want.target, e);
 	if (!job->target.mount_root) {
+		r = check_moved(job, old, e);
+		if (r < 0)
+			return r;
 		if (job->block ? S_ISREG(job->target.mode) : S_ISDIR(job->target.mode))
 			return 0;
 		return kv_error(e, S_ISDIR(job->target.mode) ? -EISDIR : -ENOTDIR,
@@ -469,23 +496,58 @@ int kvol_publish(struct kvol_pool *pool, const char *name, const char *target,
 
 /* --- Unpublishing --- */
 
+struct detach {
+	const struct kv_publication *p;
+	const char *path;
+};
+
+/* -ESTALE: it is not to be seen there. */
 static int detach(void *arg)
 {
-	struct job *job = arg;
+	const struct detach *x = arg;
 	struct kv_target t;
 	int r;
 
-	r = kv_target_open(job->want.target, &t);
+	r = kv_target_open(x->path, &t);
 	if (r == -ENOENT || r == -ELOOP || r == -ENOTDIR)
-		return 0; /* the target went, and with it the mount */
+		return -ESTALE;
 	if (r < 0)
 		return r;
 	t.fd = kv_close(t.fd); /* it would hold the mount */
-	if (!kv_publication_stands(&job->want, &t))
-		return kv_publication_covered(job->pool, &job->want, &t)
-			       ? -EBUSY
-			       : 0; /* or somebody unmounted it */
-	return kv_target_detach(job->want.target, &t);
+	if (!kv_publication_stands(x->p, &t))
+		return -ESTALE;
+	return kv_target_detach(x->path, &t);
+}
+
+/* At its target; or wherever it has got to, with a directory that somebody renamed. */
+static int unmount(struct job *job, struct kvol_error *e)
+{
+	_cleanup_free_ char *point = malloc(PATH_MAX);
+	struct detach x = { &job->want, job->want.target };
+	int r;
+
+	if (!point)
+		return kv_error_errno(e, -ENOMEM, "target '%s'", job->want.target);
+	r = kv_ns_run(job->ns_path, detach, &x);
+	for (int i = 0; r == -ESTALE && i < UNMOUNT_TRIES; i++) {
+		r = kv_publication_find(&job->want, job->ns_path, point);
+		if (r <= 0)
+			break; /* somebody unmounted it */
+		x.path = point;
+		r = kv_ns_run(job->ns_path, detach, &x);
+	}
+	if (r == -EBUSY)
+		return kv_error(e, r, KVOL_R_BUSY_OPEN, "volume '%s': in use at '%s'",
+				job->row.name, job->want.target);
+	if (r == -ESTALE || r == -EINVAL) /* EINVAL: what is left of a path has no name */
+		return kv_error(
+			e, -EBUSY, KVOL_R_BUSY_OPEN,
+			"volume '%s': mounted, but out of reach: '%s' is covered or "
+			"being exchanged",
+			job->row.name, job->want.target);
+	return r < 0 ? kv_error_errno(e, r, "volume '%s': unmount '%s'", job->row.name,
+				      job->want.target)
+		     : 0;
 }
 
 struct gone {
@@ -525,13 +587,9 @@ static int take_away(struct job *job, struct kvol_error *e)
 	if (r < 0)
 		return kv_error_errno(e, r, "target '%s': read its record",
 				      job->want.target);
-	r = kv_ns_run(job->ns_path, detach, job);
-	if (r == -EBUSY)
-		return kv_error(e, r, KVOL_R_BUSY_OPEN, "volume '%s': in use at '%s'",
-				job->row.name, job->want.target);
+	r = unmount(job, e);
 	if (r < 0)
-		return kv_error_errno(e, r, "volume '%s': unmount '%s'", job->row.name,
-				      job->want.target);
+		return r;
 	r = kv_publication_remove(job->pool->dir_fd, &job->want);
 	return r < 0 ? kv_error_errno(e, r, "target '%s': drop its record",
 				      job->want.target)

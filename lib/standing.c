@@ -4,10 +4,14 @@
  * at their targets.
  *
  * A record without its mount is what a crash, or somebody with umount(8), left; it is
- * dropped by whoever meets it under the volume's lock. In doubt (a namespace that cannot
- * be looked into, a target that something else covers) a publish stands for as long as
- * the volume's device is held open. Recovery, which nobody asked to look at the volume,
- * doubts longer: it drops only what it sees not to stand. Nothing is unmounted here.
+ * dropped by whoever meets it under the volume's lock. A mount that is not to be seen at
+ * its target is not gone yet: something may cover it, and whoever may rename a directory
+ * above it can put a link or another directory in its place. So the namespace's whole
+ * list is asked before a publish is taken for ended; one that was forgotten would leave a
+ * container with a device whose number is another volume's tomorrow. In a namespace that
+ * cannot be looked into a publish stands for as long as the volume's device is held open.
+ * Recovery, which nobody asked to look at the volume, doubts longer: it drops only what
+ * it sees to be gone. Nothing is unmounted here.
  */
 #include <errno.h>
 
@@ -46,6 +50,13 @@ bool kv_publication_stands(const struct kv_publication *p, const struct kv_targe
 	       (p->flags & KVOL_PUBLISH_BLOCK ? t->rdev : t->dev) == p->dev;
 }
 
+int kv_publication_find(const struct kv_publication *p, const char *ns_path,
+			char ret_point[PATH_MAX])
+{
+	return kv_mount_find(ns_path, p->mnt_id, p->dev, p->flags & KVOL_PUBLISH_BLOCK,
+			     ret_point);
+}
+
 static bool held_open(const struct kvol_pool *pool, const struct kv_publication *p)
 {
 	uint32_t openers;
@@ -54,44 +65,31 @@ static bool held_open(const struct kvol_pool *pool, const struct kv_publication 
 	       (kv_device_openers(pool, p->volume, &openers) < 0 || openers);
 }
 
-bool kv_publication_covered(const struct kvol_pool *pool, const struct kv_publication *p,
-			    const struct kv_target *t)
-{
-	return t->mount_root && !kv_publication_stands(p, t) && held_open(pool, p);
-}
-
 static bool is_live(const struct kvol_pool *pool, const struct kv_publication *p)
 {
 	const char *ns_path = p->ns_path[0] ? p->ns_path : NULL;
 	struct kv_target t;
 	struct kv_ns ns;
+	int r;
 
 	/* A namespace that we cannot look into. */
 	if (kv_ns_id(ns_path, &ns) < 0 || ns.dev != p->ns.dev || ns.ino != p->ns.ino)
 		return held_open(pool, p);
-	if (kv_publication_look(p, &t) < 0)
-		return false;
-	return kv_publication_stands(p, &t) || kv_publication_covered(pool, p, &t);
+	if (kv_publication_look(p, &t) == 0 && kv_publication_stands(p, &t))
+		return true;
+	r = kv_publication_find(p, ns_path, NULL);
+	return r < 0 ? held_open(pool, p) : r;
 }
 
-/* Nothing stands there, as far as can be seen from here: not what a namespace that is
- * not ours to look into may have. */
-static bool is_gone(const struct kvol_pool *pool, const struct kv_publication *p)
+/* As far as can be seen from here: not what a namespace that is not ours to look into may
+ * have. */
+static bool is_gone(const struct kv_publication *p)
 {
-	struct kv_target t;
+	const char *ns_path = p->ns_path[0] ? p->ns_path : NULL;
 	struct kv_ns ns;
-	int r;
 
-	if (kv_ns_id(p->ns_path[0] ? p->ns_path : NULL, &ns) < 0 || ns.dev != p->ns.dev ||
-	    ns.ino != p->ns.ino)
-		return false;
-	r = kv_publication_look(p, &t);
-	if (r < 0)
-		return r == -ENOENT;
-	if (kv_publication_stands(p, &t))
-		return false;
-	return !t.mount_root ||
-	       (!(p->flags & KVOL_PUBLISH_BLOCK) && !kv_publication_covered(pool, p, &t));
+	return kv_ns_id(ns_path, &ns) == 0 && ns.dev == p->ns.dev &&
+	       ns.ino == p->ns.ino && kv_publication_find(p, ns_path, NULL) == 0;
 }
 
 struct tidy {
@@ -104,7 +102,7 @@ static int tidy_one(const struct kv_publication *p, void *arg)
 	const uint32_t face = KVOL_PUBLISH_BLOCK | KVOL_PUBLISH_READONLY;
 	struct tidy *x = arg;
 
-	if (is_gone(x->pool, p))
+	if (is_gone(p))
 		return kv_publication_remove(x->pool->dir_fd, p);
 	x->left->publishes++;
 	x->left->faces += (p->flags & face) == face;

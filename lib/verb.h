@@ -90,9 +90,10 @@ int kv_volume_settle(struct kvol_pool *pool, struct kv_row *row, dev_t dev, bool
 /* What is seen at a publication's target, in its namespace; ret->fd is -1. */
 int kv_publication_look(const struct kv_publication *p, struct kv_target *ret);
 bool kv_publication_stands(const struct kv_publication *p, const struct kv_target *seen);
-/* Something else is mounted over it: it cannot be seen, but its device is held. */
-bool kv_publication_covered(const struct kvol_pool *pool, const struct kv_publication *p,
-			    const struct kv_target *seen);
+/* 1: its mount is somewhere in its namespace (by this path, NULL: the caller's), seen or
+ * not, and ret_point (may be NULL) gets where; 0: it is gone. */
+int kv_publication_find(const struct kv_publication *p, const char *ns_path,
+			char ret_point[PATH_MAX]);
 /* Drops records of publishes that no longer stand. *ret_live: how many do; target (may be
  * NULL, 128 bytes) gets one. 1: the volume's device is active; 0: it is not. Under the
  * volume's lock. */

@@ -137,6 +137,7 @@ system_tests = \
 	tests/system/test_damage \
 	tests/system/test_delete \
 	tests/system/test_expand \
+	tests/system/test_flips \
 	tests/system/test_fork \
 	tests/system/test_format \
 	tests/system/test_fs \
@@ -182,6 +183,8 @@ tests_system_test_delete_LDADD = $(system_ldadd)
 tests_system_test_delete_LDFLAGS = $(AM_LDFLAGS) -no-install
 tests_system_test_expand_LDADD = $(system_ldadd)
 tests_system_test_expand_LDFLAGS = $(AM_LDFLAGS) -no-install
+tests_system_test_flips_LDADD = $(system_ldadd)
+tests_system_test_flips_LDFLAGS = $(AM_LDFLAGS) -no-install
 tests_system_test_fork_LDADD = $(system_ldadd)
 tests_system_test_fork_LDFLAGS = $(AM_LDFLAGS) -no-install
 tests_system_test_format_LDADD = $(system_ldadd)

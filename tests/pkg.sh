@@ -10,8 +10,8 @@ pkg_runtime="e2fsprogs xfsprogs btrfs-progs thin-provisioning-tools"
 # To build and run the tests.
 pkg_test="libcmocka-dev g++ python3 gcovr
 	lvm2 dmsetup udev gdisk mandoc sqlite3"
-# To fuzz. The compiler alone: gcc builds everything else.
-pkg_fuzz="clang"
+# To fuzz: Debian 12's clang and its libFuzzer. gcc builds everything else.
+pkg_fuzz="clang-14 libclang-rt-14-dev"
 # To boot the test guest.
 pkg_guest="qemu-system-x86 linux-image-amd64 busybox-static kmod xz-utils"
 

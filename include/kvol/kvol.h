@@ -530,7 +530,8 @@ struct kvol_publish_opts {
  *   -EINVAL   KVOL_R_UNSUPPORTED       a raw volume without KVOL_PUBLISH_BLOCK
  *   -EEXIST   KVOL_R_EXISTS_DIFFERENT  published there with other options; or published elsewhere
  *                                      with other options of the file system itself
- *   -EBUSY    KVOL_R_BUSY_OPEN         something else is mounted on the target
+ *   -EBUSY    KVOL_R_BUSY_OPEN         something else is mounted on the target; or the volume is
+ *                                      still mounted where the target was before it was renamed
  *   -EBUSY    KVOL_R_BUSY_PUBLISHED    a snapshot that is published as a device, and has a log to
  *                                      replay before it can be mounted
  *   -EROFS    KVOL_R_POOL_READ_ONLY    the pool takes no changes, and the publish would make some:
@@ -543,14 +544,17 @@ int kvol_publish(struct kvol_pool *pool, const char *name, const char *target,
 /*
  * Takes the volume away from TARGET in the namespace that opts name (its other fields are
  * ignored). After the last target its device is deactivated, or will be as soon as nobody holds
- * it open any more. A volume or namespace that is no more is taken as unpublished.
+ * it open any more. A volume or namespace that is no more is taken as unpublished. Where a
+ * directory above TARGET was renamed, the volume is taken away from where it is now.
  *
  * Idempotent: the volume not being published there is 0; nothing but the volume's own mount is
  *   ever unmounted.
  * Durable: no need.
  * Blocks: on the file system's last writes.
  * Errors:
- *   -EBUSY  KVOL_R_BUSY_OPEN  a file, a working directory or another mount below it is in use
+ *   -EBUSY  KVOL_R_BUSY_OPEN  a file, a working directory or another mount below it is in use; or
+ *                             it cannot be reached: something covers it, or somebody keeps
+ *                             exchanging the directories above it
  * Since: 0.1
  */
 int kvol_unpublish(struct kvol_pool *pool, const char *name, const char *target,

@@ -55,6 +55,15 @@ MOUNTOPTS = {
     "other-devices": "logdev=/dev/sda,rtdev=/dev/sdb,device=/dev/sdc,journal_dev=0x801,journal_path=/dev/sdd",
 }
 
+MOUNTINFO = {
+    "proc5": "36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw,errors=continue\n",
+    "no-tags": "77 1 253:4 / /run/t rw - ext4 /dev/dm-4 rw\n", "tags": "77 1 0:44 / /t ro shared:1 master:2 unbindable - btrfs /dev/dm-4 ro\n",
+    "node": "77 1 0:5 /dm-7 /t rw - devtmpfs devtmpfs rw\n", "escapes": "77 1 0:5 /a\\040b /t\\012x rw - tmpfs a\\134b rw\n", "dash-point": "77 1 0:5 / - rw - tmpfs - rw\n",
+    "no-dash": "77 1 0:5 / /t rw shared:1\n", "cut": "77 1 0:5 / /t", "empty": "", "overflow": "18446744073709551616 1 0:5 / /t rw - x y z\n",
+    "largest": "18446744073709551615 1 4294967295:4294967295 / /t rw - x y z\n", "sign": "-1 1 0:5 / /t rw - x y z\n", "double-blank": "77  1 0:5 / /t rw - x y z\n",
+    "no-type": "77 1 0:5 / /t rw - \n", "many-tags": "77 1 0:5 / /t rw" + " x:1" * 200 + " - ext4 s o\n",
+}
+
 NAMES = {
     "plain": "volume", "dots": "..", "slash": "a/b", "control": "a\nb", "c1": "a\u0085b", "del": "a\x7f",
     "255": "n" * 255, "256": "n" * 256, "pool-64": "p" * 64, "pool-65": "p" * 65, "pool-dash": "-x",
@@ -301,7 +310,7 @@ API = {
 
 
 def main():
-    for target, table in (("thin", THIN), ("mountopts", MOUNTOPTS), ("records", RECORDS), ("gpt", GPT), ("thinmeta", THINMETA),
+    for target, table in (("thin", THIN), ("mountopts", MOUNTOPTS), ("mountinfo", MOUNTINFO), ("records", RECORDS), ("gpt", GPT), ("thinmeta", THINMETA),
                           ("btrfs", BTRFS), ("catalogue", CATALOGUE), ("api", API)):
         for name, data in table.items():
             write(target, name, data)

@@ -532,6 +532,31 @@ int kv_ns_run(const char *ns_path, int (*fn)(void *arg), void *arg)
 	return r;
 }
 
+static int find_mount(void *arg)
+{
+	struct model_mount *want = arg;
+
+	for (const struct model_mount *m = model->mounts;
+	     m < model->mounts + MODEL_MOUNTS; m++) {
+		if (!m->used || m->ns != current_ns || m->mnt_id != want->mnt_id)
+			continue;
+		memcpy(want->path, m->path, sizeof(want->path));
+		return (m->node ? m->dev : m->seen_dev) == want->dev;
+	}
+	return 0;
+}
+
+int kv_mount_find(const char *ns_path, uint64_t mnt_id, dev_t dev, bool node,
+		  char ret_point[PATH_MAX])
+{
+	struct model_mount want = { .mnt_id = mnt_id, .dev = dev, .node = node };
+	int r = kv_ns_run(ns_path, find_mount, &want);
+
+	if (r == 1 && ret_point)
+		(void)kv_strcpy(ret_point, PATH_MAX, want.path);
+	return r;
+}
+
 /* --- What others do
  * -------------------------------------------------------------------------- */
 

@@ -460,6 +460,59 @@ static void namespace_that_is_gone_is_unpublished(void **state)
 	fails(f, publish(f, "w", "/t", 0, NULL, "/etc/passwd"), -EINVAL, KVOL_R_INVALID);
 }
 
+/* The model's file of this path, made into something else, as a rename does. */
+static mode_t exchange(const char *path, mode_t mode)
+{
+	mode_t was = 0;
+
+	for (struct model_file *x = model->files; x < model->files + MODEL_FILES; x++) {
+		if (x->used && !strcmp(x->path, path)) {
+			was = x->mode;
+			x->mode = mode;
+		}
+	}
+	assert_int_not_equal(was, 0);
+	return was;
+}
+
+/* Who may rename a directory above the target can hide it; that ends no publish. */
+static void target_that_was_exchanged_is_published_still(void **state)
+{
+	static const mode_t modes[] = { S_IFLNK | 0777, S_IFREG | 0644 };
+	struct fixture *f = *state;
+
+	model_file("/d", S_IFDIR);
+	model_file("/d/t", S_IFDIR);
+	for (size_t i = 0; i < KV_ARRAY_SIZE(modes); i++) {
+		mode_t was;
+
+		succeeds(f, publish(f, "v", "/d/t", 0, NULL, NULL));
+		was = exchange("/d", modes[i]);
+		fails(f, unpublish(f, "v", "/d/t", NULL), -EBUSY, KVOL_R_BUSY_OPEN);
+		fails(f, kvol_delete(f->pool, "v", 0, &f->e), -EBUSY,
+		      KVOL_R_BUSY_PUBLISHED);
+		assert_int_equal(info_of(f, "v").n_targets, 1);
+		(void)exchange("/d", was);
+		succeeds(f, unpublish(f, "v", "/d/t", NULL));
+		assert_int_equal(info_of(f, "v").n_targets, 0);
+	}
+}
+
+/* The node would be another volume's tomorrow. */
+static void device_that_is_covered_is_published_still(void **state)
+{
+	struct fixture *f = *state;
+
+	model_file("/node", S_IFREG);
+	succeeds(f, publish(f, "v", "/node", KVOL_PUBLISH_BLOCK, NULL, NULL));
+	model_mount_stranger(NULL, "/node");
+	fails(f, unpublish(f, "v", "/node", NULL), -EBUSY, KVOL_R_BUSY_OPEN);
+	fails(f, kvol_delete(f->pool, "v", 0, &f->e), -EBUSY, KVOL_R_BUSY_PUBLISHED);
+	model_umount(NULL, "/node");
+	succeeds(f, unpublish(f, "v", "/node", NULL));
+	succeeds(f, kvol_delete(f->pool, "v", 0, &f->e));
+}
+
 /* Its number is used again by the next one, and so is the mount's. */
 static void next_namespace_of_the_same_number_has_nothing_published(void **state)
 {
@@ -589,6 +642,8 @@ int main(void)
 		on_pool(removed_target_is_unpublished),
 		on_pool(namespaces_are_told_apart),
 		on_pool(namespace_that_is_gone_is_unpublished),
+		on_pool(target_that_was_exchanged_is_published_still),
+		on_pool(device_that_is_covered_is_published_still),
 		on_pool(next_namespace_of_the_same_number_has_nothing_published),
 		on_pool(copy_of_a_mount_keeps_the_device),
 		on_pool(killed_publish_stands_or_not),
