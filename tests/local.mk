@@ -147,6 +147,7 @@ system_tests = \
 	tests/system/test_kill \
 	tests/system/test_list \
 	tests/system/test_namespace \
+	tests/system/test_old_data \
 	tests/system/test_open \
 	tests/system/test_processes \
 	tests/system/test_publish \
@@ -208,6 +209,8 @@ tests_system_test_list_LDADD = $(system_ldadd)
 tests_system_test_list_LDFLAGS = $(AM_LDFLAGS) -no-install
 tests_system_test_namespace_LDADD = $(system_ldadd)
 tests_system_test_namespace_LDFLAGS = $(AM_LDFLAGS) -no-install
+tests_system_test_old_data_LDADD = $(system_ldadd)
+tests_system_test_old_data_LDFLAGS = $(AM_LDFLAGS) -no-install
 tests_system_test_open_LDADD = $(system_ldadd)
 tests_system_test_open_LDFLAGS = $(AM_LDFLAGS) -no-install
 tests_system_test_processes_LDADD = $(system_ldadd)
