@@ -288,17 +288,34 @@ int model_in_child(int (*fn)(void *arg), void *arg)
 /* --- File descriptors
  * ------------------------------------------------------------------------ */
 
+/* Whether a named file is open its lock tells, for all that have it open together: they
+ * are one hold, or the holds of the closed would stay as long as there is anybody. */
+static struct model_hold *free_hold(const struct model_hold *hold, const char *file)
+{
+	struct model_hold *end = model->holds + MODEL_HOLDS, *h;
+
+	for (h = model->holds; file && !model_alone && h < end; h++)
+		if (h->used && h->kind == hold->kind && h->dev == hold->dev &&
+		    !strcmp(h->file, file))
+			return h;
+	for (h = model->holds; h < end && h->used; h++)
+		;
+	return h;
+}
+
 int model_hold(const struct model_hold *hold, const char *file, int flags)
 {
-	struct model_hold *h = model->holds;
+	struct model_hold *h;
 	char path[MODEL_PATH];
 	struct stat st;
+	bool again;
 	int fd;
 
-	while (h < model->holds + MODEL_HOLDS && h->used)
-		h++;
+	h = free_hold(hold, file);
 	model_need(h < model->holds + MODEL_HOLDS, "too many holds");
-	*h = *hold;
+	again = h->used;
+	if (!again)
+		*h = *hold;
 	if (model_alone) {
 		h->file[0] = '\0';
 		if (file && kv_strcpy(h->file, sizeof(h->file), file))
@@ -307,12 +324,13 @@ int model_hold(const struct model_hold *hold, const char *file, int flags)
 		h->used = fd >= 0;
 		return fd;
 	}
-	if (file)
+	if (file && !again)
 		(void)kv_strcpy(h->file, sizeof(h->file), file);
-	else
+	else if (!file)
 		(void)snprintf(h->file, sizeof(h->file), "hold/%u", ++model->serial);
 	path_of(h->file, path);
 	fd = open(path, flags | O_CLOEXEC, 0600);
+	h->used = again;
 	if (fd < 0)
 		return -errno;
 	model_need(flock(fd, LOCK_SH) == 0 && fstat(fd, &st) == 0, path);
