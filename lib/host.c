@@ -157,7 +157,8 @@ static int admit(int r, const struct kv_claim *claim, const struct kv_host *self
 				"'%s': claimed by a host that this version cannot read: "
 				"the record is damaged or newer",
 				path);
-	if (r < 0 && r != -ENODATA && r != -EBADMSG)
+	/* A sector that cannot be read is written anew, if that is wanted. */
+	if (r < 0 && r != -ENODATA && r != -EBADMSG && !(r == -EIO && takeover))
 		return kv_error_errno(e, r, "'%s': read the host's claim", path);
 	if (r == 0 && is_foreign(claim, self) && !takeover)
 		return foreign(claim, path,
@@ -227,7 +228,9 @@ int kv_claim_check(dev_t member, const char *pool_uuid, const struct kv_host *se
 	struct kv_claim claim;
 	int r = kv_claim_read(member, pool_uuid, &claim);
 
-	if (r == -ENODATA) /* activated by a version without claims */
+	/* Activated by a version without claims; or a disk that has failed or gone since,
+	 * which is no reason to keep anybody from unpublishing. */
+	if (r == -ENODATA || r == -EIO || r == -ENODEV || r == -ENXIO)
 		return 0;
 	if (r < 0 && r != -EBADMSG)
 		return kv_error_errno(e, r, "'%s': read the host's claim", path);

@@ -289,6 +289,7 @@ static int take_down(struct kvol_pool *pool, struct kvol_error *e)
 	if (r < 0)
 		return kv_error_errno(e, r, "pool '%s': remove its devices",
 				      pool->conf.name);
+	(void)kv_run_remove(pool->dir_fd);
 	r = member_fd < 0 ? member_fd
 			  : kv_claim_give_back(member_fd, pool->conf.uuid, &pool->host);
 	return r < 0 ? kv_error_errno(e, r,
@@ -312,11 +313,7 @@ static int deactivate(struct kvol_pool *pool, bool *ret_gone, struct kvol_error 
 	kv_catalogue_close(pool->cat);
 	pool->cat = NULL;
 	pool->metadata_fd = kv_close(pool->metadata_fd);
-	r = take_down(pool, e);
-	if (r < 0)
-		return r;
-	(void)kv_run_remove(pool->dir_fd);
-	return 0;
+	return take_down(pool, e);
 }
 
 int kvol_pool_deactivate(struct kvol_pool *pool, struct kvol_error *reterr)

@@ -137,7 +137,7 @@ static void options_call(const struct call *c)
 			     .file_bytes = c->number);
 		break;
 	case 2:
-		WITH_OPTIONS(struct kvol_open_opts, 0, c->a[0],
+		WITH_OPTIONS(struct kvol_open_opts, KVOL_OPEN_TAKEOVER, c->a[0],
 			     kvol_pool_open(f->ctx, c->a, o, &pool, &e), .size = 0);
 		kvol_pool_close(pool);
 		break;
