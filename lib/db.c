@@ -58,29 +58,10 @@ static int full_pathname(sqlite3_vfs *vfs, const char *name, int size, char *ret
 	return kv_strcpy(ret, (size_t)size, name) ? SQLITE_OK : SQLITE_CANTOPEN;
 }
 
-static sqlite3_vfs kvol_vfs;
-static int vfs_result;
-
-static void register_vfs(void)
-{
-	const sqlite3_vfs *base;
-
-	vfs_result = -EIO;
-	if (sqlite3_initialize() != SQLITE_OK)
-		return;
-	base = sqlite3_vfs_find("unix");
-	if (!base)
-		return;
-	kvol_vfs = *base;
-	kvol_vfs.pNext = NULL;
-	kvol_vfs.zName = "kvol";
-	kvol_vfs.xFullPathname = full_pathname;
-	if (sqlite3_vfs_register(&kvol_vfs, 0) == SQLITE_OK)
-		vfs_result = 0;
-}
-
 static int to_errno(int rc)
 {
+	if (rc == SQLITE_IOERR_NOMEM)
+		return -ENOMEM;
 	switch (rc & 0xff) {
 	case SQLITE_OK:
 	case SQLITE_ROW:
@@ -104,11 +85,54 @@ static int to_errno(int rc)
 		return -EEXIST;
 	case SQLITE_READONLY:
 		return -EROFS;
-	case SQLITE_CANTOPEN:
-		return -ENOENT;
 	default:
 		return -EIO;
 	}
+}
+
+/* A file that could not be opened is missing, or this process has too many, ... */
+static int result(sqlite3 *handle, int rc)
+{
+	int error;
+
+	if ((rc & 0xff) != SQLITE_CANTOPEN)
+		return to_errno(rc);
+	error = sqlite3_system_errno(handle);
+	return error ? -error : -EIO;
+}
+
+static int add_vfs(void)
+{
+	static sqlite3_vfs vfs;
+	const sqlite3_vfs *base;
+	int rc;
+
+	rc = sqlite3_initialize();
+	if (rc != SQLITE_OK)
+		return to_errno(rc);
+	base = sqlite3_vfs_find("unix");
+	if (!base)
+		return -EIO;
+	vfs = *base;
+	vfs.pNext = NULL;
+	vfs.zName = "kvol";
+	vfs.xFullPathname = full_pathname;
+	return to_errno(sqlite3_vfs_register(&vfs, 0));
+}
+
+/* Not pthread_once: what failed for want of memory is tried again by the next call. */
+static int register_vfs(void)
+{
+	static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+	static bool added;
+	int r = 0;
+
+	pthread_mutex_lock(&mutex);
+	if (!added)
+		r = add_vfs();
+	added = r == 0;
+	pthread_mutex_unlock(&mutex);
+	return r;
 }
 
 /* SQLite's own handler sleeps for up to 100 ms at a time; commits take 2. */
@@ -122,6 +146,34 @@ static int busy(void *arg, int count)
 	}
 	return kv_backoff(&db->busy_step, db->busy_deadline_ms) == 0;
 }
+
+/* The literal's address is the key: comparing pointers is all a look-up costs. */
+static int prepare(struct kv_db *db, const char *sql, sqlite3_stmt **ret)
+{
+	unsigned i;
+	int r;
+
+	for (i = 0; i < CACHED_STATEMENTS && db->cache[i].sql; i++) {
+		if (db->cache[i].sql == sql) {
+			*ret = db->cache[i].stmt;
+			sqlite3_reset(*ret);
+			return 0;
+		}
+	}
+	if (i == CACHED_STATEMENTS)
+		return -ENOMEM;
+	r = result(db->handle,
+		   sqlite3_prepare_v3(db->handle, sql, -1, SQLITE_PREPARE_PERSISTENT,
+				      &db->cache[i].stmt, NULL));
+	if (r < 0)
+		return r;
+	db->cache[i].sql = sql;
+	*ret = db->cache[i].stmt;
+	return 0;
+}
+
+/* Prepared when the connection is made: undoing must not need memory. */
+static const char rollback_sql[] = "ROLLBACK";
 
 /* A new database gets its log; one without it is not ours to change. */
 static int set_journal_mode(struct kv_db *db, unsigned flags)
@@ -150,6 +202,7 @@ static int configure(struct kv_db *db, unsigned flags)
 				      "PRAGMA synchronous=FULL;"
 				      "PRAGMA temp_store=MEMORY;"
 				      "PRAGMA cache_size=-1024;";
+	sqlite3_stmt *stmt;
 	int on = 1;
 	int r;
 
@@ -164,6 +217,8 @@ static int configure(struct kv_db *db, unsigned flags)
 	r = kv_db_exec(db, pragmas);
 	if (r == 0)
 		r = set_journal_mode(db, flags);
+	if (r == 0)
+		r = prepare(db, rollback_sql, &stmt);
 	if (r < 0)
 		return r;
 	sqlite3_wal_autocheckpoint(db->handle, WAL_PAGES);
@@ -208,15 +263,14 @@ static void read_ahead(int dir_fd, const char *name)
 
 int kv_db_open(int dir_fd, const char *name, unsigned flags, struct kv_db **ret)
 {
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	int mode = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE;
 	struct kv_db *db;
 	char path[64];
-	int r;
+	int r, rc;
 
-	pthread_once(&once, register_vfs);
-	if (vfs_result < 0)
-		return vfs_result;
+	r = register_vfs();
+	if (r < 0)
+		return r;
 	if (flags & KV_DB_READONLY)
 		mode |= SQLITE_OPEN_READONLY;
 	else
@@ -233,7 +287,8 @@ int kv_db_open(int dir_fd, const char *name, unsigned flags, struct kv_db **ret)
 	db = calloc(1, sizeof(*db));
 	if (!db)
 		return -ENOMEM;
-	r = to_errno(sqlite3_open_v2(path, &db->handle, mode, "kvol"));
+	rc = sqlite3_open_v2(path, &db->handle, mode, "kvol");
+	r = result(db->handle, rc);
 	if (r == 0)
 		r = configure(db, flags);
 	if (r < 0) {
@@ -256,7 +311,7 @@ void kv_db_close(struct kv_db *db)
 
 int kv_db_exec(struct kv_db *db, const char *sql)
 {
-	return to_errno(sqlite3_exec(db->handle, sql, NULL, NULL, NULL));
+	return result(db->handle, sqlite3_exec(db->handle, sql, NULL, NULL, NULL));
 }
 
 int kv_db_begin(struct kv_db *db)
@@ -285,31 +340,7 @@ int kv_db_commit(struct kv_db *db)
 void kv_db_rollback(struct kv_db *db)
 {
 	if (!sqlite3_get_autocommit(db->handle))
-		(void)kv_db_do(db, "ROLLBACK", "");
-}
-
-/* The literal's address is the key: comparing pointers is all a look-up costs. */
-static int prepare(struct kv_db *db, const char *sql, sqlite3_stmt **ret)
-{
-	unsigned i;
-	int r;
-
-	for (i = 0; i < CACHED_STATEMENTS && db->cache[i].sql; i++) {
-		if (db->cache[i].sql == sql) {
-			*ret = db->cache[i].stmt;
-			sqlite3_reset(*ret);
-			return 0;
-		}
-	}
-	if (i == CACHED_STATEMENTS)
-		return -ENOMEM;
-	r = to_errno(sqlite3_prepare_v3(db->handle, sql, -1, SQLITE_PREPARE_PERSISTENT,
-					&db->cache[i].stmt, NULL));
-	if (r < 0)
-		return r;
-	db->cache[i].sql = sql;
-	*ret = db->cache[i].stmt;
-	return 0;
+		(void)kv_db_do(db, rollback_sql, "");
 }
 
 static int bind(sqlite3_stmt *stmt, const char *types, va_list ap)
@@ -362,7 +393,7 @@ int kv_db_do(struct kv_db *db, const char *sql, const char *types, ...)
 	va_end(ap);
 	if (r < 0)
 		return r;
-	r = to_errno(sqlite3_step(stmt));
+	r = result(db->handle, sqlite3_step(stmt));
 	sqlite3_reset(stmt);
 	return r < 0 ? r : sqlite3_changes(db->handle);
 }
@@ -371,7 +402,7 @@ int kv_stmt_step(struct kv_stmt *stmt)
 {
 	int rc = sqlite3_step((sqlite3_stmt *)stmt);
 
-	return rc == SQLITE_ROW ? 1 : to_errno(rc);
+	return rc == SQLITE_ROW ? 1 : result(sqlite3_db_handle((sqlite3_stmt *)stmt), rc);
 }
 
 static bool column_is(sqlite3_stmt *stmt, int column, char type)
