@@ -36,19 +36,21 @@ int kv_ids_init(struct kvol_pool *pool)
 	return r;
 }
 
-int kv_ids_settle_epoch(const struct kvol_pool *pool)
+int kv_ids_settle_epoch(const struct kvol_pool *pool, bool *ret_known)
 {
 	struct kv_pool_status st;
 	struct kv_pool_row row;
 	char msg[KV_THIN_LINE];
 	int r;
 
+	*ret_known = false;
 	r = kv_catalogue_pool(pool->cat, &row);
 	if (r < 0)
 		return r;
 	r = kv_pool_status(pool, &st);
 	if (r < 0)
 		return r;
+	*ret_known = true;
 	if (st.mode == KV_POOL_FAIL || st.transaction_id == row.epoch)
 		return 0; /* a failed pool tells nothing; it refuses changes itself */
 	if (st.transaction_id + 1 != row.epoch)
@@ -99,6 +101,7 @@ static int reserve(struct kvol_pool *pool, const char *name, struct kvol_error *
 	char msg[KV_THIN_LINE];
 	uint64_t epoch;
 	unsigned n;
+	bool known;
 	int r;
 
 	if (!range)
@@ -108,7 +111,7 @@ static int reserve(struct kvol_pool *pool, const char *name, struct kvol_error *
 	if (r < 0)
 		return kv_error_errno(e, r, "volume '%s': wait for another reservation",
 				      name);
-	r = kv_ids_settle_epoch(pool);
+	r = kv_ids_settle_epoch(pool, &known);
 	if (r > 0)
 		return kv_error(e, -EROFS, KVOL_R_POOL_READ_ONLY,
 				"pool '%s': the catalogue and the "

@@ -15,6 +15,7 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "verb.h"
@@ -95,15 +96,40 @@ static int tidy_devices(struct kvol_pool *pool)
 struct deactivate {
 	struct kvol_pool *pool;
 	struct kvol_error *e;
+	bool told; /* the failure is a volume's, and in e */
 };
+
+static int deactivate_volume(struct kvol_pool *pool, uint32_t id, struct kvol_error *e)
+{
+	struct kv_row row;
+	char target[128];
+	unsigned live;
+	int r;
+
+	r = kv_catalogue_get(pool->cat, id, &row);
+	if (r == -ENOENT) /* half made, or half deleted */
+		snprintf(row.name, sizeof(row.name), "%" PRIu32, id);
+	else if (r < 0)
+		return kv_error_errno(
+			e, r, "volume '%" PRIu32 "': look it up in the catalogue", id);
+	r = kv_publications_prune(pool, id, &live, target);
+	if (r < 0)
+		return kv_error_errno(e, r, "volume '%s': look for its publishes",
+				      row.name);
+	if (live)
+		return kv_error(e, -EBUSY, KVOL_R_BUSY_PUBLISHED,
+				"volume '%s': published at '%s'", row.name, target);
+	r = kv_device_deactivate(pool, id, 0);
+	if (r == -EBUSY)
+		return kv_error(e, r, KVOL_R_BUSY_OPEN, "volume '%s': its device is open",
+				row.name);
+	return r < 0 ? kv_error_errno(e, r, "volume '%s': deactivate", row.name) : 0;
+}
 
 static int deactivate_one(const struct kv_dm_id *id, dev_t dev, void *arg)
 {
 	struct deactivate *x = arg;
-	struct kv_row row;
-	char target[128];
 	uint32_t number;
-	unsigned live;
 	bool readonly;
 	int r;
 
@@ -111,29 +137,23 @@ static int deactivate_one(const struct kv_dm_id *id, dev_t dev, void *arg)
 	if (!kv_dm_uuid_volume(id->uuid, x->pool->conf.uuid, &number, &readonly) ||
 	    readonly)
 		return 0;
-	if (kv_catalogue_get(x->pool->cat, number, &row) < 0)
-		row.name[0] = 0;
-	r = kv_publications_prune(x->pool, number, &live, target);
-	if (r < 0)
-		return kv_error_errno(x->e, r, "volume '%s': look for its publishes",
-				      row.name);
-	if (live)
-		return kv_error(x->e, -EBUSY, KVOL_R_BUSY_PUBLISHED,
-				"volume '%s': published at '%s'", row.name, target);
-	r = kv_device_deactivate(x->pool, number, 0);
-	if (r == -EBUSY)
-		return kv_error(x->e, r, KVOL_R_BUSY_OPEN,
-				"volume '%s': its device is open", row.name);
-	return r < 0 ? kv_error_errno(x->e, r, "volume '%s': deactivate", row.name) : 0;
+	r = deactivate_volume(x->pool, number, x->e);
+	x->told = r < 0;
+	return r;
 }
 
 int kv_devices_deactivate_all(struct kvol_pool *pool, struct kvol_error *e)
 {
-	struct deactivate x = { pool, e };
+	struct deactivate x = { .pool = pool, .e = e };
 	struct kv_dm_id prefix;
+	int r;
 
 	uuid_prefix(pool, &prefix);
-	return kv_dm_list(&pool->dm, prefix.uuid, deactivate_one, &x);
+	r = kv_dm_list(&pool->dm, prefix.uuid, deactivate_one, &x);
+	if (r < 0 && !x.told)
+		return kv_error_errno(e, r, "pool '%s': list its devices",
+				      pool->conf.name);
+	return r;
 }
 
 /* --- What the catalogue says is unfinished --- */
@@ -214,9 +234,11 @@ static int ungrown(struct kvol_pool *pool, uint32_t id)
 	r = kv_lock_volume(pool, id, 0, &lock);
 	if (r < 0)
 		return r == -EBUSY ? 0 : r;
-	if (kv_catalogue_get(pool->cat, id, &row) < 0 ||
-	    kv_device_info(pool, id, &info) < 0)
-		return 0;
+	r = kv_catalogue_get(pool->cat, id, &row);
+	if (r == 0)
+		r = kv_device_info(pool, id, &info);
+	if (r < 0)
+		return r == -ENOENT || r == -ENXIO ? 0 : r;
 	r = kv_device_resize(pool, id, row.bytes);
 	if (r < 0)
 		kv_log(&pool->log, LOG_WARNING,
@@ -250,13 +272,16 @@ static int each_id(struct kvol_pool *pool,
 static int settle_epoch(struct kvol_pool *pool, struct kvol_error *e)
 {
 	_cleanup_lock_ struct kv_lock message = KV_LOCK_NONE;
+	bool known;
 	int r;
 
 	r = kv_lock_take(pool->dir_fd, KV_LOCK_MESSAGE, kv_deadline(KV_LOCK_WAIT_MS),
 			 &message);
 	if (r < 0)
 		return fail(pool, r, "wait for a reservation", e);
-	r = kv_ids_settle_epoch(pool);
+	r = kv_ids_settle_epoch(pool, &known);
+	if (!known) /* then deleting would be a guess */
+		return fail(pool, r, "compare the epochs", e);
 	if (r > 0) {
 		pool->audit = true;
 		kv_log(&pool->log, LOG_ERR,

@@ -147,19 +147,29 @@ static void epochs_that_differ_otherwise_are_not_settled(void **state)
 	};
 	struct fixture *f = *state;
 	char sql[64];
+	bool known;
 
 	for (size_t i = 0; i < KV_ARRAY_SIZE(cases); i++) {
 		(void)snprintf(sql, sizeof(sql), "UPDATE pool SET epoch = %lld",
 			       (long long)cases[i].epoch);
 		doctor(f, sql);
 		disk_of(f)->metadata.transaction_id = cases[i].transaction;
-		assert_int_equal(kv_ids_settle_epoch(f->pool), cases[i].r);
+		assert_int_equal(kv_ids_settle_epoch(f->pool, &known), cases[i].r);
+		assert_true(known);
 		assert_int_equal(disk_of(f)->metadata.transaction_id,
 				 cases[i].r ? cases[i].transaction
 					    : (uint64_t)cases[i].epoch);
 	}
+	disk_of(f)->metadata.transaction_id = 0;
+	doctor(f, "UPDATE pool SET epoch = 1");
+	model_fail("message", 1, -EIO);
+	assert_int_equal(kv_ids_settle_epoch(f->pool, &known), -EIO);
+	assert_true(known);
+	model_fail("dm status", 1, -EIO);
+	assert_int_equal(kv_ids_settle_epoch(f->pool, &known), -EIO);
+	assert_false(known);
 	disk_of(f)->mode = MODEL_FAIL;
-	assert_int_equal(kv_ids_settle_epoch(f->pool), 0);
+	assert_int_equal(kv_ids_settle_epoch(f->pool, &known), 0);
 }
 
 struct taker {
