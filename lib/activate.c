@@ -55,9 +55,10 @@ int kv_member_by_name(const struct kvol_pool *pool, const char *name, struct kv_
 	r = kv_run_each(pool->run_fd, match_name, &find);
 	if (r < 0)
 		return kv_error_errno(e, r, "pool '%s': read the run directory", name);
-	if (r == 1)
-		r = kv_stack_find(&pool->dm, find.uuid, &stack) == 0;
-	if (r == 0)
+	r = r == 1 ? kv_stack_find(&pool->dm, find.uuid, &stack) : -ENXIO;
+	if (r < 0 && r != -ENXIO)
+		return kv_error_errno(e, r, "pool '%s': look at its devices", name);
+	if (r < 0)
 		return kv_error(e, -ENOENT, KVOL_R_NOT_FOUND,
 				"pool '%s': no active pool has this name", name);
 	m->fd = -1;
@@ -95,18 +96,21 @@ int kv_member_by_path(const char *path, struct kv_member *m, struct kvol_error *
 
 /* --- Activating: alone with the pool --- */
 
-/* Is what was opened the device that the active pool lies on? */
-static bool is_member(const struct kv_member *m, dev_t member)
+/* 1: what was opened is the device that the active pool lies on; 0: it is not. */
+static int is_member(const struct kv_member *m, dev_t member)
 {
 	dev_t dev;
 	ino_t ino;
+	int r;
 
 	if (m->fd < 0)
-		return true;
+		return 1;
 	if (S_ISBLK(m->st.st_mode))
 		return m->st.st_rdev == member;
-	return kv_loop_backing(member, &dev, &ino) == 0 && dev == m->st.st_dev &&
-	       ino == m->st.st_ino;
+	r = kv_loop_backing(member, &dev, &ino);
+	if (r == -ENXIO) /* no loop device, or a free one */
+		return 0;
+	return r < 0 ? r : dev == m->st.st_dev && ino == m->st.st_ino;
 }
 
 int kv_member_device(const struct kv_dm *dm, const struct kv_member *m, const char *path,
@@ -128,7 +132,7 @@ int kv_member_device(const struct kv_dm *dm, const struct kv_member *m, const ch
 	kv_dm_id_part(&id, m->layout.uuid, "catalogue");
 	r = kv_dm_status(dm, id.uuid, KV_DM_TABLE, line, sizeof(line), NULL);
 	if (r == 0 && kv_thin_linear_parse(line, &dev, &offset) == 0 &&
-	    is_member(m, dev)) {
+	    is_member(m, dev) == 1) {
 		*ret_dev = dev;
 		return 0;
 	}
@@ -201,11 +205,15 @@ static int check_name(const char *uuid, const struct kv_run_pool *p, void *arg)
 {
 	struct name_taken *x = arg;
 	struct kv_stack stack;
+	int r;
 
-	if (strcmp(uuid, x->pool->conf.uuid) && !strcmp(p->name, x->pool->conf.name) &&
-	    kv_stack_find(&x->pool->dm, uuid, &stack) == 0)
-		x->taken = true;
-	return x->taken;
+	if (!strcmp(uuid, x->pool->conf.uuid) || strcmp(p->name, x->pool->conf.name))
+		return 0;
+	r = kv_stack_find(&x->pool->dm, uuid, &stack);
+	if (r < 0)
+		return r == -ENXIO ? 0 : r;
+	x->taken = true;
+	return 1;
 }
 
 /* Writes the run record, under the lock of all pools: two of one name cannot both get
@@ -300,6 +308,7 @@ static int activate(struct kvol_pool *pool, const struct kv_member *m, const cha
 	r = take_name(pool, e);
 	if (r < 0)
 		goto undo_mount;
+	pool->activated = true;
 	return 0;
 
 undo_mount:
@@ -325,7 +334,10 @@ static int join(struct kvol_pool *pool, const struct kv_member *m, const char *p
 		return r;
 	if (r < 0)
 		return kv_error_errno(e, r, "'%s': look at the pool's devices", path);
-	if (!is_member(m, pool->stack.member))
+	r = is_member(m, pool->stack.member);
+	if (r < 0)
+		return kv_error_errno(e, r, "'%s': look at the pool's loop device", path);
+	if (r == 0)
 		return kv_map_error(-EEXIST, path, "join the pool", e);
 	r = kv_claim_check(pool->stack.member, m->layout.uuid, &pool->host, path,
 			   &pool->claim, e);
@@ -345,6 +357,11 @@ static int join(struct kvol_pool *pool, const struct kv_member *m, const char *p
 	return take_name(pool, e);
 }
 
+static int lock_error(int r, const char *path, struct kvol_error *e)
+{
+	return kv_error_errno(e, r, "'%s': wait for the pool's lock", path);
+}
+
 int kv_pool_activate(struct kvol_pool *pool, const struct kv_member *m, const char *path,
 		     struct kvol_error *e)
 {
@@ -357,28 +374,23 @@ int kv_pool_activate(struct kvol_pool *pool, const struct kv_member *m, const ch
 		if (r == 0) {
 			r = join(pool, m, path, e);
 			if (r == -ENXIO && m->fd >= 0)
-				r = activate(pool, m, path, e);
+				return activate(pool, m, path, e);
 			break;
 		}
-		if (r == -EBUSY) {
+		if (r == -EBUSY)
 			r = kv_lock_shared(pool->lock_fd, KV_LOCK_POOL, deadline);
-			if (r == 0)
-				r = join(pool, m, path, e);
-			if (r != -ENXIO)
-				break;
-			/* The one that we waited for did not get it up: try alone. */
-			kv_lock_drop(pool->lock_fd, KV_LOCK_POOL);
-			if (kv_backoff(&step, deadline) == 0)
-				continue;
-			r = -ETIMEDOUT;
-		}
-		break;
+		if (r < 0)
+			return lock_error(r, path, e);
+		r = join(pool, m, path, e);
+		if (r != -ENXIO)
+			break;
+		/* The one that we waited for did not get it up: try alone. */
+		kv_lock_drop(pool->lock_fd, KV_LOCK_POOL);
+		if (kv_backoff(&step, deadline) < 0)
+			return lock_error(-ETIMEDOUT, path, e);
 	}
 	if (r == -ENXIO)
 		return kv_error(e, -ENOENT, KVOL_R_NOT_FOUND,
 				"pool '%s': not active any more", path);
-	if (r == -ETIMEDOUT)
-		return kv_error(e, r, KVOL_R_TIMEOUT, "'%s': wait for the pool's lock",
-				path);
 	return r;
 }

@@ -30,7 +30,10 @@ static int begin(struct kvol_pool *pool, bool ends)
 
 	do {
 		pthread_mutex_lock(&pool->calls_mutex);
-		r = pool->deactivated ? -ESHUTDOWN : pool->ending ? -EBUSY : 0;
+		r = pool->ending ? -EBUSY : 0;
+		/* One that stopped half-way may be repeated. */
+		if (pool->deactivated && (pool->down || !ends))
+			r = -ESHUTDOWN;
 		if (r == 0 && ends)
 			pool->ending = true;
 		else if (r == 0)
@@ -99,11 +102,12 @@ static int drain(struct kvol_pool *pool)
 	return calls ? -EBUSY : 0;
 }
 
-static void end(struct kvol_pool *pool, bool deactivated)
+static void end(struct kvol_pool *pool, bool down)
 {
 	pthread_mutex_lock(&pool->calls_mutex);
 	pool->ending = false;
-	pool->deactivated = deactivated;
+	pool->deactivated = !pool->cat;
+	pool->down = down;
 	pthread_mutex_unlock(&pool->calls_mutex);
 }
 
@@ -124,14 +128,14 @@ static void free_pool(struct kvol_pool *pool)
 	free(pool);
 }
 
-static int new_pool(const struct kvol_ctx *ctx, struct kvol_pool **ret,
+static int new_pool(const struct kvol_ctx *ctx, const char *path, struct kvol_pool **ret,
 		    struct kvol_error *e)
 {
 	struct kvol_pool *pool = calloc(1, sizeof(*pool));
 	int r;
 
 	if (!pool)
-		return kv_error_errno(e, -ENOMEM, "kvol_pool_open");
+		return kv_error_errno(e, -ENOMEM, "'%s'", path);
 	pool->pid = getpid();
 	pool->log = ctx->log;
 	pool->run_fd = pool->dir_fd = pool->lock_fd = pool->unfinished_fd =
@@ -141,7 +145,7 @@ static int new_pool(const struct kvol_ctx *ctx, struct kvol_pool **ret,
 	pthread_mutex_init(&pool->calls_mutex, NULL);
 	pool->run_dir = strdup(ctx->run_dir);
 	kv_host_self(ctx->host_id, &pool->host);
-	r = pool->run_dir ? 0 : kv_error_errno(e, -ENOMEM, "kvol_pool_open");
+	r = pool->run_dir ? 0 : kv_error_errno(e, -ENOMEM, "'%s'", path);
 	if (r == 0) {
 		r = kv_dm_open(&pool->dm);
 		if (r == -EOPNOTSUPP)
@@ -225,7 +229,7 @@ int kvol_pool_open(struct kvol_ctx *ctx, const char *path,
 		       "kvol_open_opts", reterr);
 	if (r < 0)
 		return r;
-	r = new_pool(ctx, &pool, reterr);
+	r = new_pool(ctx, path, &pool, reterr);
 	if (r < 0)
 		return r;
 	m.takeover = o.flags & KVOL_OPEN_TAKEOVER;
@@ -237,6 +241,10 @@ int kvol_pool_open(struct kvol_ctx *ctx, const char *path,
 		r = open_found(pool, &m, path, reterr);
 	(void)kv_close(m.fd);
 	if (r < 0) {
+		/* What this call has put up goes down with it, unless somebody has
+		 * joined. */
+		if (pool->activated)
+			(void)kvol_pool_deactivate(pool, NULL);
 		kv_catalogue_close(pool->cat);
 		free_pool(pool);
 		return r;
@@ -282,7 +290,8 @@ static int take_down(struct kvol_pool *pool, struct kvol_error *e)
 	while ((r = kv_stack_remove(&pool->dm, pool->conf.uuid)) == -EBUSY &&
 	       kv_backoff(&step, deadline) == 0)
 		;
-	/* Half down: the next open puts it up again. */
+	/* Half down: the next open puts it up again, or the next of this takes it down.
+	 */
 	if (r == -EBUSY)
 		return kv_error(e, r, KVOL_R_BUSY_OPEN,
 				"pool '%s': one of its devices is open", pool->conf.name);
@@ -299,17 +308,17 @@ static int take_down(struct kvol_pool *pool, struct kvol_error *e)
 		     : 0;
 }
 
-/* Alone with the handle, and the pool is locked: everything goes. *ret_gone: beyond
- * return. */
-static int deactivate(struct kvol_pool *pool, bool *ret_gone, struct kvol_error *e)
+/* Alone with the handle, and the pool is locked: everything goes. Without the catalogue
+ * there is no return, but it can be repeated. */
+static int deactivate(struct kvol_pool *pool, struct kvol_error *e)
 {
 	int r;
 
-	r = kv_devices_deactivate_all(pool, e);
+	r = pool->cat ? kv_devices_deactivate_all(pool, e) : 0;
 	if (r < 0)
 		return r;
-	*ret_gone = true;
-	kv_ids_free(pool);
+	if (pool->cat)
+		kv_ids_free(pool);
 	kv_catalogue_close(pool->cat);
 	pool->cat = NULL;
 	pool->metadata_fd = kv_close(pool->metadata_fd);
@@ -318,7 +327,6 @@ static int deactivate(struct kvol_pool *pool, bool *ret_gone, struct kvol_error 
 
 int kvol_pool_deactivate(struct kvol_pool *pool, struct kvol_error *reterr)
 {
-	bool gone = false;
 	int r;
 
 	r = check_handle(pool, reterr);
@@ -343,7 +351,7 @@ int kvol_pool_deactivate(struct kvol_pool *pool, struct kvol_error *reterr)
 			     pool->conf.name);
 		goto undo_lock;
 	}
-	r = deactivate(pool, &gone, reterr);
+	r = deactivate(pool, reterr);
 	if (r < 0)
 		goto undo_lock;
 	kv_lock_drop(pool->lock_fd, KV_LOCK_POOL);
@@ -353,7 +361,7 @@ int kvol_pool_deactivate(struct kvol_pool *pool, struct kvol_error *reterr)
 undo_lock:
 	(void)kv_lock_shared(pool->lock_fd, KV_LOCK_POOL, 0);
 undo_begin:
-	end(pool, gone);
+	end(pool, false);
 	return r;
 }
 

@@ -39,7 +39,9 @@ struct kvol_pool {
 	pthread_mutex_t calls_mutex; /* guards the next three */
 	unsigned calls;		     /* under way on this handle, and its open listings */
 	bool ending;		     /* a deactivation is under way: the others wait */
-	bool deactivated;
+	bool deactivated; /* the catalogue is closed, for good */
+	bool down;	  /* and the devices are gone */
+	bool activated; /* by this handle: its open mapped the devices */
 	int metadata_fd; /* for thinmeta; -1 until first used */
 	pthread_mutex_t metadata_mutex;
 };

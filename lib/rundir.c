@@ -79,6 +79,21 @@ int kv_run_remove(int dir_fd)
 	return unlinkat(dir_fd, "pool", 0) < 0 && errno != ENOENT ? -errno : 0;
 }
 
+static int read_record(int run_fd, const char *uuid, struct kv_run_pool *ret)
+{
+	_cleanup_close_ int fd =
+		openat(run_fd, uuid, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+
+	return fd < 0 ? -errno : kv_run_read(fd, ret);
+}
+
+/* Not there, or not ours. Anything else (memory, files, I/O) must not look like that. */
+static bool is_no_record(int r)
+{
+	return r == -ENOENT || r == -ENOTDIR || r == -ELOOP || r == -EUCLEAN ||
+	       r == -EFBIG;
+}
+
 int kv_run_each(int run_fd,
 		int (*fn)(const char *uuid, const struct kv_run_pool *p, void *arg),
 		void *arg)
@@ -95,15 +110,20 @@ int kv_run_each(int run_fd,
 		(void)kv_close(fd);
 		return r;
 	}
-	while (r == 0 && (d = readdir(dir))) {
-		_cleanup_close_ int pool_fd = -1;
-
+	while (r == 0) {
+		errno = 0;
+		d = readdir(dir);
+		if (!d) {
+			r = -errno;
+			break;
+		}
 		if (!kv_uuid_valid(d->d_name))
 			continue;
-		pool_fd = openat(run_fd, d->d_name,
-				 O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-		if (pool_fd >= 0 && kv_run_read(pool_fd, &p) == 0)
+		r = read_record(run_fd, d->d_name, &p);
+		if (r == 0)
 			r = fn(d->d_name, &p, arg);
+		else if (is_no_record(r))
+			r = 0;
 	}
 	(void)closedir(dir);
 	return r;
