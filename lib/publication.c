@@ -227,7 +227,13 @@ int kv_publication_each(int dir_fd, uint32_t volume,
 		(void)kv_close(copy);
 		return r;
 	}
-	while (r == 0 && (d = readdir(dir))) {
+	while (r == 0) {
+		errno = 0;
+		d = readdir(dir);
+		if (!d) {
+			r = -errno;
+			break;
+		}
 		if (!is_key(d->d_name))
 			continue;
 		r = read_record(fd, d->d_name, volume, p);

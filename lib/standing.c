@@ -10,6 +10,7 @@
  * list is asked before a publish is taken for ended; one that was forgotten would leave a
  * container with a device whose number is another volume's tomorrow. In a namespace that
  * cannot be looked into a publish stands for as long as the volume's device is held open.
+ * A device that was published as such may be held by nobody: there the doubt is an error.
  * Recovery, which nobody asked to look at the volume, doubts longer: it drops only what
  * it sees to be gone. Nothing is unmounted here.
  */
@@ -65,20 +66,24 @@ static bool held_open(const struct kvol_pool *pool, const struct kv_publication 
 	       (kv_device_openers(pool, p->volume, &openers) < 0 || openers);
 }
 
-static bool is_live(const struct kvol_pool *pool, const struct kv_publication *p)
+/* 1 or 0, or the error that keeps us from knowing. */
+static int is_live(const struct kvol_pool *pool, const struct kv_publication *p)
 {
 	const char *ns_path = p->ns_path[0] ? p->ns_path : NULL;
 	struct kv_target t;
 	struct kv_ns ns;
 	int r;
 
-	/* A namespace that we cannot look into. */
-	if (kv_ns_id(ns_path, &ns) < 0 || ns.dev != p->ns.dev || ns.ino != p->ns.ino)
+	r = kv_ns_id(ns_path, &ns);
+	if (r == 0 && (ns.dev != p->ns.dev || ns.ino != p->ns.ino))
+		r = -ENOENT; /* the path is another namespace's by now */
+	if (r == -ENOENT || r == -EINVAL)
 		return held_open(pool, p);
-	if (kv_publication_look(p, &t) == 0 && kv_publication_stands(p, &t))
-		return true;
-	r = kv_publication_find(p, ns_path, NULL);
-	return r < 0 ? held_open(pool, p) : r;
+	if (r == 0 && kv_publication_look(p, &t) == 0 && kv_publication_stands(p, &t))
+		return 1;
+	if (r == 0)
+		r = kv_publication_find(p, ns_path, NULL);
+	return r < 0 && !(p->flags & KVOL_PUBLISH_BLOCK) ? held_open(pool, p) : r;
 }
 
 /* As far as can be seen from here: not what a namespace that is not ours to look into may
@@ -131,8 +136,11 @@ struct prune {
 static int prune_one(const struct kv_publication *p, void *arg)
 {
 	struct prune *x = arg;
+	int live = x->active ? is_live(x->pool, p) : 0;
 
-	if (!x->active || !is_live(x->pool, p))
+	if (live < 0)
+		return live;
+	if (!live)
 		return kv_publication_remove(x->pool->dir_fd, p);
 	x->live++;
 	if (x->target)
