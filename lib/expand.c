@@ -117,8 +117,10 @@ static int held_as_block(struct kvol_pool *pool, const struct kv_row *row)
 	int r;
 
 	r = kv_publications_prune(pool, row->id, &live, NULL);
-	if (r < 0 || !live)
+	if (r < 0)
 		return r;
+	if (!live)
+		return 0;
 	r = kv_publication_each(pool->dir_fd, row->id, only_blocks, &only);
 	return r < 0 ? r : only;
 }
@@ -153,12 +155,18 @@ static int follow(struct kvol_pool *pool, struct kv_row *row, struct kvol_error 
 	return r;
 }
 
-/* A raw volume that nobody uses has nothing that must follow. */
-static bool must_follow(struct kvol_pool *pool, const struct kv_row *row)
+/* 1, or 0: a raw volume that nobody uses has nothing that must follow. */
+static int must_follow(struct kvol_pool *pool, const struct kv_row *row)
 {
 	struct kv_dm_info info;
+	int r;
 
-	return row->fs_type[0] || kv_device_info(pool, row->id, &info) != -ENXIO;
+	if (row->fs_type[0])
+		return 1;
+	r = kv_device_info(pool, row->id, &info);
+	if (r == -ENXIO)
+		return 0;
+	return r < 0 ? r : 1;
 }
 
 int kvol_expand(struct kvol_pool *pool, const char *name, uint64_t bytes, uint32_t flags,
@@ -167,8 +175,7 @@ int kvol_expand(struct kvol_pool *pool, const char *name, uint64_t bytes, uint32
 	_cleanup_call_ struct kvol_pool *call = NULL;
 	_cleanup_lock_ struct kv_lock lock = KV_LOCK_NONE;
 	struct kv_row row;
-	bool owes;
-	int r;
+	int owes, r;
 
 	r = kv_pool_enter(pool, &call, reterr);
 	if (r == 0)
@@ -192,6 +199,9 @@ int kvol_expand(struct kvol_pool *pool, const char *name, uint64_t bytes, uint32
 		return r;
 	if (bytes > row.bytes) {
 		owes = must_follow(pool, &row);
+		if (owes < 0)
+			return kv_error_errno(reterr, owes,
+					      "volume '%s': look at its device", name);
 		row.bytes = bytes;
 		row.flags |= owes ? KV_ROW_GROW : 0;
 		r = kv_catalogue_resize(pool->cat, row.id, row.bytes, row.flags);
