@@ -86,8 +86,14 @@ static int copy_suspended(const struct kvol_pool *pool, const char *origin_uuid,
 	return r;
 }
 
+/* What has come of it. */
+struct outcome {
+	bool made;   /* the copy is there */
+	bool frozen; /* and the origin could not be resumed */
+};
+
 static int copy_running(struct kvol_pool *pool, uint32_t source, const char *origin_uuid,
-			const char *msg, bool *made)
+			const char *msg, struct outcome *ret)
 {
 	struct kv_suspend suspend;
 	bool running;
@@ -96,13 +102,14 @@ static int copy_running(struct kvol_pool *pool, uint32_t source, const char *ori
 	r = kv_suspend_begin(pool, source, &suspend);
 	if (r < 0)
 		return r;
-	r = copy_suspended(pool, origin_uuid, msg, made, &running);
+	r = copy_suspended(pool, origin_uuid, msg, &ret->made, &running);
+	ret->frozen = !running;
 	kv_suspend_end(&suspend, running);
 	return r;
 }
 
 static int copy_blocks(struct kvol_pool *pool, const struct kv_row *source, uint32_t id,
-		       bool *made)
+		       struct outcome *ret)
 {
 	char msg[KV_THIN_LINE];
 	struct kv_dm_info info;
@@ -117,12 +124,12 @@ static int copy_blocks(struct kvol_pool *pool, const struct kv_row *source, uint
 	if (r == 0 && info.live_table) {
 		if (info.open_count)
 			flush_origin(pool, source, info.dev);
-		r = copy_running(pool, source->id, origin.uuid, msg, made);
+		r = copy_running(pool, source->id, origin.uuid, msg, ret);
 	} else if (r == 0 || r == -ENXIO) {
 		/* Inactive, or half made by somebody who died (and without a table the
 		 * kernel would not resume it): the lock keeps it so. */
 		r = kv_pool_send(pool, msg);
-		*made = r == 0;
+		ret->made = r == 0;
 	}
 	return r < 0 ? r : kv_pool_verify(pool);
 }
@@ -166,13 +173,13 @@ static int make_row(struct kv_row *row, uint32_t id, const struct kv_row *source
 static int copy_with_id(struct kvol_pool *pool, const struct kv_row *source,
 			struct kv_id *id, const struct copy *c, struct kvol_error *e)
 {
+	struct outcome got = { .made = false };
 	struct kv_row row;
-	bool made = false;
 	int r;
 
 	r = make_row(&row, id->id, source, c);
 	if (r == 0)
-		r = copy_blocks(pool, source, id->id, &made);
+		r = copy_blocks(pool, source, id->id, &got);
 	if (r < 0) {
 		r = kv_pool_error(pool, r, "take a snapshot of its source", c->name, e);
 		goto undo;
@@ -190,7 +197,11 @@ static int copy_with_id(struct kvol_pool *pool, const struct kv_row *source,
 	return 0;
 
 undo:
-	kv_volume_undo(pool, id, made);
+	/* Not while somebody is frozen: undoing may log. The next open does it. */
+	if (got.frozen)
+		kv_ids_done(pool, id, got.made);
+	else
+		kv_volume_undo(pool, id, got.made);
 	return r;
 }
 
