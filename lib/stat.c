@@ -23,6 +23,8 @@
 struct kvol_iter {
 	struct kvol_pool *pool; /* a call on it, for as long as the iterator is there */
 	struct kv_cursor *cursor;
+	struct kv_row row; /* the next item, if `ready` */
+	bool ready;
 };
 
 static int fill(struct kvol_pool *pool, const struct kv_row *row, struct kvol_info *info)
@@ -41,8 +43,9 @@ static int fill(struct kvol_pool *pool, const struct kv_row *row, struct kvol_in
 
 	r = kv_device_info(pool, row->id, &dm);
 	if (r == 0)
-		(void)kv_blockdev_path(dm.dev, info->device);
-	else if (r != -ENXIO)
+		r = kv_blockdev_path(dm.dev, info->device);
+	/* Inactive, or /dev has no node for it. */
+	if (r < 0 && r != -ENXIO && r != -ENODEV && r != -ENOENT)
 		return r;
 	r = kv_publication_count(pool->dir_fd, row->id);
 	if (r < 0)
@@ -108,7 +111,8 @@ int kvol_list(struct kvol_pool *pool, uint32_t flags, struct kvol_iter **ret_ite
 		kind = KVOL_KIND_SNAPSHOT;
 	iter = calloc(1, sizeof(*iter));
 	if (!iter)
-		return kv_error_errno(reterr, -ENOMEM, "kvol_list");
+		return kv_error_errno(reterr, -ENOMEM, "pool '%s': list the catalogue",
+				      pool->conf.name);
 	r = kv_cursor_open(pool->cat, kind, &iter->cursor);
 	if (r < 0) {
 		free(iter);
@@ -124,7 +128,6 @@ int kvol_list(struct kvol_pool *pool, uint32_t flags, struct kvol_iter **ret_ite
 int kvol_iter_next(struct kvol_iter *iter, struct kvol_info *ret_info)
 {
 	struct kvol_info info;
-	struct kv_row row;
 	int r;
 
 	if (!iter)
@@ -135,12 +138,17 @@ int kvol_iter_next(struct kvol_iter *iter, struct kvol_info *ret_info)
 	r = kv_info_check(ret_info, "kvol_info", NULL);
 	if (r < 0)
 		return r;
-	r = kv_cursor_next(iter->cursor, &row);
-	if (r != 1)
-		return r;
-	r = fill(iter->pool, &row, &info);
+	/* An item that could not be told all about is the next one again. */
+	if (!iter->ready) {
+		r = kv_cursor_next(iter->cursor, &iter->row);
+		if (r != 1)
+			return r;
+		iter->ready = true;
+	}
+	r = fill(iter->pool, &iter->row, &info);
 	if (r < 0)
 		return r;
+	iter->ready = false;
 	kv_info_out(ret_info, &info, sizeof(info));
 	return 1;
 }
