@@ -6,8 +6,9 @@
  * The partition table comes last. Before it stand, at the places that it will name: the
  * catalogue's file system and database, and the thin pool's empty metadata, both made
  * through the same device-mapper maps as later use. A crash before the table is whole
- * leaves something that is no pool. On failure every device is taken down again, and a
- * file that was made is removed.
+ * leaves something that is no pool, and devices that the next format takes down
+ * (leftover.c). On failure every device is taken down again, and a file that was made is
+ * removed.
  *
  * Anything but blank space is refused without KVOL_FORMAT_FORCE, and unreadable is not
  * blank. With it, old signatures go first, so that a crash in the middle leaves nothing
@@ -30,9 +31,10 @@
 #include "spawn.h"
 #include "verb.h"
 
-#define MKFS_MS	   120000
-#define LOCK_MS	   10000
-#define WIPE_BYTES (UINT64_C(1) << 20)
+#define MKFS_MS	    120000
+#define LOCK_MS	    10000
+#define WIPE_BYTES  (UINT64_C(1) << 20)
+#define UNMAP_TRIES 3
 
 struct format {
 	const struct kvol_ctx *ctx;
@@ -100,12 +102,20 @@ static int open_path(struct format *f, struct kvol_error *e)
 static int check_unclaimed(struct format *f, struct kvol_error *e)
 {
 	struct stat st;
-	int fd;
+	int fd, r;
 
+	if (fstat(f->fd, &st) < 0)
+		return kv_error_errno(e, -errno, "'%s': stat", f->path);
+	r = kv_leftover_remove(&f->dm, f->ctx->run_dir, &st);
+	if (r < 0)
+		return kv_error_errno(e, r, "'%s': remove what a killed format left",
+				      f->path);
 	if (!f->member) {
-		if (fstat(f->fd, &st) < 0)
-			return kv_error_errno(e, -errno, "'%s': stat", f->path);
-		if (kv_loop_attached(st.st_dev, st.st_ino) > 0)
+		r = kv_loop_attached(st.st_dev, st.st_ino);
+		if (r < 0)
+			return kv_error_errno(e, r, "'%s': look for its loop devices",
+					      f->path);
+		if (r > 0)
 			return kv_error(e, -EBUSY, KVOL_R_BUSY_OPEN,
 					"'%s': attached to a loop device", f->path);
 		return 0;
@@ -138,33 +148,55 @@ static int compare(struct kvol_pool *pool, struct format *f, struct kvol_error *
 	return 0;
 }
 
+/* 1: the pool on PATH is active, 0: it is not. */
+static int find_active(struct format *f, struct kvol_error *e)
+{
+	struct kv_stack stack;
+	int r;
+
+	r = kv_stack_find(&f->dm, f->layout.uuid, &stack);
+	if (r < 0 && r != -ENXIO)
+		return kv_error_errno(e, r, "'%s': look whether it is active", f->path);
+	return r == 0;
+}
+
+static int put_down(struct kvol_pool *pool, struct kvol_error *e)
+{
+	int r = kvol_pool_deactivate(pool, NULL);
+
+	if (r < 0 && r != -EBUSY)
+		r = kvol_pool_deactivate(pool, e);
+	return r == -EBUSY ? 0 : r; /* somebody has opened it since: let him */
+}
+
 /* Opening is the only way to read a pool's name. It goes down again if it was down
  * before. */
 static int compare_existing(struct format *f, struct kvol_error *e)
 {
 	struct kvol_pool *pool;
-	struct kv_stack stack;
 	bool was_active;
-	int r;
+	int r, s = 0;
 
-	was_active = kv_stack_find(&f->dm, f->layout.uuid, &stack) == 0;
+	r = find_active(f, e);
+	if (r < 0)
+		return r;
+	was_active = r;
 	r = kvol_pool_open((struct kvol_ctx *)f->ctx, f->path, NULL, &pool, e);
 	if (r < 0)
 		return r;
 	r = compare(pool, f, e);
 	if (!was_active)
-		(void)kvol_pool_deactivate(pool, NULL);
+		s = put_down(pool, r < 0 ? NULL : e);
 	kvol_pool_close(pool);
-	return r;
+	return r < 0 ? r : s;
 }
 
 /* 0: go on and format; 1: it is done already. */
 static int check_contents(struct format *f, struct kvol_error *e)
 {
 	bool force = f->o.flags & KVOL_FORMAT_FORCE;
-	struct kv_stack stack;
 	char what[32];
-	int r;
+	int r, active = 0;
 
 	if (f->made_file)
 		return 0;
@@ -173,7 +205,11 @@ static int check_contents(struct format *f, struct kvol_error *e)
 		r = compare_existing(f, e);
 		return r < 0 ? r : 1;
 	}
-	if (r == 0 && kv_stack_find(&f->dm, f->layout.uuid, &stack) == 0)
+	if (r == 0)
+		active = find_active(f, e);
+	if (active < 0)
+		return active;
+	if (active)
 		return kv_error(e, -EBUSY, KVOL_R_BUSY_OPEN, "'%s': is an active pool",
 				f->path);
 	if (force)
@@ -362,15 +398,17 @@ static int sync_directory(const char *path)
 	return fd < 0 || fsync(fd) < 0 ? -errno : 0;
 }
 
-/* What is taken down right after its making may still be looked at by an udev worker. */
+/* What is taken down right after its making may still be looked at by an udev worker. Any
+ * other failure is not taken for the last word at once, either: no disk will carry the
+ * UUID of what stays, and nobody would ever take it down. */
 static int unmap(struct format *f)
 {
 	int64_t deadline = kv_deadline(5000);
-	unsigned step = 0;
+	unsigned step = 0, tries = UNMAP_TRIES;
 	int r;
 
-	while ((r = kv_stack_remove(&f->dm, f->layout.uuid)) == -EBUSY &&
-	       kv_backoff(&step, deadline) == 0)
+	while ((r = kv_stack_remove(&f->dm, f->layout.uuid)) < 0 &&
+	       (r == -EBUSY || --tries > 0) && kv_backoff(&step, deadline) == 0)
 		;
 	return r;
 }

@@ -91,6 +91,7 @@ layer4_sources = \
 	lib/ctx.c \
 	lib/expand.c \
 	lib/format.c \
+	lib/leftover.c \
 	lib/pool.c \
 	lib/publish.c \
 	lib/recover.c \

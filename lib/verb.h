@@ -108,6 +108,10 @@ struct kv_left {
 };
 int kv_publications_tidy(struct kvol_pool *pool, uint32_t id, struct kv_left *ret);
 
+/* Removes the maps that a killed format left on a device or file; its lock is held. */
+int kv_leftover_remove(const struct kv_dm *dm, const char *run_dir,
+		       const struct stat *st);
+
 int kv_recover(struct kvol_pool *pool, struct kvol_error *e);
 
 /* The devices of all volumes, deactivated; for kvol_pool_deactivate and a failed

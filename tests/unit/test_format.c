@@ -205,13 +205,21 @@ static void failed_format_leaves_neither_file_nor_devices(void **state)
 	struct fixture *f = *state;
 
 	for (size_t i = 0; i < KV_ARRAY_SIZE(all_steps); i++) {
-		model_fail(all_steps[i].step, all_steps[i].nth, -EIO);
+		/* Taking down is tried again: nobody else would do it later. */
+		model_fail(all_steps[i].step,
+			   strcmp(all_steps[i].step, "dm remove") ? all_steps[i].nth : 0,
+			   -EIO);
 		fails(f, format(f, POOL_BYTES, 0), -EIO, KVOL_R_IO);
 		assert_int_equal(access(f->path, F_OK), -1);
+		model_forget_plans();
 		if (strcmp(all_steps[i].step, "dm remove"))
 			nothing_is_left(f);
 		model_power_cut();
 	}
+	model_fail("dm remove", 1, -EIO);
+	succeeds(f, format(f, POOL_BYTES, 0));
+	nothing_is_left(f);
+	assert_int_equal(unlink(f->path), 0);
 	model_fail("spawn mkfs.ext4", 1, -ENOENT);
 	fails(f, format(f, POOL_BYTES, 0), -EINVAL, KVOL_R_UNSUPPORTED);
 	model->no_device_mapper = true;
@@ -253,6 +261,43 @@ static void killed_format_leaves_no_pool(void **state)
 	}
 }
 
+/* By the next process, of the same kernel: what the first has mapped is in the way. */
+static void killed_format_is_made_up_for_at_once(void **state)
+{
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < KV_ARRAY_SIZE(all_steps); i++) {
+		make_file(f, "", POOL_BYTES);
+		model_crash(all_steps[i].step, all_steps[i].nth);
+		assert_int_equal(model_in_child(format_only, f), MODEL_CRASHED);
+		model_forget_plans();
+		succeeds(f, format(f, 0, 0));
+		/* Of one that has no table yet nobody knows whose it was. */
+		if (all_steps[i].nth != 1 || (strcmp(all_steps[i].step, "dm load") &&
+					      strcmp(all_steps[i].step, "dm resume")))
+			nothing_is_left(f);
+		model_power_cut();
+	}
+}
+
+/* Whose disk somebody has cleared meanwhile. */
+static void active_pool_is_nobodys_leftover(void **state)
+{
+	const char zeros[4096] = { 0 };
+	struct fixture *f = *state;
+	int fd;
+
+	succeeds(f, format(f, POOL_BYTES, 0));
+	open_pool(f);
+	fd = open(f->path, O_RDWR | O_CLOEXEC);
+	assert_int_equal(pwrite(fd, zeros, sizeof(zeros), 0), sizeof(zeros));
+	(void)close(fd);
+	fails(f, format(f, 0, 0), -EBUSY, KVOL_R_BUSY_OPEN);
+	fails(f, format(f, 0, KVOL_FORMAT_FORCE), -EBUSY, KVOL_R_BUSY_OPEN);
+	assert_int_equal(model_n_devs(), 4);
+	succeeds(f, create_volume(f, "v", NULL));
+}
+
 static void device_that_is_looked_at_for_a_moment_does_no_harm(void **state)
 {
 	struct fixture *f = *state;
@@ -277,6 +322,8 @@ int main(void)
 		on_machine(file_that_somebody_locked_is_busy),
 		on_machine(failed_format_leaves_neither_file_nor_devices),
 		on_machine(killed_format_leaves_no_pool),
+		on_machine(killed_format_is_made_up_for_at_once),
+		on_machine(active_pool_is_nobodys_leftover),
 		on_machine(device_that_is_looked_at_for_a_moment_does_no_harm),
 	};
 
