@@ -299,6 +299,9 @@ static int take_down(struct kvol_pool *pool, struct kvol_error *e)
 		return kv_error_errno(e, r, "pool '%s': remove its devices",
 				      pool->conf.name);
 	(void)kv_run_remove(pool->dir_fd);
+	/* Its loop device went with an earlier call, which told what it could not do. */
+	if (member_fd == -ENODEV || member_fd == -ENXIO)
+		return 0;
 	r = member_fd < 0 ? member_fd
 			  : kv_claim_give_back(member_fd, pool->conf.uuid, &pool->host);
 	return r < 0 ? kv_error_errno(e, r,

@@ -314,6 +314,7 @@ static int xopen(sqlite3_vfs *vfs, const char *path, sqlite3_file *file, int fla
 	if (c->file->used && (flags & SQLITE_OPEN_EXCLUSIVE) && c->kind == MODEL_DATABASE)
 		return SQLITE_CANTOPEN;
 	if (!c->file->used) {
+		errno = ENOENT;
 		if (!(flags & SQLITE_OPEN_CREATE) ||
 		    step("catalogue create", SQLITE_CANTOPEN) != SQLITE_OK)
 			return SQLITE_CANTOPEN;
@@ -383,6 +384,15 @@ static int xsleep(sqlite3_vfs *vfs, int us)
 	return model_alone ? us : real->xSleep(real, us);
 }
 
+/* Why a file could not be opened. */
+static int xlasterror(sqlite3_vfs *vfs, int size, char *text)
+{
+	(void)vfs;
+	(void)size;
+	(void)text;
+	return errno;
+}
+
 static int xtime(sqlite3_vfs *vfs, sqlite3_int64 *ret)
 {
 	(void)vfs;
@@ -405,6 +415,7 @@ void model_vfs_register(void)
 		.xFullPathname = xfullpathname,
 		.xRandomness = xrandomness,
 		.xSleep = xsleep,
+		.xGetLastError = xlasterror,
 		.xCurrentTimeInt64 = xtime,
 	};
 
