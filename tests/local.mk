@@ -89,6 +89,7 @@ model_ldflags = $(AM_LDFLAGS) \
 	-Wl,--wrap=kv_db_commit \
 	-Wl,--wrap=kv_deadline \
 	-Wl,--wrap=kv_pread_full \
+	-Wl,--wrap=kv_pwrite_full \
 	-Wl,--wrap=kv_write_file_at \
 	-Wl,--wrap=mkdirat \
 	-Wl,--wrap=syncfs \

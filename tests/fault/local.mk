@@ -2,7 +2,8 @@
 # A new one is one line in fault_tests and two below it.
 
 fault_tests = \
-	tests/fault/test_crash_points
+	tests/fault/test_crash_points \
+	tests/fault/test_schedules
 
 # What holds after a crash, and how one dies.
 tests_libcrash_la_SOURCES = \
@@ -15,6 +16,18 @@ crash_ldadd = tests/libcrash.la $(model_ldadd)
 
 tests_fault_test_crash_points_LDADD = $(crash_ldadd)
 tests_fault_test_crash_points_LDFLAGS = $(model_ldflags)
+
+tests_fault_test_schedules_SOURCES = \
+	tests/fault/process.c \
+	tests/fault/process.h \
+	tests/fault/schedule.c \
+	tests/fault/schedule.h \
+	tests/fault/shadow.c \
+	tests/fault/shadow.h \
+	tests/fault/test_schedules.c \
+	tests/fault/verbs.c
+tests_fault_test_schedules_LDADD = $(crash_ldadd)
+tests_fault_test_schedules_LDFLAGS = $(model_ldflags)
 
 if HAVE_CMOCKA
 check_LTLIBRARIES += tests/libcrash.la

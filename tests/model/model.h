@@ -380,6 +380,8 @@ int __real_kv_write_file_at(int dirfd, const char *name, const void *data, size_
 int __wrap_kv_write_file_at(int dirfd, const char *name, const void *data, size_t n);
 int __real_kv_pread_full(int fd, void *buf, size_t n, uint64_t offset);
 int __wrap_kv_pread_full(int fd, void *buf, size_t n, uint64_t offset);
+int __real_kv_pwrite_full(int fd, const void *buf, size_t n, uint64_t offset);
+int __wrap_kv_pwrite_full(int fd, const void *buf, size_t n, uint64_t offset);
 int __real_kv_backoff(unsigned *step, int64_t deadline_ms);
 int __wrap_kv_backoff(unsigned *step, int64_t deadline_ms);
 int __real_close(int fd);

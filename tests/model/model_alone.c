@@ -201,6 +201,14 @@ int __wrap_kv_write_file_at(int dirfd, const char *name, const void *data, size_
 	return r < 0 ? r : __real_kv_write_file_at(dirfd, name, data, n);
 }
 
+/* The words of `unfinished`. */
+int __wrap_kv_pwrite_full(int fd, const void *buf, size_t n, uint64_t offset)
+{
+	int r = model_alone ? model_step("run write") : 0;
+
+	return r < 0 ? r : __real_kv_pwrite_full(fd, buf, n, offset);
+}
+
 static void sync_hold(const struct model_hold *hold)
 {
 	struct model_disk *disk;

@@ -226,7 +226,7 @@ static void restore_file(struct model_cached_file *f, const struct saved_file *s
 			 const struct model_saved_catalogue *saved)
 {
 	make_room(f, s->room);
-	if (f->origin != saved) {
+	if (f->origin != saved && f->room) {
 		memset(f->data, 0, f->room);
 		memset(f->disk, 0, f->room);
 		touch(f, 0, s->room);

@@ -66,7 +66,7 @@ int kv_gpt_write(int fd, const char *path, const struct kv_layout *layout)
 	memcpy(label.magic, MAGIC, sizeof(label.magic));
 	label.layout = *layout;
 	label.hash = kv_hash64(&label.layout, sizeof(label.layout), 0);
-	return kv_pwrite_full(fd, &label, sizeof(label), 0);
+	return __real_kv_pwrite_full(fd, &label, sizeof(label), 0);
 }
 
 int kv_gpt_read(int fd, struct kv_layout *ret)
@@ -132,7 +132,7 @@ int kv_probe_wipe(int fd)
 	const char zeros[HEAD_SIZE] = { 0 };
 	int r = model_step("probe wipe");
 
-	return r < 0 ? r : kv_pwrite_full(fd, zeros, sizeof(zeros), 0);
+	return r < 0 ? r : __real_kv_pwrite_full(fd, zeros, sizeof(zeros), 0);
 }
 
 /* --- Devices by number

@@ -72,7 +72,8 @@ static void write_block(int fd, unsigned char *b, uint64_t block, uint32_t xor)
 {
 	put64(b + 8, block);
 	put32(b, crc32c(b + 4, KV_THINMETA_BLOCK - 4) ^ xor);
-	if (kv_pwrite_full(fd, b, KV_THINMETA_BLOCK, block * KV_THINMETA_BLOCK) < 0)
+	if (__real_kv_pwrite_full(fd, b, KV_THINMETA_BLOCK, block * KV_THINMETA_BLOCK) <
+	    0)
 		abort();
 }
 

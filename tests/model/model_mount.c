@@ -188,6 +188,9 @@ static int mount_volume(const char *fs_type, dev_t dev, const char *fs_options,
 
 	if (!d || !thin)
 		return -ENXIO;
+	if (d->frozen) /* get_tree_bdev() */
+		return refuse(detail, detail_size, -EBUSY,
+			      "Can't mount, blockdev is frozen");
 	r = model_wait_running(dev);
 	if (r == 0)
 		r = check_fs(fs_type, thin, d, want, detail, detail_size);

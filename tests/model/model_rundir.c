@@ -104,7 +104,8 @@ void model_rundir_restore(const struct model_saved_rundir *saved, const char *pa
 			continue;
 		}
 		fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-		model_need(fd >= 0 && kv_pwrite_full(fd, f->data, f->size, 0) == 0, name);
+		model_need(fd >= 0 && __real_kv_pwrite_full(fd, f->data, f->size, 0) == 0,
+			   name);
 	}
 }
 

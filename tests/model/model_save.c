@@ -89,7 +89,8 @@ static void write_file(const char *path, const struct saved_file *file)
 	if (!file->data)
 		return;
 	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	model_need(fd >= 0 && kv_pwrite_full(fd, file->data, file->size, 0) == 0, path);
+	model_need(fd >= 0 && __real_kv_pwrite_full(fd, file->data, file->size, 0) == 0,
+		   path);
 }
 
 /* --- Saving --- */
@@ -354,7 +355,7 @@ void model_disk_copy(const char *from, const char *to)
 	model_need(in >= 0 && out >= 0 && fstat(in, &st) == 0 &&
 			   ftruncate(out, st.st_size) == 0 &&
 			   kv_pread_full(in, label, sizeof(label), 0) == 0 &&
-			   kv_pwrite_full(out, label, sizeof(label), 0) == 0,
+			   __real_kv_pwrite_full(out, label, sizeof(label), 0) == 0,
 		   to);
 	a = model_disk(from);
 	b = model_disk(to);
