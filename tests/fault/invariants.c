@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <sqlite3.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,7 +18,6 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#include "db.h"
 #include "invariants.h"
 #include "verb.h"
 
@@ -40,86 +40,92 @@ static const char *say(const char *fmt, ...)
 
 /* --- The catalogue, read by SQL --- */
 
-static struct kv_db *open_catalogue(const char *path)
+static sqlite3 *open_catalogue(const char *path)
 {
 	_cleanup_close_ int fd = -1;
-	char catalogue[MODEL_PATH];
-	struct kv_db *db = NULL;
+	char catalogue[MODEL_PATH], name[64];
+	sqlite3 *db = NULL;
+	int rc;
 
 	model_catalogue_path(path, catalogue);
 	*strrchr(catalogue, '/') = '\0';
 	fd = open(catalogue, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return fd >= 0 && kv_db_open(fd, "catalogue.db", 0, &db) == 0 ? db : NULL;
+	(void)snprintf(name, sizeof(name), "/proc/self/fd/%d/catalogue.db", fd);
+	rc = sqlite3_open_v2(name, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX,
+			     NULL);
+	/* Where its files lie is asked again when the log is opened. */
+	if (rc == SQLITE_OK)
+		rc = sqlite3_exec(db, "SELECT 1 FROM pool", NULL, NULL, NULL);
+	if (rc == SQLITE_OK)
+		return db;
+	sqlite3_close(db);
+	return NULL;
 }
 
-/* Of a query with one text and one number. */
-static int64_t number(struct kv_db *db, const char *sql)
+static void copy_text(sqlite3_stmt *stmt, int column, char *ret, size_t size)
 {
-	struct kv_stmt *stmt;
-	int64_t n = -1;
+	const char *text = (const char *)sqlite3_column_text(stmt, column);
 
-	if (kv_db_query(db, &stmt, sql, "") < 0)
-		return -1;
-	if (kv_stmt_step(stmt) == 1)
-		n = kv_stmt_int(stmt, 0);
-	kv_stmt_reset(stmt);
-	return n;
+	(void)kv_strcpy(ret, size, text ? text : "");
 }
 
-static const char *read_rows(struct kv_db *db, struct seen *ret)
+static const char *read_rows(sqlite3 *db, struct seen *ret)
 {
-	struct kv_stmt *stmt;
-	int r;
+	sqlite3_stmt *stmt = NULL;
+	int rc;
 
-	r = kv_db_query(db, &stmt,
-			"SELECT id, name, kind, flags, bytes, source, fs_type, uuid"
-			" FROM volume WHERE name IS NOT NULL ORDER BY name",
-			"");
-	if (r < 0)
-		return say("the catalogue cannot be read: %d", r);
+	rc = sqlite3_prepare_v2(
+		db,
+		"SELECT id, name, kind, flags, bytes, source, fs_type, uuid"
+		" FROM volume WHERE name IS NOT NULL ORDER BY name",
+		-1, &stmt, NULL);
 	ret->n = 0;
-	while ((r = kv_stmt_step(stmt)) == 1 && ret->n < SEEN_MAX) {
+	while (rc == SQLITE_OK && sqlite3_step(stmt) == SQLITE_ROW && ret->n < SEEN_MAX) {
 		struct seen_volume *v = &ret->volumes[ret->n++];
 
 		memset(v, 0, sizeof(*v));
-		v->id = (uint32_t)kv_stmt_int(stmt, 0);
-		(void)kv_strcpy(v->name, sizeof(v->name), kv_stmt_text(stmt, 1));
-		v->kind = (uint32_t)kv_stmt_int(stmt, 2);
-		v->flags = (uint32_t)kv_stmt_int(stmt, 3);
-		v->bytes = (uint64_t)kv_stmt_int(stmt, 4);
-		(void)kv_strcpy(v->source, sizeof(v->source), kv_stmt_text(stmt, 5));
-		(void)kv_strcpy(v->fs, sizeof(v->fs), kv_stmt_text(stmt, 6));
-		(void)kv_strcpy(v->uuid, sizeof(v->uuid), kv_stmt_text(stmt, 7));
+		v->id = (uint32_t)sqlite3_column_int64(stmt, 0);
+		copy_text(stmt, 1, v->name, sizeof(v->name));
+		v->kind = (uint32_t)sqlite3_column_int64(stmt, 2);
+		v->flags = (uint32_t)sqlite3_column_int64(stmt, 3);
+		v->bytes = (uint64_t)sqlite3_column_int64(stmt, 4);
+		copy_text(stmt, 5, v->source, sizeof(v->source));
+		copy_text(stmt, 6, v->fs, sizeof(v->fs));
+		copy_text(stmt, 7, v->uuid, sizeof(v->uuid));
 	}
-	kv_stmt_reset(stmt);
-	return r == 0 ? NULL : say("the catalogue cannot be read to its end: %d", r);
+	rc = sqlite3_finalize(stmt);
+	return rc == SQLITE_OK ? NULL : say("the catalogue cannot be read: %d", rc);
 }
 
-static const char *check_catalogue(struct kv_db *db, const struct model_disk *disk)
+static const char *check_numbers(sqlite3_stmt *stmt, const struct model_disk *disk)
 {
-	struct kv_stmt *stmt;
-	int64_t n;
-	bool ok;
-
-	if (kv_db_query(db, &stmt, "PRAGMA integrity_check", "") < 0 ||
-	    kv_stmt_step(stmt) != 1)
-		return "the catalogue's integrity cannot be checked";
-	ok = !strcmp(kv_stmt_text(stmt, 0), "ok");
-	kv_stmt_reset(stmt);
-	if (!ok)
+	if (strcmp((const char *)sqlite3_column_text(stmt, 0), "ok"))
 		return "the catalogue's integrity is broken";
-	n = number(db, "SELECT count(*) FROM volume WHERE name IS NULL");
-	if (n != 0)
-		return say("%" PRId64 " tombstones are left", n);
-	n = number(db, "SELECT count(*) FROM reservation");
-	if (n != 0)
-		return say("%" PRId64 " reservations are left", n);
-	n = number(db, "SELECT epoch FROM pool");
-	if ((uint64_t)n != disk->metadata.transaction_id)
-		return say("the catalogue's epoch is %" PRId64
-			   ", the thin pool's %" PRIu64,
-			   n, disk->metadata.transaction_id);
+	if (sqlite3_column_int(stmt, 1))
+		return say("%d tombstones are left", sqlite3_column_int(stmt, 1));
+	if (sqlite3_column_int(stmt, 2))
+		return say("%d reservations are left", sqlite3_column_int(stmt, 2));
+	if ((uint64_t)sqlite3_column_int64(stmt, 3) != disk->metadata.transaction_id)
+		return say("the catalogue's epoch is %d, the thin pool's %" PRIu64,
+			   sqlite3_column_int(stmt, 3), disk->metadata.transaction_id);
 	return NULL;
+}
+
+static const char *check_catalogue(sqlite3 *db, const struct model_disk *disk)
+{
+	sqlite3_stmt *stmt = NULL;
+	const char *bad = "the catalogue cannot be checked";
+
+	(void)sqlite3_prepare_v2(db,
+				 "SELECT (SELECT * FROM pragma_integrity_check),"
+				 " (SELECT count(*) FROM volume WHERE name IS NULL),"
+				 " (SELECT count(*) FROM reservation),"
+				 " (SELECT epoch FROM pool)",
+				 -1, &stmt, NULL);
+	if (stmt && sqlite3_step(stmt) == SQLITE_ROW)
+		bad = check_numbers(stmt, disk);
+	sqlite3_finalize(stmt);
+	return bad;
 }
 
 /* --- The volumes, as the model has them --- */
@@ -259,13 +265,13 @@ static const char *check_mounts(const struct kvol_pool *pool)
 
 const char *look(struct kvol_pool *pool, const char *path, struct seen *ret)
 {
-	struct kv_db *db = open_catalogue(path);
+	sqlite3 *db = open_catalogue(path);
 	const char *bad;
 
 	if (!db)
 		return "the catalogue cannot be opened";
 	bad = read_rows(db, ret);
-	kv_db_close(db);
+	sqlite3_close(db);
 	return bad ? bad : fill(pool, model_disk(path), ret);
 }
 
@@ -282,7 +288,7 @@ static const char *check_ids(const struct model_disk *disk, const struct seen *s
 const char *broken(struct kvol_pool *pool, const char *path, struct seen *ret)
 {
 	struct model_disk *disk = model_disk(path);
-	struct kv_db *db;
+	sqlite3 *db;
 	const char *bad;
 
 	if (model->disaster[0])
@@ -294,7 +300,7 @@ const char *broken(struct kvol_pool *pool, const char *path, struct seen *ret)
 	bad = check_catalogue(db, disk);
 	if (!bad)
 		bad = read_rows(db, ret);
-	kv_db_close(db);
+	sqlite3_close(db);
 	if (!bad)
 		bad = fill(pool, disk, ret);
 	if (!bad)

@@ -11,7 +11,9 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <malloc.h>
 #include <setjmp.h>
+#include <sqlite3.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -157,6 +159,11 @@ int main(void)
 	if (jobs == MAP_FAILED)
 		return 1;
 	read_environment();
+	/* One thread, and memory that is not given back between schedules. */
+	(void)sqlite3_config(SQLITE_CONFIG_SINGLETHREAD);
+	(void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+	(void)mallopt(M_MMAP_THRESHOLD, 64 << 20);
+	(void)mallopt(M_TRIM_THRESHOLD, 256 << 20);
 	printf("# seed %" PRIu64 ", %" PRIu64 " schedules, %u jobs\n", seed, wanted,
 	       n_jobs);
 	r = cmocka_run_group_tests_name("schedules", tests, NULL, NULL);

@@ -296,16 +296,23 @@ static bool is_gone(const struct model_disk *d)
 	       st.st_ino != d->file_ino;
 }
 
-static struct model_disk *disk_of(const struct stat *st, const char *path)
+static struct model_disk *known_disk(const struct stat *st)
 {
-	struct model_disk *free_one = NULL;
-
-	for (struct model_disk *d = model->disks; d < model->disks + MODEL_DISKS; d++) {
+	for (struct model_disk *d = model->disks; d < model->disks + MODEL_DISKS; d++)
 		if (d->used && d->file_dev == st->st_dev && d->file_ino == st->st_ino)
 			return d;
+	return NULL;
+}
+
+static struct model_disk *disk_of(const struct stat *st, const char *path)
+{
+	struct model_disk *free_one = known_disk(st);
+
+	if (free_one)
+		return free_one;
+	for (struct model_disk *d = model->disks; d < model->disks + MODEL_DISKS; d++)
 		if (!d->used || (!free_one && is_gone(d)))
 			free_one = d;
-	}
 	model_need(free_one, "too many disks");
 	*free_one = (struct model_disk){
 		.used = true,
@@ -319,12 +326,17 @@ static struct model_disk *disk_of(const struct stat *st, const char *path)
 struct model_disk *model_disk_by_fd(int fd)
 {
 	char link[64], path[MODEL_PATH];
+	struct model_disk *known;
 	struct stat st;
 	ssize_t n;
 
+	model_need(fstat(fd, &st) == 0, "fstat");
+	known = known_disk(&st);
+	if (known)
+		return known;
 	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
 	n = readlink(link, path, sizeof(path) - 1);
-	model_need(n > 0 && fstat(fd, &st) == 0, link);
+	model_need(n > 0, link);
 	path[n] = '\0';
 	return disk_of(&st, path);
 }
