@@ -14,7 +14,8 @@ EXTRA_DIST += \
 	doc/benchmark.md \
 	doc/crash-protocol.md \
 	doc/device-mapper.md \
-	doc/on-disk-format.md
+	doc/on-disk-format.md \
+	doc/reliability.md
 
 # ALIAS:PAGE, installed as a one-line page that sources the other.
 man_aliases = \
