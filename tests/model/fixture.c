@@ -320,11 +320,15 @@ uint32_t id_of(struct fixture *f, const char *name)
 struct model_dev *dev_of(struct fixture *f, const char *name, bool readonly)
 {
 	struct kv_dm_id id;
+	struct model_dev *dev;
 
 	/* By no call: calls thaw what is frozen. */
 	kv_dm_id_volume(&id, f->pool->conf.uuid, id_of(f, name), readonly);
+	model_lock(); /* other threads may be in the middle of a call */
 	model_sweep();
-	return model_dev(id.uuid);
+	dev = model_dev(id.uuid);
+	model_unlock();
+	return dev;
 }
 
 struct model_disk *disk_of(struct fixture *f)

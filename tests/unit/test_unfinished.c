@@ -33,8 +33,12 @@ static int setup(void **state)
 static bool suspended(struct fixture *f, const char *name)
 {
 	struct model_dev *d = dev_of(f, name, false);
+	bool r;
 
-	return d && d->suspended;
+	model_lock();
+	r = d && d->suspended;
+	model_unlock();
+	return r;
 }
 
 static int snapshot_v(struct kvol_pool *pool, void *arg)
