@@ -26,6 +26,19 @@ static int take_one(const struct kv_publication *p, void *arg)
 	return 0;
 }
 
+/* The numbers stand in the record as they were taken: none was cut to fit its field. */
+static void check_numbers(const struct kv_publication *p, const uint8_t *data, size_t n)
+{
+	const uint64_t taken[] = { p->flags,  p->ns.dev, p->ns.ino,
+				   p->mnt_id, p->dev,	 p->attr };
+	const char *at = (const char *)data, *end = at + n;
+
+	for (size_t i = 0; i < sizeof(taken) / sizeof(taken[0]); i++) {
+		at += strlen(at) + 1;
+		CHECK(at < end && strtoull(at, NULL, 10) == taken[i]);
+	}
+}
+
 static void check_publication(int fd, const uint8_t *data, size_t n)
 {
 	static struct kv_publication again;
@@ -42,6 +55,7 @@ static void check_publication(int fd, const uint8_t *data, size_t n)
 	if (!p)
 		return;
 	CHECK(p->volume == 7);
+	check_numbers(p, data, n);
 	CHECK(memchr(p->super, 0, sizeof(p->super)) &&
 	      memchr(p->target, 0, sizeof(p->target)) &&
 	      memchr(p->ns_path, 0, sizeof(p->ns_path)));

@@ -103,6 +103,34 @@ static bool leaf_has(const struct disk *d, uint32_t id,
 	return false;
 }
 
+/* The way to it, once more: no node has a key before the one that leads to it, or after
+ * the next. */
+static void check_way(const struct disk *d, uint64_t block, uint32_t id)
+{
+	uint64_t first = 0, end = UINT64_C(1) << 24;
+
+	for (;;) {
+		CHECK(block < BLOCKS);
+		const uint8_t *p = d->blocks[block];
+		uint32_t n = get_le32(p + 16), max = get_le32(p + 20), at = 0;
+
+		CHECK(n <= max);
+		for (uint32_t i = 0; i < n; i++) {
+			uint64_t key = get_le64(p + 32 + i * 8);
+
+			CHECK(key >= first && key < end);
+			CHECK(!i || key > get_le64(p + 32 + (i - 1) * 8));
+			at = key <= id ? i : at;
+		}
+		if (get_le32(p + 4) == 2)
+			return;
+		first = get_le64(p + 32 + at * 8);
+		if (at + 1 < n)
+			end = get_le64(p + 32 + (at + 1) * 8);
+		block = get_le64(p + 32 + max * 8 + at * 8);
+	}
+}
+
 static void make_disk(struct disk *d, struct input *in)
 {
 	d->blocks = calloc(BLOCKS, KV_THINMETA_BLOCK);
@@ -143,10 +171,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	r = kv_thinmeta_device(read_block, &d, id, &device);
 	CHECK(r == 0 || r == -EUCLEAN || r == -ENODATA || (r == -EIO && d.failed) ||
 	      (r == -EAGAIN && (d.flags & CHANGES)));
-	if (r == 0)
+	if (r == 0) {
 		CHECK(leaf_has(&d, id, &device));
-	else
+		check_way(&d, super.device_details_root, id);
+	} else {
 		CHECK(!memcmp(&device, &untouched, sizeof(device)));
+	}
 	free(d.blocks);
 	return 0;
 }
