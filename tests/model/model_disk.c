@@ -518,6 +518,7 @@ static bool is_sound(int fd)
 
 static int thin_check(const char *const argv[], const char *device)
 {
+	struct kv_thinmeta_super super;
 	char path[MODEL_PATH];
 	struct model_disk *disk = metadata_file(device, path);
 	_cleanup_close_ int fd = -1;
@@ -532,8 +533,11 @@ static int thin_check(const char *const argv[], const char *device)
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0 || !is_sound(fd))
 		return 1;
-	if (disk)
-		disk->metadata_damaged = false; /* somebody wrote it anew */
+	if (disk) { /* somebody wrote it anew: this is what a kernel would find */
+		disk->metadata_damaged = false;
+		if (kv_thinmeta_super(read_metadata, &fd, &super) == 0)
+			disk->metadata.time = super.time;
+	}
 	return 0;
 }
 
