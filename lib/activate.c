@@ -193,6 +193,15 @@ static int mount_catalogue(struct kvol_pool *pool, const char *path, struct kvol
 		r = kv_catalogue_pool(pool->cat, &pool->conf);
 	if (r < 0)
 		return kv_error_errno(e, r, "'%s': open the catalogue", path);
+	r = kv_catalogue_flush(pool->cat);
+	/* A disk that flushes nothing can still be read. */
+	pool->unflushed = r == -EIO || r == -EROFS;
+	if (pool->unflushed)
+		kv_log(&pool->log, LOG_ERR,
+		       "pool '%s': its disk does not flush (%s): open for reading only",
+		       pool->conf.name, strerror(-r));
+	else if (r < 0)
+		return kv_error_errno(e, r, "'%s': flush the catalogue", path);
 	return 0;
 }
 

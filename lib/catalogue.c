@@ -72,16 +72,18 @@ int kv_catalogue_open(int dir_fd, struct kv_catalogue **ret)
 	r = kv_db_open(dir_fd, FILE_NAME, 0, &cat->db);
 	if (r == 0)
 		r = kv_schema_check(cat->db);
-	/* Recovery sends messages to the pool because of what it reads here, and verbs
-	 * take it for done: it must not be lost afterwards. */
-	if (r == 0)
-		r = kv_db_flush(cat->db);
 	if (r < 0) {
 		kv_catalogue_close(cat);
 		return r == -ENOENT ? -EUCLEAN : r;
 	}
 	*ret = cat;
 	return 0;
+}
+
+int kv_catalogue_flush(struct kv_catalogue *cat)
+{
+	kv_catalogue_lock(cat);
+	return kv_catalogue_unlock(cat, kv_db_flush(cat->db));
 }
 
 void kv_catalogue_close(struct kv_catalogue *cat)

@@ -64,6 +64,10 @@ int kv_catalogue_create(int dir_fd, const struct kv_pool_row *pool);
 /* Takes over dir_fd, whether it succeeds or not. -EUCLEAN: no catalogue of ours, or
  * damaged. */
 int kv_catalogue_open(int dir_fd, struct kv_catalogue **ret);
+/* After it, what the opener reads there survives a power cut, also where its writer was
+ * killed before he had flushed it. To be called before anything is done about it:
+ * recovery sends messages to the thin pool, and verbs take what is there for done. */
+int kv_catalogue_flush(struct kv_catalogue *cat);
 void kv_catalogue_close(struct kv_catalogue *cat); /* NULL is a no-op */
 /* Takes over an fd of kv_unfinished_open: from here on others can tell when we die in a
  * commit. */

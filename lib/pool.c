@@ -250,7 +250,7 @@ int kvol_pool_open(struct kvol_ctx *ctx, const char *path,
 		return r;
 	}
 	kv_log(&pool->log, LOG_DEBUG, "pool '%s': open%s", pool->conf.name,
-	       pool->audit ? " for audit" : "");
+	       kv_pool_only_reads(pool) ? " for reading only" : "");
 	*ret_pool = pool;
 	return 0;
 }
@@ -411,7 +411,8 @@ int kvol_pool_stat(struct kvol_pool *pool, struct kvol_pool_info *ret_info,
 	if (r < 0)
 		return kv_error_errno(reterr, r, "pool '%s': read the catalogue",
 				      pool->conf.name);
-	info.flags = (pool->audit ? KVOL_POOL_AUDIT : 0) | pool_flags(&st);
+	info.flags = (pool->audit ? KVOL_POOL_AUDIT : 0) |
+		     (pool->unflushed ? KVOL_POOL_READ_ONLY : 0) | pool_flags(&st);
 	info.block_bytes = row.block_bytes;
 	info.data_bytes = st.data_total * row.block_bytes;
 	info.data_used = st.data_used * row.block_bytes;

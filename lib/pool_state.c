@@ -95,17 +95,25 @@ static int refuse_state(const struct kvol_pool *pool, const struct kv_pool_statu
 	return 0;
 }
 
+bool kv_pool_only_reads(const struct kvol_pool *pool)
+{
+	return pool->audit || pool->unflushed;
+}
+
 int kv_pool_admit(const struct kvol_pool *pool, bool grows, struct kvol_error *e)
 {
 	struct kv_pool_status st;
 	uint64_t free_data, free_metadata;
 	int r;
 
-	if (pool->audit)
+	if (kv_pool_only_reads(pool))
 		return kv_error(e, -EROFS, KVOL_R_POOL_READ_ONLY,
-				"pool '%s': open for audit only: "
-				"catalogue and thin pool do not belong together",
-				pool->conf.name);
+				"pool '%s': open for %s", pool->conf.name,
+				pool->audit
+					? "audit only: catalogue and thin pool do not "
+					  "belong together"
+					: "reading only: its disk did not flush "
+					  "when it was opened");
 	r = kv_pool_status(pool, &st);
 	if (r < 0)
 		return kv_error_errno(e, r, "pool '%s': read the thin pool's status",

@@ -36,13 +36,14 @@ struct kvol_pool {
 	struct kv_pool_row conf; /* as read at open: uuid, name, block size */
 	struct kv_ids ids;
 	bool audit;		     /* catalogue and thin pool disagree: no changes */
+	bool unflushed;		     /* the catalogue cannot be relied on: no changes */
 	pthread_mutex_t calls_mutex; /* guards the next three */
 	unsigned calls;		     /* under way on this handle, and its open listings */
 	bool ending;		     /* a deactivation is under way: the others wait */
-	bool deactivated; /* the catalogue is closed, for good */
-	bool down;	  /* and the devices are gone */
-	bool activated; /* by this handle: its open mapped the devices */
-	int metadata_fd; /* for thinmeta; -1 until first used */
+	bool deactivated;	     /* the catalogue is closed, for good */
+	bool down;		     /* and the devices are gone */
+	bool activated;		     /* by this handle: its open mapped the devices */
+	int metadata_fd;	     /* for thinmeta; -1 until first used */
 	pthread_mutex_t metadata_mutex;
 };
 
@@ -56,6 +57,8 @@ bool kv_pool_metadata_full(const struct kv_pool_status *st);
 bool kv_pool_low_data(const struct kv_pool_status *st);
 bool kv_pool_low_metadata(const struct kv_pool_status *st);
 
+/* Nothing is changed through this handle, as long as it lives. */
+bool kv_pool_only_reads(const struct kvol_pool *pool);
 /* Refuses what the pool's state does not allow; `grows`: the verb takes space. */
 int kv_pool_admit(const struct kvol_pool *pool, bool grows, struct kvol_error *e);
 

@@ -330,8 +330,8 @@ static int attach(void *arg)
 	int r;
 
 	r = kv_unfinished_lock(job->pool, job->pool->run_fd,
-			   kv_hash64(key, sizeof(key), 1) >> 2 | 1,
-			   kv_deadline(KV_LOCK_WAIT_MS), &lock);
+			       kv_hash64(key, sizeof(key), 1) >> 2 | 1,
+			       kv_deadline(KV_LOCK_WAIT_MS), &lock);
 	if (r == 0)
 		r = kv_target_open(job->want.target, &job->target);
 	if (r < 0)
@@ -479,7 +479,7 @@ int kvol_publish(struct kvol_pool *pool, const char *name, const char *target,
 				"published as a block device only",
 				name);
 	r = parse_options(job, &o, reterr);
-	if (r == 0 && pool->audit &&
+	if (r == 0 && kv_pool_only_reads(pool) &&
 	    (!(job->want.flags & KVOL_PUBLISH_READONLY) ||
 	     (job->row.flags && !job->block)))
 		r = kv_pool_admit(pool, false, reterr);

@@ -341,6 +341,8 @@ int kv_recover(struct kvol_pool *pool, struct kvol_error *e)
 	r = tidy_devices(pool);
 	if (r < 0)
 		return fail(pool, r, "look at the volumes' devices", e);
+	if (pool->unflushed)
+		return 0;
 	r = settle_epoch(pool, e);
 	if (r < 0 || pool->audit || !writable(pool))
 		return r;

@@ -163,6 +163,8 @@ static int mount_it(struct kv_repair *x, const char *device, struct kvol_error *
 				"'%s': mount the catalogue after its check (%s)", x->path,
 				detail);
 	r = kv_catalogue_open(fd, &x->cat);
+	if (r == 0)
+		r = kv_catalogue_flush(x->cat);
 	if (r == -ENOENT)
 		r = -EUCLEAN;
 	return r < 0 ? kv_error_errno(e, r, "'%s': open the catalogue", x->path) : 0;

@@ -197,7 +197,8 @@ struct kvol_open_opts {
  * Durable: recovery commits what it does; opening changes nothing else.
  * Blocks: on the disk; for another process that activates the pool, at most 30 seconds.
  * A pool whose catalogue and thin pool do not belong together (a restored catalogue, a foreign
- * writer) opens for audit: reading works, every change is refused with KVOL_R_POOL_READ_ONLY.
+ * writer) opens for audit: reading works, every change is refused with KVOL_R_POOL_READ_ONLY. So
+ * they are, until the next open, on a disk that fails to flush what a crash may have left.
  * One host: activating lays a claim to the disk, deactivating gives it back. Another host's claim
  *   refuses the open before anything of the pool is touched; it has no expiry, and ends by
  *   KVOL_OPEN_TAKEOVER only, which is right when that host is known to be down: two hosts on one
@@ -240,7 +241,8 @@ void kvol_pool_close(struct kvol_pool *pool);
 int kvol_pool_deactivate(struct kvol_pool *pool, struct kvol_error *reterr);
 
 #define KVOL_POOL_AUDIT       (1u << 0)	/* opened for audit: catalogue and thin pool disagree */
-#define KVOL_POOL_READ_ONLY   (1u << 1)	/* the thin pool is read-only or failed */
+#define KVOL_POOL_READ_ONLY   (1u << 1)	/* the thin pool is read-only or failed; or the disk did
+					 * not flush when it was opened */
 #define KVOL_POOL_NEEDS_CHECK (1u << 2)	/* the thin pool's metadata needs an offline check */
 #define KVOL_POOL_OUT_OF_DATA (1u << 3)	/* the thin pool is out of data space */
 #define KVOL_POOL_OUT_OF_METADATA (1u << 4) /* ... of metadata space: nothing can be written to

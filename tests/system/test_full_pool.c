@@ -73,7 +73,7 @@ static const struct {
 				X } },
 	[NEEDS_CHECK] = { "needs_check",
 			  KVOL_POOL_NEEDS_CHECK | KVOL_POOL_READ_ONLY,
-			  "thin_check",
+			  "repair",
 			  { C, C, C, C, C, C, C, C, X, X, X, X, X, X, X, X, X, C, C } },
 	[READ_ONLY] = { "read-only",
 			KVOL_POOL_READ_ONLY,

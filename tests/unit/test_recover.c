@@ -614,6 +614,30 @@ static void unflushed_commit_is_flushed_before_it_is_acted_upon(void **state)
 	}
 }
 
+/* What the last writer left may not be on the disk: nothing is done because of it. */
+static void disk_that_does_not_flush_is_read_only(void **state)
+{
+	struct fixture *f = *state;
+
+	succeeds(f, create_volume(f, "v", NULL));
+	reopen_pool(f);
+	model_crash("catalogue sync", 1);
+	(void)kvol_delete(f->pool, "v", 0, NULL);
+	close_pool(f);
+	model_dead = false;
+	model_fail("catalogue sync", 0, -EIO);
+	open_pool(f);
+	assert_int_equal(pool_info(f).flags, KVOL_POOL_READ_ONLY);
+	model_forget_plans();
+	assert_false(exists(f, "v"));
+	assert_int_equal(model_thins(disk_of(f)), 1);
+	fails(f, create_volume(f, "x", NULL), -EROFS, KVOL_R_POOL_READ_ONLY);
+	close_pool(f);
+	open_pool(f);
+	assert_int_equal(model_thins(disk_of(f)), 0);
+	nothing_is_owed(f);
+}
+
 #define on_pool(test) cmocka_unit_test_setup_teardown(test, setup_pool, teardown)
 
 int main(void)
@@ -640,6 +664,8 @@ int main(void)
 		on_pool(snapshots_of_somebody_else_count),
 		on_pool(pool_without_metadata_space_is_recovered),
 		on_pool(disk_that_takes_no_commits_is_no_hindrance),
+		cmocka_unit_test_setup_teardown(disk_that_does_not_flush_is_read_only,
+						setup_pool_alone, teardown),
 		on_pool(pool_that_fails_during_recovery_opens_all_the_same),
 		on_pool(many_tombstones_are_all_redone),
 		on_pool(power_cut_keeps_what_was_acknowledged),
