@@ -145,6 +145,7 @@ system_tests = \
 	tests/system/test_full_pool \
 	tests/system/test_history \
 	tests/system/test_host \
+	tests/system/test_hostile \
 	tests/system/test_kill \
 	tests/system/test_list \
 	tests/system/test_namespace \
@@ -206,6 +207,13 @@ tests_system_test_kill_LDADD = $(system_ldadd)
 tests_system_test_kill_LDFLAGS = $(AM_LDFLAGS) -no-install
 tests_system_test_host_LDADD = $(system_ldadd)
 tests_system_test_host_LDFLAGS = $(AM_LDFLAGS) -no-install
+tests_system_test_hostile_SOURCES = \
+	tests/system/hostile.h \
+	tests/system/hostile_disk.c \
+	tests/system/hostile_volume.c \
+	tests/system/test_hostile.c
+tests_system_test_hostile_LDADD = $(system_ldadd)
+tests_system_test_hostile_LDFLAGS = $(AM_LDFLAGS) -no-install
 tests_system_test_list_LDADD = $(system_ldadd)
 tests_system_test_list_LDFLAGS = $(AM_LDFLAGS) -no-install
 tests_system_test_namespace_LDADD = $(system_ldadd)

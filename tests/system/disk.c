@@ -67,8 +67,7 @@ static void watch(int fd, pid_t whom)
 	_exit(1);
 }
 
-/* Before there is a pool: a child would hold its catalogue by SQLite's shared memory. */
-static void watch_start(void)
+void watch_start(void)
 {
 	pid_t whom = getpid();
 	int fds[2];
@@ -85,12 +84,11 @@ static void watch_start(void)
 	watch_fd = fds[1];
 }
 
-static void watch_end(void)
+void watch_end(void)
 {
 	(void)close(watch_fd);
 	watch_fd = -1;
 	(void)waitpid(watcher, NULL, 0);
-	printf("# figure longest call, ms: %.0f (%s)\n", longest, longest_what);
 }
 
 void watched(const char *what)
@@ -219,6 +217,7 @@ int disk_down(void **state)
 	assert_sh("dmsetup remove --noudevsync %s && losetup -d %s", name, loop);
 	(void)dir_down(state);
 	watch_end();
+	printf("# figure longest call, ms: %.0f (%s)\n", longest, longest_what);
 	return 0;
 }
 

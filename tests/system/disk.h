@@ -46,6 +46,10 @@ void in_catalogue(const char *commands);
  * above the bounds of the header, for a machine with much else to do. */
 #define WATCH_SECONDS 240
 
+/* disk_up and disk_down do so. Before there is a pool: a child would hold its catalogue
+ * by SQLite's shared memory. */
+void watch_start(void);
+void watch_end(void);
 void watched(const char *what);
 void unwatched(void);
 /* No device that is suspended, and no task of this program that hangs. */

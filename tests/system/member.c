@@ -214,17 +214,35 @@ static uint32_t crc32c(const unsigned char *p, size_t n)
 	return crc;
 }
 
+void metadata_read(uint64_t block, unsigned char buf[METADATA_BLOCK])
+{
+	read_at(copy, metadata_start() + block * METADATA_BLOCK, buf, METADATA_BLOCK);
+}
+
+void metadata_write(uint64_t block, unsigned char buf[METADATA_BLOCK], uint32_t salt)
+{
+	uint32_t sum = crc32c(buf + 4, METADATA_BLOCK - 4) ^ salt;
+
+	memcpy(buf, &sum, sizeof(sum));
+	write_at(copy, metadata_start() + block * METADATA_BLOCK, buf, METADATA_BLOCK);
+}
+
+uint32_t metadata_salt(const unsigned char buf[METADATA_BLOCK])
+{
+	uint32_t sum;
+
+	memcpy(&sum, buf, sizeof(sum));
+	return sum ^ crc32c(buf + 4, METADATA_BLOCK - 4);
+}
+
 void super_read(unsigned char block[METADATA_BLOCK])
 {
-	read_at(copy, metadata_start(), block, METADATA_BLOCK);
+	metadata_read(0, block);
 }
 
 void super_write(unsigned char block[METADATA_BLOCK])
 {
-	uint32_t sum = crc32c(block + 4, METADATA_BLOCK - 4) ^ 160774u;
-
-	memcpy(block, &sum, sizeof(sum));
-	write_at(copy, metadata_start(), block, METADATA_BLOCK);
+	metadata_write(0, block, SUPERBLOCK_SALT);
 }
 
 uint64_t super_field(unsigned offset)

@@ -34,7 +34,12 @@ void part_out(const char *disk, const char *name, const char *file);
 void part_in(const char *disk, const char *name, const char *file);
 
 /* Thin metadata, in the copy. */
-#define METADATA_BLOCK 4096u
+#define METADATA_BLOCK	4096u
+#define SUPERBLOCK_SALT 160774u
+void metadata_read(uint64_t block, unsigned char buf[METADATA_BLOCK]);
+/* With a checksum, which each kind of block has a salt of its own in. */
+void metadata_write(uint64_t block, unsigned char buf[METADATA_BLOCK], uint32_t salt);
+uint32_t metadata_salt(const unsigned char buf[METADATA_BLOCK]);
 void super_read(unsigned char block[METADATA_BLOCK]);
 void super_write(unsigned char block[METADATA_BLOCK]); /* with its checksum */
 uint64_t super_field(unsigned offset);

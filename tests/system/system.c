@@ -121,7 +121,7 @@ static int count_blocks(const char *prefix, const char *attribute, const char *v
 	return n;
 }
 
-static uint64_t mix(uint64_t h, const void *data, size_t n)
+uint64_t mix(uint64_t h, const void *data, size_t n)
 {
 	const unsigned char *p = data;
 
@@ -132,7 +132,7 @@ static uint64_t mix(uint64_t h, const void *data, size_t n)
 
 static uint64_t listing_digest(void)
 {
-	uint64_t h = UINT64_C(0xcbf29ce484222325);
+	uint64_t h = MIX_BASIS;
 	struct kvol_info info = { .size = sizeof(info) };
 	struct kvol_iter *iter;
 
@@ -229,18 +229,20 @@ static const char *message_fault(void)
 	return NULL;
 }
 
+const char *answer_fault(int r)
+{
+	if (r >= 0)
+		return untouched() ? NULL : "err was touched by a success";
+	if (untouched())
+		return "err was not filled";
+	return err.code == r ? message_fault() : "err.code is not what was returned";
+}
+
 void after_call(const struct world *w, int r, int code, uint32_t reason, const char *what,
 		const char *file, int line)
 {
-	const char *fault = NULL;
+	const char *fault = answer_fault(r);
 
-	if (r < 0 && !untouched())
-		fault = err.code == r ? message_fault()
-				      : "err.code is not what was returned";
-	else if (r < 0)
-		fault = "err was not filled";
-	else if (!untouched())
-		fault = "err was touched by a success";
 	if (r == code && !fault && (r == 0 || err.reason == reason)) {
 		if (w)
 			assert_world(w, what, file, line);
@@ -501,7 +503,7 @@ static int wait_for(pid_t pid)
 /* Exit codes are bytes, and lines are not. */
 static int run_child(const char *ns, int (*fn)(void *arg), void *arg)
 {
-	int result[2], line = -1, r;
+	int result[2], line = -1, r, status;
 	pid_t pid;
 
 	assert_int_equal(pipe(result), 0);
@@ -518,8 +520,8 @@ static int run_child(const char *ns, int (*fn)(void *arg), void *arg)
 	if (read(result[0], &line, sizeof(line)) != sizeof(line))
 		line = -1;
 	(void)close(result[0]);
-	assert_int_equal(wait_for(pid), 0);
-	return line;
+	status = wait_for(pid);
+	return status ? -status : line;
 }
 
 int in_child(int (*fn)(void *arg), void *arg)

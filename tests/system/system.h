@@ -81,6 +81,10 @@ void before_call(struct world *w, bool look);
 void after_call(const struct world *w, int r, int code, uint32_t reason, const char *what,
 		const char *file, int line);
 
+/* What is wrong with how a call that returned r has treated err, after before_call; NULL:
+ * nothing. */
+const char *answer_fault(int r);
+
 /* The call returns 0 and leaves err alone. */
 #define assert_ok(call)                                                \
 	do {                                                           \
@@ -146,6 +150,10 @@ uint64_t count(uint32_t list_flags);
 struct kvol_pool_info pool_info(void);
 void assert_listing(const char *const *names, size_t n, uint32_t flags);
 
+/* 64-bit FNV-1a, as the library's own records have it. */
+#define MIX_BASIS UINT64_C(0xcbf29ce484222325)
+uint64_t mix(uint64_t h, const void *data, size_t n);
+
 /* A digest of a file's data; holes and zeros are the same. */
 uint64_t file_digest(const char *path);
 
@@ -187,7 +195,7 @@ int unpublish_in(const char *name, const char *target, const char *ns);
 int create_fs(const char *name, uint64_t bytes, const char *fs_type);
 
 /* Fails in a child: no cmocka assertion may run there, so fn returns 0 or the line that
- * failed. */
+ * failed. Negative: what the child ended by, as a shell has it. */
 int in_child(int (*fn)(void *arg), void *arg);
 /* The same on a thread or in a child that has entered the namespace. */
 int in_namespace(const char *ns, int (*fn)(void *arg), void *arg);
