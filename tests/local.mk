@@ -149,6 +149,7 @@ system_tests = \
 	tests/system/test_kill \
 	tests/system/test_list \
 	tests/system/test_namespace \
+	tests/system/test_neighbours \
 	tests/system/test_old_data \
 	tests/system/test_open \
 	tests/system/test_processes \
@@ -218,6 +219,15 @@ tests_system_test_list_LDADD = $(system_ldadd)
 tests_system_test_list_LDFLAGS = $(AM_LDFLAGS) -no-install
 tests_system_test_namespace_LDADD = $(system_ldadd)
 tests_system_test_namespace_LDFLAGS = $(AM_LDFLAGS) -no-install
+tests_system_test_neighbours_SOURCES = \
+	tests/system/neighbours.h \
+	tests/system/neighbours_disks.c \
+	tests/system/neighbours_mounts.c \
+	tests/system/neighbours_space.c \
+	tests/system/neighbours_work.c \
+	tests/system/test_neighbours.c
+tests_system_test_neighbours_LDADD = $(system_ldadd)
+tests_system_test_neighbours_LDFLAGS = $(AM_LDFLAGS) -no-install
 tests_system_test_old_data_LDADD = $(system_ldadd)
 tests_system_test_old_data_LDFLAGS = $(AM_LDFLAGS) -no-install
 tests_system_test_open_LDADD = $(system_ldadd)

@@ -76,7 +76,7 @@ static void clean_up(void)
 	(void)sh("umount '%s/place'; for i in 1 2 3; do dmsetup ls | "
 		 "awk '/^kvol-/ { print $1 }' | sort -r | while read -r n; do "
 		 "dmsetup resume --noflush --noudevsync $n; "
-		 "dmsetup remove --noudevsync --retry $n; done; done",
+		 "dmsetup remove --noudevsync $n; done; done",
 		 dir);
 }
 
