@@ -15,6 +15,7 @@ unit_tests = \
 	tests/unit/test_layout \
 	tests/unit/test_lock \
 	tests/unit/test_loop \
+	tests/unit/test_mountinfo \
 	tests/unit/test_mountopts \
 	tests/unit/test_names \
 	tests/unit/test_opts \
