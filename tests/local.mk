@@ -23,6 +23,7 @@ unit_tests = \
 	tests/unit/test_publication \
 	tests/unit/test_rundir \
 	tests/unit/test_spawn \
+	tests/unit/test_spawn_refused \
 	tests/unit/test_thin \
 	tests/unit/test_thinmeta \
 	tests/unit/test_util
@@ -42,6 +43,9 @@ tests_unit_test_dm_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=ioctl -Wl,--wrap=open
 tests_unit_test_loop_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=access -Wl,--wrap=ioctl -Wl,--wrap=open \
 	-Wl,--wrap=opendir -Wl,--wrap=kv_backoff -Wl,--wrap=kv_blockdev_open \
 	-Wl,--wrap=kv_read_file_at
+tests_unit_test_spawn_refused_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=kv_now_ms -Wl,--wrap=mmap \
+	-Wl,--wrap=pipe2 -Wl,--wrap=poll -Wl,--wrap=pthread_sigmask -Wl,--wrap=syscall \
+	-Wl,--wrap=waitid
 
 # These link with the model of them: pools, devices and mounts in memory.
 unit_model_tests = \
