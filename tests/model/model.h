@@ -92,7 +92,9 @@ struct model_disk {
 	bool unflushed; /* what a format has made */
 	struct model_metadata metadata;
 	/* For tests to set. */
+	bool table_damaged;	/* one of the copies of its partition table */
 	bool catalogue_damaged; /* does not mount */
+	bool catalogue_lost;	/* nor does a fsck without an answer mend it */
 	bool metadata_damaged;	/* no pool starts on it */
 	enum model_mode mode;	/* of the pool on it; a start resets it */
 	uint64_t data_used,
@@ -316,6 +318,7 @@ struct model_hold *model_hold_of(int fd); /* NULL: none */
 bool model_mount_held(int mount);
 
 struct model_disk *model_disk_by_fd(int fd);
+void model_catalogue_copied(struct model_disk *from, int memory_fd);
 struct model_disk *model_disk_of_loop(dev_t dev);		      /* NULL: none */
 struct model_disk *model_disk_under(dev_t dev, uint64_t *ret_offset); /* NULL: none */
 struct model_dev *model_dev_by_number(dev_t dev);
@@ -323,6 +326,7 @@ dev_t model_dev_number(const struct model_dev *dev);
 unsigned model_openers(dev_t dev);
 bool model_mounted(dev_t dev);
 uint64_t model_dev_bytes(dev_t dev);
+struct model_disk *model_catalogue_under(dev_t dev); /* as those, or a copy; NULL */
 dev_t model_dev_of_path(const char *path); /* "/dev/dm-N", "/dev/loopN"; else 0 */
 struct model_thin *model_thin_under(dev_t dev);
 void model_metadata_changed(dev_t thin); /* and is committed */

@@ -28,10 +28,12 @@
 #include "spawn.h"
 #include "thinmeta.h"
 
-#define MAGIC	       "KVMODEL1"
-#define SIGNATURE      "SIG:"
-#define HEAD_SIZE      4096
-#define READABLE_BYTES (1 << 20) /* of any device; zeros, but for metadata */
+#define MAGIC		 "KVMODEL1"
+#define SIGNATURE	 "SIG:"
+#define HEAD_SIZE	 4096
+#define READABLE_BYTES	 (1 << 20) /* of any device of a machine alone */
+#define CATALOGUE	 "CATALOGUE ON DISK "
+#define CATALOGUE_OFFSET (UINT64_C(1) << 20)
 
 struct label {
 	char magic[8];
@@ -92,20 +94,33 @@ int kv_gpt_read(int fd, struct kv_layout *ret)
 	return 0;
 }
 
-/* The label is one block, with no second copy: one that reads is whole. */
+/* The label is one block, with no second copy: whether one is damaged the disk says. */
 int kv_gpt_check(int fd)
 {
 	struct kv_layout layout;
 	int r = model_step("gpt check");
 
-	return r < 0 ? r : kv_gpt_read(fd, &layout);
+	if (r == 0)
+		r = kv_gpt_read(fd, &layout);
+	if (r < 0)
+		return r;
+	model_lock();
+	r = model_disk_by_fd(fd)->table_damaged;
+	model_unlock();
+	return r;
 }
 
 int kv_gpt_mend(int fd, const char *path)
 {
-	(void)fd;
+	int r = model_step("gpt mend");
+
 	(void)path;
-	return model_step("gpt mend");
+	if (r < 0)
+		return r;
+	model_lock();
+	model_disk_by_fd(fd)->table_damaged = false;
+	model_unlock();
+	return 0;
 }
 
 int kv_probe_signature(int fd, char *ret, size_t size)
@@ -224,6 +239,42 @@ static int open_member(const struct model_hold *hold)
 	return fd;
 }
 
+/* Anything else is zeros; but what a catalogue is on begins with its disk's name, by
+ * which a copy is known. */
+static int open_zeros(const struct model_hold *hold, const struct model_disk *disk,
+		      uint64_t offset)
+{
+	uint64_t bytes = model_alone ? READABLE_BYTES : model_dev_bytes(hold->dev);
+	char head[64];
+	int fd;
+
+	fd = model_hold(hold, NULL, O_RDWR | O_CREAT);
+	if (fd < 0)
+		return fd;
+	if (ftruncate(fd, (off_t)bytes) < 0)
+		abort();
+	if (model_alone || !disk || !disk->has_catalogue_fs || offset != CATALOGUE_OFFSET)
+		return fd;
+	(void)snprintf(head, sizeof(head), CATALOGUE "%d", (int)(disk - model->disks));
+	if (__real_kv_pwrite_full(fd, head, sizeof(head), 0) < 0)
+		abort();
+	return fd;
+}
+
+/* NULL: it is no copy of a catalogue's partition. */
+static struct model_disk *disk_copied_to(int fd)
+{
+	char head[64];
+	int i;
+
+	if (__real_kv_pread_full(fd, head, sizeof(head), 0) < 0)
+		return NULL;
+	head[sizeof(head) - 1] = '\0';
+	return sscanf(head, CATALOGUE "%d", &i) == 1 && i >= 0 && i < MODEL_DISKS
+		       ? &model->disks[i]
+		       : NULL;
+}
+
 int kv_blockdev_open(dev_t dev, int flags)
 {
 	struct model_hold hold = { .kind = MODEL_HOLD_DEVICE, .dev = dev };
@@ -249,11 +300,8 @@ int kv_blockdev_open(dev_t dev, int flags)
 		r = -EACCES;
 	else if (disk && disk->metadata.formatted && disk->metadata.offset == offset)
 		r = open_metadata(disk, &hold);
-	else {
-		r = model_hold(&hold, NULL, O_RDWR | O_CREAT);
-		if (r >= 0 && ftruncate(r, READABLE_BYTES) < 0)
-			abort();
-	}
+	else
+		r = open_zeros(&hold, disk, offset);
 	model_unlock();
 	return r;
 }
@@ -347,7 +395,7 @@ int kv_blockdev_zero(int fd, uint64_t offset, uint64_t bytes)
 	disk = model_disk_by_fd(fd);
 	if (disk->metadata.offset >= offset && disk->metadata.offset < offset + bytes)
 		disk->metadata.formatted = false;
-	if (offset <= UINT64_C(1) << 20)
+	if (offset <= CATALOGUE_OFFSET)
 		disk->has_catalogue_fs = false;
 	model_unlock();
 	return 0;
@@ -358,12 +406,15 @@ int kv_blockdev_zero(int fd, uint64_t offset, uint64_t bytes)
 
 static int attach(int file_fd, dev_t *ret_dev)
 {
+	struct model_disk *from = model_alone ? NULL : disk_copied_to(file_fd);
 	struct model_hold hold = { .kind = MODEL_HOLD_DEVICE };
 	struct stat st;
 	int fd;
 
 	if (fstat(file_fd, &st) < 0)
 		return -errno;
+	if (from)
+		model_catalogue_copied(from, file_fd);
 	for (unsigned i = 0; i < MODEL_LOOPS; i++) {
 		if (model->loops[i].used)
 			continue;
@@ -476,12 +527,14 @@ static bool has_argument(const char *const argv[], const char *word)
 
 static int fsck(const char *const argv[], const char *device)
 {
-	struct model_disk *disk = model_disk_under(model_dev_of_path(device), NULL);
+	struct model_disk *disk = model_catalogue_under(model_dev_of_path(device));
 
 	if (!disk || has_argument(argv, "journal_only") || !disk->catalogue_damaged)
 		return 0;
 	if (!has_argument(argv, "-y"))
 		return 4;
+	if (disk->catalogue_lost) /* but for its other superblocks */
+		return has_argument(argv, "-b") ? 8 : 4;
 	disk->catalogue_damaged = false;
 	return 1;
 }

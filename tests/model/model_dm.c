@@ -110,6 +110,14 @@ struct model_disk *model_disk_under(dev_t dev, uint64_t *ret_offset)
 	return model_disk_of_loop(d->table.below[0]);
 }
 
+struct model_disk *model_catalogue_under(dev_t dev)
+{
+	struct model_disk *disk =
+		major(dev) == MODEL_LOOP_MAJOR ? model_disk_of_loop(dev) : NULL;
+
+	return disk && disk->has_catalogue_fs ? disk : model_disk_under(dev, NULL);
+}
+
 int model_wait_running(dev_t dev)
 {
 	const struct timespec moment = { .tv_nsec = 1000000 };

@@ -235,7 +235,7 @@ int kv_mount_device(const char *fs_type, const char *source, const char *fs_opti
 	}
 	model_lock();
 	model_sweep();
-	disk = model_disk_under(dev, NULL);
+	disk = model_catalogue_under(dev);
 	if (!dev)
 		r = -ENOENT;
 	else if (disk)

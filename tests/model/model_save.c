@@ -355,13 +355,41 @@ void model_catalogue_path(const char *disk_path, char ret[MODEL_PATH])
 		       ret);
 }
 
+static void copy_catalogue(const struct model_disk *from, const struct model_disk *to)
+{
+	struct saved_file file;
+	char path[MODEL_PATH];
+
+	for (int j = 0; j < CATALOGUE_FILES; j++) {
+		catalogue_file((int)(from - model->disks), catalogue_files[j], path);
+		read_file(path, &file);
+		catalogue_file((int)(to - model->disks), catalogue_files[j], path);
+		write_file(path, &file);
+		free(file.data);
+	}
+}
+
+/* In memory there is only ever one: the last one is gone. */
+void model_catalogue_copied(struct model_disk *from, int memory_fd)
+{
+	struct model_disk *to;
+
+	for (to = model->disks; to < model->disks + MODEL_DISKS; to++)
+		if (to->used && !strncmp(to->path, "/memfd:", 7))
+			to->used = false;
+	to = model_disk_by_fd(memory_fd);
+	to->has_catalogue_fs = true;
+	to->catalogue_damaged = from->catalogue_damaged;
+	to->catalogue_lost = from->catalogue_lost;
+	copy_catalogue(from, to);
+}
+
 void model_disk_copy(const char *from, const char *to)
 {
 	_cleanup_close_ int in = open(from, O_RDONLY | O_CLOEXEC);
 	_cleanup_close_ int out = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	struct model_disk *a, *b, identity;
-	struct saved_file file;
-	char label[LABEL_SIZE], path[MODEL_PATH];
+	char label[LABEL_SIZE];
 	struct stat st;
 
 	model_need(in >= 0 && out >= 0 && fstat(in, &st) == 0 &&
@@ -375,11 +403,5 @@ void model_disk_copy(const char *from, const char *to)
 	*b = *a;
 	b->file_dev = identity.file_dev;
 	b->file_ino = identity.file_ino;
-	for (int j = 0; j < CATALOGUE_FILES; j++) {
-		catalogue_file((int)(a - model->disks), catalogue_files[j], path);
-		read_file(path, &file);
-		catalogue_file((int)(b - model->disks), catalogue_files[j], path);
-		write_file(path, &file);
-		free(file.data);
-	}
+	copy_catalogue(a, b);
 }

@@ -351,9 +351,158 @@ static void catalogue_s_file_system_is_forced_by_order_only(void **state)
 	fails(f, repair(f, 0, true), -EUCLEAN, KVOL_R_CORRUPT);
 	fails(f, repair(f, KVOL_REPAIR_FORCE, false), -EUCLEAN, KVOL_R_CORRUPT);
 	assert_true(disk_of(f)->catalogue_damaged);
-	/* What the model can't do: the partition to be copied is shorter than it says. */
 	model_fail("spawn fsck.ext4", 2, -EIO);
 	fails(f, repair(f, KVOL_REPAIR_FORCE, true), -EIO, KVOL_R_IO);
+	assert_int_equal(model_n_devs(), 0);
+	assert_int_equal(files(".catalogue"), 0);
+	/* It is copied before. */
+	succeeds(f, repair(f, KVOL_REPAIR_FORCE, true));
+	assert_int_equal(info.found, KVOL_FAULT_CATALOGUE);
+	assert_int_equal(info.mended, KVOL_FAULT_CATALOGUE);
+	assert_int_equal(files(".catalogue"), 1);
+	assert_all_there(f);
+}
+
+static void catalogue_that_nothing_mends_is_told(void **state)
+{
+	struct fixture *f = *state;
+
+	disk_of(f)->catalogue_damaged = disk_of(f)->catalogue_lost = true;
+	fails(f, repair(f, KVOL_REPAIR_FORCE, true), -EUCLEAN, KVOL_R_CORRUPT);
+	assert_non_null(strstr(f->e.msg, "cannot mend"));
+	assert_int_equal(files(".catalogue"), 1); /* as it was before the attempt */
+	assert_int_equal(model_n_devs(), 0);
+	/* What is not sound after its fsck is not taken for a catalogue. */
+	disk_of(f)->catalogue_damaged = disk_of(f)->catalogue_lost = false;
+	disk_of(f)->has_catalogue_fs = false;
+	fails(f, repair(f, 0, true), -EUCLEAN, KVOL_R_CORRUPT);
+	assert_non_null(strstr(f->e.msg, "mount the catalogue"));
+	assert_int_equal(model_n_devs(), 0);
+}
+
+/* --- A check --- */
+
+/* Says what it found, and neither mends nor writes anything. */
+static void check_tells_and_leaves(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t before;
+
+	before = (uint64_t)query(f, "SELECT epoch FROM pool");
+	succeeds(f, repair(f, KVOL_REPAIR_CHECK, false));
+	assert_int_equal(info.found, 0);
+	disk_of(f)->table_damaged = true;
+	disk_of(f)->catalogue_damaged = true;
+	disk_of(f)->metadata.needs_check = true;
+	succeeds(f, repair(f, KVOL_REPAIR_CHECK, false));
+	assert_int_equal(info.found, KVOL_FAULT_TABLE | KVOL_FAULT_CATALOGUE |
+					     KVOL_FAULT_NEEDS_CHECK);
+	assert_int_equal(info.mended, 0);
+	assert_true(disk_of(f)->table_damaged);
+	assert_true(disk_of(f)->catalogue_damaged);
+	assert_true(disk_of(f)->metadata.needs_check);
+	disk_of(f)->catalogue_damaged = false;
+	damage(f, LEAF, 1);
+	succeeds(f, repair(f, KVOL_REPAIR_CHECK, false));
+	assert_true(info.found & KVOL_FAULT_METADATA);
+	assert_int_equal(info.mended, 0);
+	assert_true(disk_of(f)->metadata_damaged);
+	assert_int_equal(model_n_devs(), 0);
+	assert_int_equal(model_n_loops(), 0);
+	assert_int_equal(files(".new") + files(".old") + files(".catalogue"), 0);
+	assert_int_equal(query(f, "SELECT epoch FROM pool"), before);
+}
+
+static void check_finds_what_fits_no_longer(void **state)
+{
+	struct fixture *f = *state;
+
+	doctor(f, "DELETE FROM volume WHERE name = 'c'");
+	succeeds(f, repair(f, KVOL_REPAIR_CHECK, false));
+	assert_int_equal(info.found, KVOL_FAULT_STRAYS);
+	assert_int_equal(info.n_strays, 1);
+	doctor(f, "UPDATE pool SET epoch = epoch - 2");
+	succeeds(f, repair(f, KVOL_REPAIR_CHECK | KVOL_REPAIR_ACCEPT, false));
+	assert_true(info.found & KVOL_FAULT_EPOCH);
+	assert_int_equal(info.mended, 0);
+	open_pool(f);
+	assert_true(pool_info(f).flags & KVOL_POOL_AUDIT);
+}
+
+/* Whatever of it fails: an error, and nothing left. */
+static void check_that_fails_leaves_nothing(void **state)
+{
+	static const char *const steps[] = { "spawn", "device", "mount",
+					     "dm",    "gpt",	"loop" };
+	struct fixture *f = *state;
+	unsigned failures = 0;
+
+	for (size_t i = 0; i < KV_ARRAY_SIZE(steps); i++) {
+		for (unsigned nth = 1;; nth++) {
+			bool fired;
+			int r;
+
+			model_fail(steps[i], nth, -EIO);
+			r = repair(f, KVOL_REPAIR_CHECK, false);
+			fired = !model->plans[0].used;
+			model_forget_plans();
+			if (!fired) {
+				assert_int_equal(r, 0);
+				break;
+			}
+			assert_true(r <= 0);
+			failures++;
+			if (model_n_devs())
+				model_power_cut();
+			assert_int_equal(model_n_loops(), 0);
+		}
+	}
+	assert_true(failures > 25);
+	assert_all_there(f);
+}
+
+/* --- The partition table --- */
+
+static void damaged_table_is_written_anew(void **state)
+{
+	struct fixture *f = *state;
+
+	disk_of(f)->table_damaged = true;
+	model_fail("gpt mend", 1, -ENOSPC);
+	fails(f, repair(f, 0, false), -ENOSPC, KVOL_R_SYSTEM);
+	assert_non_null(strstr(f->e.msg, "partition table"));
+	assert_int_equal(model_n_devs(), 0);
+	model_fail("gpt check", 1, -EIO);
+	fails(f, repair(f, 0, false), -EIO, KVOL_R_IO);
+	assert_true(disk_of(f)->table_damaged);
+	succeeds(f, repair(f, 0, false));
+	assert_int_equal(info.found, KVOL_FAULT_TABLE);
+	assert_int_equal(info.mended, KVOL_FAULT_TABLE);
+	assert_false(disk_of(f)->table_damaged);
+	assert_all_there(f);
+}
+
+/* --- The database --- */
+
+static void damaged_database_is_left_to_a_person(void **state)
+{
+	struct fixture *f = *state;
+	char path[MODEL_PATH], page[4096];
+	_cleanup_close_ int fd = -1;
+
+	model_catalogue_path(f->path, path);
+	doctor(f, "PRAGMA wal_checkpoint(TRUNCATE)");
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	assert_true(fd >= 0);
+	/* All but the first page, by which it is known for a database. */
+	memset(page, 0x5a, sizeof(page));
+	for (uint64_t at = sizeof(page); kv_pread_full(fd, page, 1, at) == 0;
+	     at += sizeof(page)) {
+		memset(page, 0x5a, sizeof(page));
+		assert_int_equal(kv_pwrite_full(fd, page, sizeof(page), at), 0);
+	}
+	fails(f, repair(f, KVOL_REPAIR_CHECK, false), -EUCLEAN, KVOL_R_CORRUPT);
+	fails(f, repair(f, KVOL_REPAIR_FORCE, true), -EUCLEAN, KVOL_R_CORRUPT);
 	assert_int_equal(model_n_devs(), 0);
 }
 
@@ -505,6 +654,12 @@ int main(void)
 		on_pool(strays_are_counted_and_stay),
 		on_pool(epochs_are_settled_by_order_only),
 		on_pool(catalogue_s_file_system_is_forced_by_order_only),
+		on_pool(catalogue_that_nothing_mends_is_told),
+		on_pool(check_tells_and_leaves),
+		on_pool(check_finds_what_fits_no_longer),
+		on_pool(check_that_fails_leaves_nothing),
+		on_pool(damaged_table_is_written_anew),
+		on_pool(damaged_database_is_left_to_a_person),
 		on_pool(database_of_another_pool_is_refused),
 		on_pool(crash_at_every_step_is_gone_on_from),
 		on_pool(half_written_metadata_is_completed_from_its_file),
