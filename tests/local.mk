@@ -15,6 +15,7 @@ unit_tests = \
 	tests/unit/test_layout \
 	tests/unit/test_lock \
 	tests/unit/test_loop \
+	tests/unit/test_mount_refused \
 	tests/unit/test_mountinfo \
 	tests/unit/test_mountopts \
 	tests/unit/test_names \
@@ -43,6 +44,8 @@ tests_unit_test_dm_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=ioctl -Wl,--wrap=open
 tests_unit_test_loop_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=access -Wl,--wrap=ioctl -Wl,--wrap=open \
 	-Wl,--wrap=opendir -Wl,--wrap=kv_backoff -Wl,--wrap=kv_blockdev_open \
 	-Wl,--wrap=kv_read_file_at
+tests_unit_test_mount_refused_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=fchdir -Wl,--wrap=fstat \
+	-Wl,--wrap=openat -Wl,--wrap=read -Wl,--wrap=statx -Wl,--wrap=syscall
 tests_unit_test_spawn_refused_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=kv_now_ms -Wl,--wrap=mmap \
 	-Wl,--wrap=pipe2 -Wl,--wrap=poll -Wl,--wrap=pthread_sigmask -Wl,--wrap=syscall \
 	-Wl,--wrap=waitid
