@@ -19,6 +19,7 @@ unit_tests = \
 	tests/unit/test_mountinfo \
 	tests/unit/test_mountopts \
 	tests/unit/test_names \
+	tests/unit/test_namespace \
 	tests/unit/test_opts \
 	tests/unit/test_probe \
 	tests/unit/test_publication \
@@ -46,6 +47,10 @@ tests_unit_test_loop_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=access -Wl,--wrap=ioctl 
 	-Wl,--wrap=kv_read_file_at
 tests_unit_test_mount_refused_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=fchdir -Wl,--wrap=fstat \
 	-Wl,--wrap=openat -Wl,--wrap=read -Wl,--wrap=statx -Wl,--wrap=syscall
+tests_unit_test_namespace_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=fstat -Wl,--wrap=ioctl \
+	-Wl,--wrap=open -Wl,--wrap=openat -Wl,--wrap=pthread_attr_init \
+	-Wl,--wrap=pthread_create -Wl,--wrap=pthread_sigmask -Wl,--wrap=setns \
+	-Wl,--wrap=stat -Wl,--wrap=unshare
 tests_unit_test_spawn_refused_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=kv_now_ms -Wl,--wrap=mmap \
 	-Wl,--wrap=pipe2 -Wl,--wrap=poll -Wl,--wrap=pthread_sigmask -Wl,--wrap=syscall \
 	-Wl,--wrap=waitid

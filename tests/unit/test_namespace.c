@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * Namespaces and threads where the kernel refuses a call, and what is found in another
+ * namespace's mountinfo. The calls are played; what the real ones do is for test_mount.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "mount.h"
+#include "thread.h"
+
+#define NS     "/proc/123/ns/mnt"
+#define OWN_NS "/proc/thread-self/ns/mnt"
+
+static struct {
+	const char *fail; /* the next call of that name, and only it */
+	int error;
+	int type; /* of the namespace */
+	ino_t ino;
+	const char *mountinfo;
+} kernel;
+
+int __real_open(const char *path, int flags, ...);
+int __wrap_open(const char *path, int flags, ...);
+int __real_openat(int dir_fd, const char *path, int flags, ...);
+int __wrap_openat(int dir_fd, const char *path, int flags, ...);
+int __wrap_stat(const char *path, struct stat *st);
+int __wrap_fstat(int fd, struct stat *st);
+int __wrap_ioctl(int fd, unsigned long request, ...);
+int __wrap_setns(int fd, int type);
+int __wrap_unshare(int flags);
+int __real_pthread_create(pthread_t *ret, const pthread_attr_t *attr, void *(*fn)(void *),
+			  void *arg);
+int __wrap_pthread_create(pthread_t *ret, const pthread_attr_t *attr, void *(*fn)(void *),
+			  void *arg);
+int __real_pthread_attr_init(pthread_attr_t *attr);
+int __wrap_pthread_attr_init(pthread_attr_t *attr);
+int __real_pthread_sigmask(int how, const sigset_t *set, sigset_t *old);
+int __wrap_pthread_sigmask(int how, const sigset_t *set, sigset_t *old);
+
+static bool fails(const char *call)
+{
+	if (!kernel.fail || strcmp(kernel.fail, call) != 0)
+		return false;
+	kernel.fail = NULL;
+	errno = kernel.error;
+	return true;
+}
+
+int __wrap_open(const char *path, int flags, ...)
+{
+	if (strcmp(path, NS) == 0)
+		return fails("open") ? -1 : memfd_create("ns", MFD_CLOEXEC);
+	if (strcmp(path, "/proc") == 0 && fails("open /proc"))
+		return -1;
+	return __real_open(path, flags, 0600);
+}
+
+int __wrap_openat(int dir_fd, const char *path, int flags, ...)
+{
+	int fd;
+
+	if (strcmp(path, "thread-self/mountinfo") != 0)
+		return __real_openat(dir_fd, path, flags, 0600);
+	if (fails("mountinfo"))
+		return -1;
+	fd = memfd_create("mountinfo", MFD_CLOEXEC);
+	assert_true(fd >= 0);
+	assert_int_equal(pwrite(fd, kernel.mountinfo, strlen(kernel.mountinfo), 0),
+			 strlen(kernel.mountinfo));
+	return fd;
+}
+
+int __wrap_stat(const char *path, struct stat *st)
+{
+	assert_string_equal(path, OWN_NS);
+	memset(st, 0, sizeof(*st));
+	st->st_ino = 1;
+	return fails("stat") ? -1 : 0;
+}
+
+int __wrap_fstat(int fd, struct stat *st)
+{
+	(void)fd;
+	memset(st, 0, sizeof(*st));
+	st->st_ino = kernel.ino;
+	return fails("fstat") ? -1 : 0;
+}
+
+int __wrap_ioctl(int fd, unsigned long request, ...)
+{
+	(void)fd;
+	(void)request;
+	return kernel.type;
+}
+
+int __wrap_setns(int fd, int type)
+{
+	assert_true(fd >= 0);
+	assert_int_equal(type, CLONE_NEWNS);
+	return fails("setns") ? -1 : 0;
+}
+
+int __wrap_unshare(int flags)
+{
+	assert_int_equal(flags, CLONE_FS);
+	return fails("unshare") ? -1 : 0;
+}
+
+int __wrap_pthread_create(pthread_t *ret, const pthread_attr_t *attr, void *(*fn)(void *),
+			  void *arg)
+{
+	return fails("pthread_create") ? kernel.error
+				       : __real_pthread_create(ret, attr, fn, arg);
+}
+
+int __wrap_pthread_attr_init(pthread_attr_t *attr)
+{
+	return fails("pthread_attr_init") ? kernel.error : __real_pthread_attr_init(attr);
+}
+
+int __wrap_pthread_sigmask(int how, const sigset_t *set, sigset_t *old)
+{
+	return fails("pthread_sigmask") ? kernel.error
+					: __real_pthread_sigmask(how, set, old);
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	memset(&kernel, 0, sizeof(kernel));
+	kernel.type = CLONE_NEWNS;
+	kernel.ino = 2;
+	kernel.mountinfo = "";
+	return 0;
+}
+
+static void refuse(const char *call, int error)
+{
+	kernel.fail = call;
+	kernel.error = error;
+}
+
+static int note_thread(void *arg)
+{
+	*(pthread_t *)arg = pthread_self();
+	return 42;
+}
+
+/* --- Threads ------------------------------------------------------------------------ */
+
+static void thread_that_cannot_start_is_told(void **state)
+{
+	static const struct {
+		const char *call;
+		int error, result;
+	} cases[] = {
+		{ "pthread_sigmask", EINVAL, -EINVAL },
+		{ "pthread_attr_init", ENOMEM, -ENOMEM },
+		{ "pthread_create", EAGAIN, -EAGAIN },
+		{ "unshare", EPERM, -EPERM },
+		/* The stack is too small for the embedder's thread-local variables. */
+		{ "pthread_create", EINVAL, 42 },
+	};
+	pthread_t thread;
+	sigset_t before, after;
+	int cancel;
+
+	(void)state;
+	assert_int_equal(__real_pthread_sigmask(SIG_SETMASK, NULL, &before), 0);
+	for (size_t i = 0; i < KV_ARRAY_SIZE(cases); i++) {
+		thread = pthread_self();
+		refuse(cases[i].call, cases[i].error);
+		assert_int_equal(kv_thread_run(note_thread, &thread), cases[i].result);
+		assert_int_equal(pthread_equal(thread, pthread_self()) == 0,
+				 cases[i].result == 42);
+		/* The caller's signals and its cancelling are as they were. */
+		assert_int_equal(__real_pthread_sigmask(SIG_SETMASK, NULL, &after), 0);
+		for (int sig = 1; sig < NSIG; sig++)
+			assert_int_equal(sigismember(&before, sig),
+					 sigismember(&after, sig));
+		assert_int_equal(pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, &cancel),
+				 0);
+		assert_int_equal(cancel, PTHREAD_CANCEL_ENABLE);
+	}
+}
+
+/* --- Namespaces --------------------------------------------------------------------- */
+
+static void namespace_that_cannot_be_told_is_no_other(void **state)
+{
+	static const struct {
+		const char *call;
+		int error, result;
+	} cases[] = {
+		{ "stat", ENOENT, -EOPNOTSUPP }, /* no /proc: not one that is gone */
+		{ "stat", EACCES, -EACCES },	 { "open", ENOENT, -ENOENT },
+		{ "open", ESRCH, -ENOENT }, /* its process has just ended */
+		{ "open", EACCES, -EACCES },	 { "fstat", EIO, -EIO },
+	};
+	struct kv_ns ns, before;
+	pthread_t thread = 0;
+
+	(void)state;
+	memset(&ns, 0xa5, sizeof(ns));
+	before = ns;
+	for (size_t i = 0; i < KV_ARRAY_SIZE(cases); i++) {
+		refuse(cases[i].call, cases[i].error);
+		assert_int_equal(kv_ns_id(NS, &ns), cases[i].result);
+		assert_memory_equal(&ns, &before, sizeof(ns));
+		refuse(cases[i].call, cases[i].error);
+		assert_int_equal(kv_ns_run(NS, note_thread, &thread), cases[i].result);
+		assert_true(thread == 0);
+	}
+	kernel.type = CLONE_NEWNET;
+	assert_int_equal(kv_ns_id(NS, &ns), -EINVAL);
+	kernel.type = -1;
+	assert_int_equal(kv_ns_run(NS, note_thread, &thread), -EINVAL);
+	assert_true(thread == 0);
+}
+
+static void namespace_is_entered_on_a_thread(void **state)
+{
+	pthread_t thread = pthread_self();
+	struct kv_ns ns;
+
+	(void)state;
+	refuse("open", EINTR);
+	assert_int_equal(kv_ns_id(NS, &ns), 0);
+	assert_int_equal(ns.ino, 2);
+	assert_int_equal(kv_ns_id("", &ns), 0);
+	assert_int_equal(ns.ino, 1);
+	refuse("setns", EPERM);
+	assert_int_equal(kv_ns_run(NS, note_thread, &thread), -EPERM);
+	assert_true(pthread_equal(thread, pthread_self()));
+	assert_int_equal(kv_ns_run(NS, note_thread, &thread), 42);
+	assert_false(pthread_equal(thread, pthread_self()));
+	/* Its own by another name. */
+	kernel.ino = 1;
+	assert_int_equal(kv_ns_run(NS, note_thread, &thread), 42);
+	assert_true(pthread_equal(thread, pthread_self()));
+}
+
+/* --- What is mounted there ---------------------------------------------------------- */
+
+static void mount_is_found_wherever_it_is(void **state)
+{
+	char point[PATH_MAX];
+
+	(void)state;
+	kernel.mountinfo = "no such line\n"
+			   "70 1 253:6 / /other rw - ext4 /dev/dm-6 rw\n"
+			   "71 1 253:7 / /moved\\040away rw - ext4 /dev/dm-7 rw\n"
+			   "72 1 0:5 /dm-9 /node rw - devtmpfs udev rw\n";
+	assert_int_equal(kv_mount_find(NS, 71, makedev(253, 7), false, point), 1);
+	assert_string_equal(point, "/moved away");
+	assert_int_equal(kv_mount_find(NULL, 71, makedev(253, 7), false, NULL), 1);
+	assert_int_equal(kv_mount_find(NS, 72, makedev(253, 9), true, point), 1);
+	assert_string_equal(point, "/node");
+	/* Gone, or another's that has its number now. */
+	assert_int_equal(kv_mount_find(NS, 73, makedev(253, 7), false, point), 0);
+	assert_int_equal(kv_mount_find(NS, 70, makedev(253, 7), false, point), 0);
+	kernel.mountinfo = "";
+	assert_int_equal(kv_mount_find(NS, 71, makedev(253, 7), false, point), 0);
+}
+
+static void point_that_is_no_path_is_not_told(void **state)
+{
+	static char line[PATH_MAX + 128];
+	char point[PATH_MAX] = "as it was";
+	size_t n;
+
+	(void)state;
+	n = (size_t)snprintf(line, sizeof(line), "71 1 253:7 / /");
+	memset(line + n, 'a', PATH_MAX);
+	(void)snprintf(line + n + PATH_MAX, sizeof(line) - n - PATH_MAX,
+		       " rw - ext4 /dev/dm-7 rw\n");
+	kernel.mountinfo = line;
+	assert_int_equal(kv_mount_find(NS, 71, makedev(253, 7), false, point), 1);
+	assert_string_equal(point, "");
+}
+
+static void mountinfo_that_cannot_be_read_is_told(void **state)
+{
+	static const struct {
+		const char *call;
+		int error, result;
+	} cases[] = {
+		{ "open /proc", ENOENT, -EOPNOTSUPP }, { "open /proc", EMFILE, -EMFILE },
+		{ "mountinfo", ENOENT, -EOPNOTSUPP }, /* /proc is no procfs */
+		{ "mountinfo", EACCES, -EACCES },      { "setns", EPERM, -EPERM },
+	};
+	char point[PATH_MAX];
+
+	(void)state;
+	for (size_t i = 0; i < KV_ARRAY_SIZE(cases); i++) {
+		refuse(cases[i].call, cases[i].error);
+		assert_int_equal(kv_mount_find(NS, 71, makedev(253, 7), false, point),
+				 cases[i].result);
+	}
+}
+
+#define here(test) cmocka_unit_test_setup(test, setup)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		here(thread_that_cannot_start_is_told),
+		here(namespace_that_cannot_be_told_is_no_other),
+		here(namespace_is_entered_on_a_thread),
+		here(mount_is_found_wherever_it_is),
+		here(point_that_is_no_path_is_not_told),
+		here(mountinfo_that_cannot_be_read_is_told),
+	};
+
+	return cmocka_run_group_tests_name("namespace", tests, NULL, NULL);
+}
