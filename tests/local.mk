@@ -58,6 +58,7 @@ tests_unit_test_spawn_refused_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=kv_now_ms -Wl,-
 # These link with the model of them: pools, devices and mounts in memory.
 unit_model_tests = \
 	tests/unit/test_catalogue \
+	tests/unit/test_ctx \
 	tests/unit/test_expand \
 	tests/unit/test_format \
 	tests/unit/test_host \
@@ -111,6 +112,8 @@ model_ldflags = $(AM_LDFLAGS) \
 	-Wl,--wrap=unlinkat
 tests_unit_test_catalogue_LDADD = $(model_ldadd)
 tests_unit_test_catalogue_LDFLAGS = $(model_ldflags)
+tests_unit_test_ctx_LDADD = $(model_ldadd)
+tests_unit_test_ctx_LDFLAGS = $(model_ldflags)
 tests_unit_test_expand_LDADD = $(model_ldadd)
 tests_unit_test_expand_LDFLAGS = $(model_ldflags)
 tests_unit_test_format_LDADD = $(model_ldadd)
