@@ -190,6 +190,9 @@ static int set_journal_mode(struct kv_db *db, unsigned flags)
 	r = kv_stmt_step(stmt);
 	if (r >= 0)
 		r = r == 1 && !strcmp(kv_stmt_text(stmt, 0), "wal") ? 0 : -EUCLEAN;
+	/* The change of mode is a commit, and that comes after its row. */
+	if (r == 0)
+		r = kv_stmt_step(stmt);
 	kv_stmt_reset(stmt);
 	return r;
 }

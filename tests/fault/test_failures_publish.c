@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * Publishing and unpublishing with each of their steps failing, on the model.
+ */
+
+#include <sys/stat.h>
+
+#include "failures.h"
+
+#define NS	    "/proc/11/ns/mnt"
+#define ANY_PUBLISH "volume '|snapshot '|target '|mount namespace '|'tank'"
+#define GROWN	    (600 * MIB)
+
+/* --- Disks and boots --- */
+
+static void one_of_each(struct fixture *f)
+{
+	struct kvol_create_opts larger = { .size = sizeof(larger), .bytes = GROWN };
+
+	succeeds(f, create_volume(f, "v", "ext4"));
+	succeeds(f, create_volume(f, "b", "btrfs"));
+	succeeds(f, kvol_create(f->pool, "raw", 64 * MIB, NULL, &f->e));
+	succeeds(f, kvol_snapshot(f->pool, "v", "s", NULL, &f->e));
+	succeeds(f, kvol_clone(f->pool, "v", "larger", &larger, &f->e));
+	succeeds(f, kvol_clone(f->pool, "b", "twin", NULL, &f->e));
+	model_file("/t", S_IFDIR);
+	model_file("/u", S_IFDIR);
+	model_file("/f", S_IFREG);
+	model_file("/g", S_IFREG);
+}
+
+static int publish(struct fixture *f, const char *name, const char *target,
+		   uint32_t flags, const char *options, const char *ns)
+{
+	struct kvol_publish_opts o = {
+		.size = sizeof(o),
+		.flags = flags,
+		.mount_options = options,
+		.mount_namespace = ns,
+	};
+
+	return kvol_publish(f->pool, name, target, &o, &f->e);
+}
+
+static int unpublish(struct fixture *f, const char *name, const char *target,
+		     const char *ns)
+{
+	struct kvol_publish_opts o = { .size = sizeof(o), .mount_namespace = ns };
+
+	return kvol_unpublish(f->pool, name, target, &o, &f->e);
+}
+
+static void open_here(struct fixture *f)
+{
+	open_pool(f);
+}
+
+static void with_namespace(struct fixture *f)
+{
+	open_pool(f);
+	model_ns_start(NS);
+}
+
+static void published(struct fixture *f)
+{
+	open_pool(f);
+	succeeds(f, publish(f, "v", "/t", 0, NULL, NULL));
+}
+
+static void published_twice(struct fixture *f)
+{
+	published(f);
+	succeeds(f, publish(f, "v", "/u", KVOL_PUBLISH_READONLY, NULL, NULL));
+}
+
+static void published_in_namespace(struct fixture *f)
+{
+	with_namespace(f);
+	succeeds(f, publish(f, "v", "/t", 0, NULL, NS));
+}
+
+static void published_in_gone_namespace(struct fixture *f)
+{
+	published_in_namespace(f);
+	model_ns_end(NS);
+}
+
+static void block_published(struct fixture *f)
+{
+	open_pool(f);
+	succeeds(f, publish(f, "raw", "/f", KVOL_PUBLISH_BLOCK, NULL, NULL));
+}
+
+static void block_published_twice(struct fixture *f)
+{
+	block_published(f);
+	succeeds(f, publish(f, "raw", "/g", KVOL_PUBLISH_BLOCK | KVOL_PUBLISH_READONLY,
+			    NULL, NULL));
+}
+
+static void unmounted(struct fixture *f)
+{
+	published(f);
+	model_umount(NULL, "/t");
+}
+
+static void covered(struct fixture *f)
+{
+	open_pool(f);
+	model_mount_stranger(NULL, "/t");
+}
+
+static void covered_after(struct fixture *f)
+{
+	published(f);
+	model_mount_stranger(NULL, "/t");
+}
+
+/* Where an unpublish can stop: the mount is gone, its record not yet. */
+static void without_mount(struct fixture *f)
+{
+	(void)f;
+	model_umount(NULL, "/t");
+}
+
+static void without_block_mount(struct fixture *f)
+{
+	(void)f;
+	model_umount(NULL, "/f");
+}
+
+static void without_mount_in_namespace(struct fixture *f)
+{
+	(void)f;
+	model_umount(NS, "/t");
+}
+
+/* --- Calls --- */
+
+static int call_publish(struct fixture *f)
+{
+	return publish(f, "v", "/t", 0, "noatime", NULL);
+}
+
+static int call_publish_plain(struct fixture *f)
+{
+	return publish(f, "v", "/t", 0, NULL, NULL);
+}
+
+static int call_publish_readonly(struct fixture *f)
+{
+	return publish(f, "v", "/u", KVOL_PUBLISH_READONLY, NULL, NULL);
+}
+
+static int call_publish_snapshot(struct fixture *f)
+{
+	return publish(f, "s", "/t", 0, NULL, NULL);
+}
+
+static int call_publish_in_namespace(struct fixture *f)
+{
+	return publish(f, "v", "/t", 0, NULL, NS);
+}
+
+static int call_publish_larger(struct fixture *f)
+{
+	return publish(f, "larger", "/t", 0, NULL, NULL);
+}
+
+static int call_publish_twin(struct fixture *f)
+{
+	return publish(f, "twin", "/t", 0, NULL, NULL);
+}
+
+static int call_publish_block(struct fixture *f)
+{
+	return publish(f, "raw", "/f", KVOL_PUBLISH_BLOCK, NULL, NULL);
+}
+
+static int call_publish_block_readonly(struct fixture *f)
+{
+	return publish(f, "raw", "/g", KVOL_PUBLISH_BLOCK | KVOL_PUBLISH_READONLY, NULL,
+		       NULL);
+}
+
+static int call_publish_block_snapshot(struct fixture *f)
+{
+	return publish(f, "s", "/f", KVOL_PUBLISH_BLOCK, NULL, NULL);
+}
+
+static int call_unpublish(struct fixture *f)
+{
+	return unpublish(f, "v", "/t", NULL);
+}
+
+static int call_unpublish_in_namespace(struct fixture *f)
+{
+	return unpublish(f, "v", "/t", NS);
+}
+
+static int call_unpublish_block(struct fixture *f)
+{
+	return unpublish(f, "raw", "/f", NULL);
+}
+
+static int call_unpublish_none(struct fixture *f)
+{
+	return unpublish(f, "none", "/t", NULL);
+}
+
+/* A publish that was killed leaves a record without a mount. */
+#define KILLED "!target attach"
+
+static const struct scenario scenarios[] = {
+	{ "publish", ANY_PUBLISH, one_of_each, open_here, .call = call_publish,
+	  .between = KILLED },
+	{ "publish again", ANY_PUBLISH, one_of_each, published,
+	  .call = call_publish_plain },
+	{ "publish with other options", ANY_PUBLISH, one_of_each, published,
+	  .call = call_publish, .result = -EEXIST },
+	{ "publish a second time", ANY_PUBLISH, one_of_each, published,
+	  .call = call_publish_readonly, .between = KILLED },
+	{ "publish a snapshot", ANY_PUBLISH, one_of_each, open_here,
+	  .call = call_publish_snapshot, .between = KILLED },
+	{ "publish in a namespace", ANY_PUBLISH, one_of_each, with_namespace,
+	  .call = call_publish_in_namespace, .between = KILLED },
+	{ "publish a larger clone", ANY_PUBLISH, one_of_each, open_here,
+	  .call = call_publish_larger,
+	  .between = "fs grow|commit|target attach|" KILLED },
+	{ "publish a twin", ANY_PUBLISH, one_of_each, open_here,
+	  .call = call_publish_twin, .between = "target attach|" KILLED },
+	{ "publish over a stranger", ANY_PUBLISH, one_of_each, covered,
+	  .call = call_publish, .result = -EBUSY },
+	{ "publish what was unmounted", ANY_PUBLISH, one_of_each, unmounted,
+	  .call = call_publish, .between = "target attach|!dm create|" KILLED },
+	{ "publish a block", ANY_PUBLISH, one_of_each, open_here,
+	  .call = call_publish_block, .between = KILLED },
+	{ "publish a block read-only", ANY_PUBLISH, one_of_each, open_here,
+	  .call = call_publish_block_readonly, .between = KILLED },
+	{ "publish a block a second time", ANY_PUBLISH, one_of_each, block_published,
+	  .call = call_publish_block_readonly,
+	  .between = "target attach|!dm load|" KILLED },
+	{ "publish a snapshot as block", ANY_PUBLISH, one_of_each, open_here,
+	  .call = call_publish_block_snapshot, .between = KILLED },
+	{ "unpublish", ANY_PUBLISH, one_of_each, published, .call = call_unpublish,
+	  .stopped = without_mount },
+	{ "unpublish one of two", ANY_PUBLISH, one_of_each, published_twice,
+	  .call = call_unpublish, .stopped = without_mount },
+	{ "unpublish what was unmounted", ANY_PUBLISH, one_of_each, unmounted,
+	  .call = call_unpublish },
+	{ "unpublish what is covered", ANY_PUBLISH, one_of_each, covered_after,
+	  .call = call_unpublish, .result = -EBUSY },
+	{ "unpublish in a namespace", ANY_PUBLISH, one_of_each, published_in_namespace,
+	  .call = call_unpublish_in_namespace, .stopped = without_mount_in_namespace },
+	{ "unpublish in a gone namespace", ANY_PUBLISH, one_of_each,
+	  published_in_gone_namespace, .call = call_unpublish_in_namespace },
+	{ "unpublish a block", ANY_PUBLISH, one_of_each, block_published,
+	  .call = call_unpublish_block, .stopped = without_block_mount },
+	{ "unpublish one of two blocks", ANY_PUBLISH, one_of_each, block_published_twice,
+	  .call = call_unpublish_block, .stopped = without_block_mount },
+	{ "unpublish nothing", ANY_PUBLISH, one_of_each, open_here,
+	  .call = call_unpublish },
+	{ "unpublish no volume", ANY_PUBLISH, one_of_each, open_here,
+	  .call = call_unpublish_none },
+};
+
+int main(void)
+{
+	return run_scenarios("failures of publishes", scenarios,
+			     sizeof(scenarios) / sizeof(scenarios[0]));
+}

@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * The verbs on volumes with each of their steps failing, on the model: create, snapshot,
+ * clone, expand, delete, stat, list.
+ */
+
+#include <sys/stat.h>
+
+#include "failures.h"
+
+#define ANY_VOLUME "'v'|'x'|'raw'|'s'|'tank'"
+#define GROWN	   (600 * MIB)
+
+/* --- Disks and boots --- */
+
+static void empty_pool(struct fixture *f)
+{
+	(void)f;
+}
+
+static void one_of_each(struct fixture *f)
+{
+	succeeds(f, create_volume(f, "v", "ext4"));
+	succeeds(f, create_volume(f, "b", "btrfs"));
+	succeeds(f, kvol_create(f->pool, "raw", 64 * MIB, NULL, &f->e));
+	succeeds(f, kvol_snapshot(f->pool, "v", "s", NULL, &f->e));
+	model_file("/v", S_IFDIR);
+	model_file("/v.img", S_IFREG);
+	model_file("/raw.img", S_IFREG);
+}
+
+/* An expand that stopped half-way. */
+static void half_grown(struct fixture *f)
+{
+	one_of_each(f);
+	model_fail("fs grow", 1, -EIO);
+	fails(f, kvol_expand(f->pool, "v", GROWN, 0, &f->e), -EIO, KVOL_R_IO);
+}
+
+static void open_here(struct fixture *f)
+{
+	open_pool(f);
+}
+
+/* The handle has ids in hand: nothing is to be reserved. */
+static void ids_in_hand(struct fixture *f)
+{
+	open_pool(f);
+	succeeds(f, kvol_create(f->pool, "other", MIB, NULL, &f->e));
+}
+
+static void published(struct fixture *f)
+{
+	open_pool(f);
+	succeeds(f, kvol_publish(f->pool, "v", "/v", NULL, &f->e));
+}
+
+static void published_as_block(struct fixture *f)
+{
+	struct kvol_publish_opts o = { .size = sizeof(o), .flags = KVOL_PUBLISH_BLOCK };
+
+	open_pool(f);
+	succeeds(f, kvol_publish(f->pool, "v", "/v.img", &o, &f->e));
+	succeeds(f, kvol_publish(f->pool, "raw", "/raw.img", &o, &f->e));
+}
+
+/* Unmounted behind our back: the device is active, and a record without a mount. */
+static void unmounted(struct fixture *f)
+{
+	published(f);
+	model_umount(NULL, "/v");
+}
+
+/* So many deletes that the next commit drops their tombstones. */
+static void many_deleted(struct fixture *f)
+{
+	char name[16];
+
+	open_pool(f);
+	for (int i = 0; i < 16; i++) {
+		(void)snprintf(name, sizeof(name), "d%d", i);
+		succeeds(f, kvol_create(f->pool, name, MIB, NULL, &f->e));
+		succeeds(f, kvol_delete(f->pool, name, 0, &f->e));
+	}
+}
+
+static void listing(struct fixture *f)
+{
+	published(f);
+	succeeds(f, kvol_list(f->pool, 0, &open_iter, &f->e));
+}
+
+/* --- Calls --- */
+
+static int call_create_raw(struct fixture *f)
+{
+	return kvol_create(f->pool, "x", 64 * MIB, NULL, &f->e);
+}
+
+static int call_create_ext4(struct fixture *f)
+{
+	return create_volume(f, "x", "ext4");
+}
+
+static int call_create_btrfs(struct fixture *f)
+{
+	return create_volume(f, "x", "btrfs");
+}
+
+static int call_create_again(struct fixture *f)
+{
+	return create_volume(f, "v", "ext4");
+}
+
+static int call_create_other(struct fixture *f)
+{
+	return create_volume(f, "v", "xfs");
+}
+
+static int call_snapshot(struct fixture *f)
+{
+	return kvol_snapshot(f->pool, "v", "x", NULL, &f->e);
+}
+
+static int call_snapshot_again(struct fixture *f)
+{
+	return kvol_snapshot(f->pool, "v", "s", NULL, &f->e);
+}
+
+static int call_snapshot_of_snapshot(struct fixture *f)
+{
+	return kvol_snapshot(f->pool, "s", "x", NULL, &f->e);
+}
+
+static int call_clone(struct fixture *f)
+{
+	return kvol_clone(f->pool, "s", "x", NULL, &f->e);
+}
+
+static int call_clone_larger(struct fixture *f)
+{
+	struct kvol_create_opts o = { .size = sizeof(o), .bytes = GROWN };
+
+	return kvol_clone(f->pool, "v", "x", &o, &f->e);
+}
+
+static int call_clone_btrfs(struct fixture *f)
+{
+	return kvol_clone(f->pool, "b", "x", NULL, &f->e);
+}
+
+static int call_expand(struct fixture *f)
+{
+	return kvol_expand(f->pool, "v", GROWN, 0, &f->e);
+}
+
+static int call_expand_raw(struct fixture *f)
+{
+	return kvol_expand(f->pool, "raw", 128 * MIB, 0, &f->e);
+}
+
+static int call_expand_snapshot(struct fixture *f)
+{
+	return kvol_expand(f->pool, "s", GROWN, 0, &f->e);
+}
+
+static int call_delete(struct fixture *f)
+{
+	return kvol_delete(f->pool, "v", 0, &f->e);
+}
+
+static int call_delete_snapshot(struct fixture *f)
+{
+	return kvol_delete(f->pool, "s", 0, &f->e);
+}
+
+static int call_delete_none(struct fixture *f)
+{
+	return kvol_delete(f->pool, "x", 0, &f->e);
+}
+
+static int stat_one(struct fixture *f, const char *name, uint64_t bytes, uint32_t targets)
+{
+	struct kvol_info info;
+	int r;
+
+	memset(&info, PATTERN, sizeof(info));
+	info.size = sizeof(info);
+	r = kvol_stat(f->pool, name, &info, &f->e);
+	if (r < 0 && touched(&info.flags, sizeof(info) - sizeof(info.size)))
+		flaw("the output is touched");
+	if (r == 0 && (info.bytes != bytes || info.n_targets != targets || info.flags ||
+		       strcmp(info.name, name) || !info.uuid[0] || !info.created ||
+		       !info.device[0] != !targets))
+		flaw("it tells something else: %s of %llu bytes, %u targets, device '%s'",
+		     info.name, (unsigned long long)info.bytes, info.n_targets,
+		     info.device);
+	return r;
+}
+
+static int call_stat(struct fixture *f)
+{
+	return stat_one(f, "raw", 64 * MIB, 0);
+}
+
+static int call_stat_published(struct fixture *f)
+{
+	return stat_one(f, "v", 512 * MIB, 1);
+}
+
+static int call_stat_none(struct fixture *f)
+{
+	return stat_one(f, "x", 0, 0);
+}
+
+static int call_list(struct fixture *f)
+{
+	struct kvol_iter *iter;
+	int r;
+
+	memset(&iter, PATTERN, sizeof(iter));
+	r = kvol_list(f->pool, KVOL_LIST_VOLUMES, &iter, &f->e);
+	if (r < 0 && touched(&iter, sizeof(iter)))
+		flaw("the output is touched");
+	if (r == 0)
+		kvol_iter_free(iter);
+	return r;
+}
+
+/* After a failure it goes on where it was, or says once more that it cannot; then a new
+ * listing can. */
+static int call_iterate(struct fixture *f)
+{
+	static const char *const names[] = { "b", "raw", "s", "v" };
+	static unsigned at;
+	struct kvol_info info;
+	int r;
+
+	if (!open_iter) {
+		r = kvol_list(f->pool, 0, &open_iter, NULL);
+		if (r < 0)
+			return r;
+	}
+	at = 0;
+	do {
+		memset(&info, PATTERN, sizeof(info));
+		info.size = sizeof(info);
+		r = kvol_iter_next(open_iter, &info);
+		if (r <= 0 && touched(&info.flags, sizeof(info) - sizeof(info.size)))
+			flaw("the output is touched");
+		if (r == 1 && (at >= 4 || strcmp(info.name, names[at++])))
+			flaw("item %u is %s", at, info.name);
+	} while (r == 1);
+	if (r == 0 && at != 4)
+		flaw("it ends after %u", at);
+	kvol_iter_free(open_iter);
+	open_iter = NULL;
+	return r;
+}
+
+static const struct scenario scenarios[] = {
+	{ "create raw", ANY_VOLUME, empty_pool, open_here, .call = call_create_raw },
+	{ "create raw with ids in hand", ANY_VOLUME, empty_pool, ids_in_hand,
+	  .call = call_create_raw },
+	{ "create ext4", ANY_VOLUME, empty_pool, open_here, .call = call_create_ext4 },
+	{ "create btrfs", ANY_VOLUME, one_of_each, ids_in_hand,
+	  .call = call_create_btrfs },
+	{ "create again", ANY_VOLUME, one_of_each, open_here, .call = call_create_again },
+	{ "create another", ANY_VOLUME, one_of_each, open_here, .call = call_create_other,
+	  .result = -EEXIST },
+	{ "snapshot", ANY_VOLUME, one_of_each, open_here, .call = call_snapshot },
+	{ "snapshot of a published", ANY_VOLUME, one_of_each, published,
+	  .call = call_snapshot },
+	{ "snapshot of a block", ANY_VOLUME, one_of_each, published_as_block,
+	  .call = call_snapshot },
+	{ "snapshot again", ANY_VOLUME, one_of_each, open_here,
+	  .call = call_snapshot_again },
+	{ "snapshot of a snapshot", ANY_VOLUME, one_of_each, open_here,
+	  .call = call_snapshot_of_snapshot },
+	{ "clone", ANY_VOLUME, one_of_each, open_here, .call = call_clone },
+	{ "clone, larger", ANY_VOLUME, one_of_each, published,
+	  .call = call_clone_larger },
+	{ "clone of btrfs", ANY_VOLUME "|'b'", one_of_each, open_here,
+	  .call = call_clone_btrfs },
+	{ "expand", ANY_VOLUME, one_of_each, open_here, .call = call_expand,
+	  .between = "fs grow|commit#2", .idle_left = true },
+	{ "expand a published", ANY_VOLUME, one_of_each, published, .call = call_expand,
+	  .between = "fs grow|commit#2" },
+	{ "expand a block", ANY_VOLUME, one_of_each, published_as_block,
+	  .call = call_expand },
+	{ "expand a half-grown", ANY_VOLUME, half_grown, open_here, .call = call_expand,
+	  .between = "commit", .idle_left = true },
+	{ "expand raw", ANY_VOLUME, one_of_each, open_here, .call = call_expand_raw },
+	{ "expand a raw block", ANY_VOLUME, one_of_each, published_as_block,
+	  .call = call_expand_raw, .between = "dm load" },
+	{ "expand a snapshot", ANY_VOLUME, one_of_each, open_here,
+	  .call = call_expand_snapshot, .result = -EINVAL },
+	{ "delete", ANY_VOLUME, one_of_each, open_here, .call = call_delete },
+	{ "delete an active", ANY_VOLUME, one_of_each, unmounted, .call = call_delete,
+	  .between = "commit" },
+	{ "delete the seventeenth", ANY_VOLUME, one_of_each, many_deleted,
+	  .call = call_delete },
+	{ "delete a snapshot", ANY_VOLUME, one_of_each, open_here,
+	  .call = call_delete_snapshot },
+	{ "delete nothing", ANY_VOLUME, one_of_each, open_here,
+	  .call = call_delete_none },
+	{ "delete a published", ANY_VOLUME, one_of_each, published, .call = call_delete,
+	  .result = -EBUSY },
+	{ "stat", ANY_VOLUME, one_of_each, open_here, .call = call_stat },
+	{ "stat a published", ANY_VOLUME, one_of_each, published,
+	  .call = call_stat_published },
+	{ "stat nothing", ANY_VOLUME, one_of_each, open_here, .call = call_stat_none,
+	  .result = -ENOENT },
+	{ "list", ANY_VOLUME "|kvol_list", one_of_each, open_here, .call = call_list },
+	{ "iter_next", "", one_of_each, listing, .call = call_iterate, .silent = true },
+};
+
+int main(void)
+{
+	return run_scenarios("failures of volumes", scenarios,
+			     sizeof(scenarios) / sizeof(scenarios[0]));
+}
