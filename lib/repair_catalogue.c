@@ -158,6 +158,9 @@ static int mount_it(struct kv_repair *x, const char *device, struct kvol_error *
 
 	fd = kv_mount_device("ext4", device, "errors=remount-ro", NULL, false, detail,
 			     sizeof(detail));
+	if (fd < 0 && fd != -EINVAL && fd != -EUCLEAN)
+		return kv_error_errno(e, fd, "'%s': mount the catalogue (%s)", x->path,
+				      detail);
 	if (fd < 0)
 		return kv_error(e, -EUCLEAN, KVOL_R_CORRUPT,
 				"'%s': mount the catalogue after its check (%s)", x->path,

@@ -31,10 +31,11 @@
 
 #define HEAD_SIZE      4096
 #define TEXT_SIZE      16384
-#define FLAWS_MAX      6  /* printed of a kind in a scenario */
-#define SAMPLE	       24 /* the short form's most of one kind in one scenario */
+#define FLAWS_MAX      6 /* printed of a kind in a scenario */
+#define SAMPLE	       2 /* the short form's most of one kind in one scenario */
 #define BETWEEN_MAX    8
 #define POINTS_MAX     100000
+#define VERBS_MAX      128
 #define DEADLINES_LESS 1000
 
 struct kvol_pool *other_pool;
@@ -63,9 +64,12 @@ static struct {
 	size_t n_between;
 	int fds;
 	unsigned flaws, flaws_before; /* this kind */
+	unsigned n_failed;
 } run;
 
-static unsigned n_failed[FAILPOINT_KINDS], n_points[FAILPOINT_KINDS];
+static unsigned n_failed[FAILPOINT_KINDS], n_points[FAILPOINT_KINDS], n_runs;
+static const char *failed_verbs[VERBS_MAX];
+static size_t n_failed_verbs;
 
 static bool long_form(void)
 {
@@ -351,6 +355,7 @@ static bool call(struct fixture *f, int *ret_r)
 	unsigned suspended = suspended_devices(), failed;
 
 	prepare_error(f);
+	n_runs++;
 	failpoint_arm(run.kind, run.nth, run.forever);
 	*ret_r = run.s->call(f);
 	failed = failpoint_disarm(NULL);
@@ -607,6 +612,7 @@ static void fail_each(struct fixture *f)
 		if (!met)
 			break;
 		n_failed[run.kind]++;
+		run.n_failed++;
 		if (!run.s->no_repeat)
 			run_and_repeat(f);
 		if (long_form() || KIND(run.kind) & DB_IO_KINDS)
@@ -685,12 +691,24 @@ static void take_states(struct fixture *f)
 	}
 }
 
+static void note_verb(void)
+{
+	if (!run.n_failed != run.s->cannot_fail) {
+		if (!getenv("KVOL_TEST_FAILPOINT"))
+			flaw("%u failures came to it", run.n_failed);
+		return;
+	}
+	assert_true(n_failed_verbs < VERBS_MAX);
+	failed_verbs[n_failed_verbs++] = run.s->verb;
+}
+
 static void run_scenario(void **state)
 {
 	struct fixture *f;
 
 	run.s = *state;
 	run.flaws = 0;
+	run.n_failed = 0;
 	run.fds = count_fds();
 	(void)(run.s->disk ? setup_pool(state) : setup_machine(state));
 	f = *state;
@@ -711,35 +729,48 @@ static void run_scenario(void **state)
 			fail_each(f);
 		}
 	}
+	note_verb();
 	model_saved_free(run.disk);
 	model_power_cut();
 	(void)teardown(state);
 	assert_int_equal(run.flaws, 0);
 }
 
-static void print_figures(void)
+void print_figures(void)
 {
-	for (int kind = 0; kind < FAILPOINT_KINDS; kind++)
+	unsigned failed = 0;
+
+	for (int kind = 0; kind < FAILPOINT_KINDS; kind++) {
+		failed += n_failed[kind];
 		if (n_points[kind])
 			printf("# figure failures, each %s once and from there on: %u of %u\n",
 			       failpoint_names[kind], n_failed[kind], n_points[kind]);
+	}
+	printf("# figure failures injected: %u\n", failed);
+	printf("# figure calls with a failure in them: %u\n", n_runs);
 }
 
-int run_scenarios(const char *group, const struct scenario *scenarios, size_t n)
+bool verb_was_failed(const char *verb)
 {
-	struct CMUnitTest *tests = calloc(n, sizeof(*tests));
+	for (size_t i = 0; i < n_failed_verbs; i++)
+		if (!strcmp(failed_verbs[i], verb))
+			return true;
+	return false;
+}
+
+int run_group(const struct group *group)
+{
+	struct CMUnitTest *tests = calloc(group->n, sizeof(*tests));
 	int failed;
 
 	assert_non_null(tests);
-	failpoint_start();
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < group->n; i++)
 		tests[i] = (struct CMUnitTest){
-			.name = scenarios[i].name,
+			.name = group->scenarios[i].name,
 			.test_func = run_scenario,
-			.initial_state = (void *)&scenarios[i],
+			.initial_state = (void *)&group->scenarios[i],
 		};
-	failed = _cmocka_run_group_tests(group, tests, n, NULL, NULL);
-	print_figures();
+	failed = _cmocka_run_group_tests(group->name, tests, group->n, NULL, NULL);
 	free(tests);
 	return failed;
 }

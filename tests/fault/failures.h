@@ -19,6 +19,8 @@
 
 struct scenario {
 	const char *name;
+	const char
+		*verb; /* the public function that it calls, as lib/libkvol.sym has it */
 	/* What messages name: one of these words, separated by '|'. */
 	const char *object;
 	/* What is on the disk, made once; the pool is formatted and open, and is closed
@@ -35,9 +37,10 @@ struct scenario {
 	const char *between;
 	/* Or where this, done after the boot, leads. */
 	void (*stopped)(struct fixture *f);
-	bool silent;	/* it has no error struct to fill */
-	bool idle_left; /* a device that nobody uses may stay until the next open */
-	bool no_repeat; /* the call cannot be repeated on its handle */
+	bool silent;	  /* it has no error struct to fill */
+	bool idle_left;	  /* a device that nobody uses may stay until the next open */
+	bool no_repeat;	  /* the call cannot be repeated on its handle */
+	bool cannot_fail; /* nothing in it can: it must not come to any point */
 };
 
 /* Another handle and an iterator, that calls may leave to be closed. */
@@ -51,7 +54,19 @@ bool touched(const void *p, size_t n);
 
 #define PATTERN 0xa5
 
-/* Runs all of them as one cmocka group. */
-int run_scenarios(const char *group, const struct scenario *scenarios, size_t n);
+struct group {
+	const char *name;
+	const struct scenario *scenarios;
+	size_t n;
+};
+
+extern const struct group pool_failures, publish_failures, volume_failures;
+
+/* Runs all of a group's as cmocka's group of that name. */
+int run_group(const struct group *group);
+void print_figures(void);
+/* Has any of those that were run injected a failure into this function? Or, where nothing
+ * can fail in it, called it? */
+bool verb_was_failed(const char *verb);
 
 #endif

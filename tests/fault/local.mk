@@ -29,6 +29,48 @@ tests_fault_test_schedules_SOURCES = \
 tests_fault_test_schedules_LDADD = $(crash_ldadd)
 tests_fault_test_schedules_LDFLAGS = $(model_ldflags)
 
+# --- failures: the N-th call fails, for each N ---
+
+fault_tests += tests/fault/test_failures
+
+# What fails: the library's own references to these, and nobody else's. So its objects become one, in
+# which they are renamed; of its own functions those that the model stands before, too.
+failpoints = \
+	malloc calloc realloc strdup realpath fdopendir free \
+	open openat mkdirat read pread pwrite ftruncate fallocate fsync syncfs fcntl flock \
+	fstat fstatat renameat unlinkat readdir getrandom \
+	sqlite3_open_v2 sqlite3_prepare_v3 sqlite3_bind_int64 sqlite3_bind_text sqlite3_step \
+	sqlite3_exec sqlite3_vfs_find
+comma = ,
+core_wraps = $(patsubst -Wl$(comma)%,%,$(filter -Wl$(comma)--wrap=kv_%,$(model_ldflags)))
+core_renames = $(foreach f,$(failpoints),--redefine-sym $(f)=failing_$(f)) \
+	--redefine-sym __wrap_kv_pwrite_full=failing_kv_pwrite_full \
+	--redefine-sym __wrap_kv_write_file_at=failing_kv_write_file_at
+
+tests/fault/core.o: lib/libkvcore.la lib/libkvbase.la tests/local.mk tests/fault/local.mk
+	@$(MKDIR_P) tests/fault
+	$(AM_V_GEN)$(LD) -r -o $@.tmp $(core_wraps) --whole-archive \
+		lib/.libs/libkvcore.a lib/.libs/libkvbase.a
+	$(AM_V_at)$(OBJCOPY) $(core_renames) $@.tmp $@
+	$(AM_V_at)rm -f $@.tmp
+
+CLEANFILES += tests/fault/core.o
+
+tests_fault_test_failures_SOURCES = \
+	tests/fault/failpoint.c \
+	tests/fault/failpoint.h \
+	tests/fault/failures.c \
+	tests/fault/failures.h \
+	tests/fault/failures_pool.c \
+	tests/fault/failures_publish.c \
+	tests/fault/failures_volume.c \
+	tests/fault/test_failures.c
+tests_fault_test_failures_CPPFLAGS = $(AM_CPPFLAGS) \
+	-DLIBKVOL_SYM='"$(abs_top_srcdir)/lib/libkvol.sym"'
+tests_fault_test_failures_LDADD = tests/libfixture.la tests/fault/core.o tests/libmodel.la \
+	$(CMOCKA_LIBS) $(SQLITE_LIBS) $(MOUNT_LIBS)
+tests_fault_test_failures_LDFLAGS = $(model_ldflags)
+
 if HAVE_CMOCKA
 check_LTLIBRARIES += tests/libcrash.la
 check_PROGRAMS += $(fault_tests)

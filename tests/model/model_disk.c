@@ -498,7 +498,7 @@ unsigned model_n_loops(void)
 static int mkfs_catalogue(const char *device)
 {
 	static const char *const files[] = { "catalogue.db", "catalogue.db-wal",
-					     "catalogue.db-shm" };
+					     "catalogue.db-shm", "catalogue.db-journal" };
 	dev_t dev = model_dev_of_path(device);
 	struct model_disk *disk = model_disk_under(dev, NULL);
 	char path[MODEL_PATH];

@@ -19,12 +19,13 @@
 #include "model.h"
 
 #define LABEL_SIZE	4096
-#define CATALOGUE_FILES 4 /* and the host's claim */
+#define CATALOGUE_FILES 5 /* and the host's claim */
 
 static const char *const catalogue_files[CATALOGUE_FILES] = {
 	"catalogue.db",
 	"catalogue.db-wal",
 	"catalogue.db-shm",
+	"catalogue.db-journal",
 	"member",
 };
 

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "failures.h"
+#include "util.h"
 
 #define ANY_VOLUME "'v'|'x'|'raw'|'s'|'tank'"
 #define GROWN	   (600 * MIB)
@@ -259,65 +260,80 @@ static int call_iterate(struct fixture *f)
 	return r;
 }
 
+static int call_iter_free(struct fixture *f)
+{
+	(void)f;
+	kvol_iter_free(open_iter);
+	open_iter = NULL;
+	return 0;
+}
+
 static const struct scenario scenarios[] = {
-	{ "create raw", ANY_VOLUME, empty_pool, open_here, .call = call_create_raw },
-	{ "create raw with ids in hand", ANY_VOLUME, empty_pool, ids_in_hand,
+	{ "create raw", "kvol_create", ANY_VOLUME, empty_pool, open_here,
 	  .call = call_create_raw },
-	{ "create ext4", ANY_VOLUME, empty_pool, open_here, .call = call_create_ext4 },
-	{ "create btrfs", ANY_VOLUME, one_of_each, ids_in_hand,
+	{ "create raw with ids in hand", "kvol_create", ANY_VOLUME, empty_pool,
+	  ids_in_hand, .call = call_create_raw },
+	{ "create ext4", "kvol_create", ANY_VOLUME, empty_pool, open_here,
+	  .call = call_create_ext4 },
+	{ "create btrfs", "kvol_create", ANY_VOLUME, one_of_each, ids_in_hand,
 	  .call = call_create_btrfs },
-	{ "create again", ANY_VOLUME, one_of_each, open_here, .call = call_create_again },
-	{ "create another", ANY_VOLUME, one_of_each, open_here, .call = call_create_other,
-	  .result = -EEXIST },
-	{ "snapshot", ANY_VOLUME, one_of_each, open_here, .call = call_snapshot },
-	{ "snapshot of a published", ANY_VOLUME, one_of_each, published,
+	{ "create again", "kvol_create", ANY_VOLUME, one_of_each, open_here,
+	  .call = call_create_again },
+	{ "create another", "kvol_create", ANY_VOLUME, one_of_each, open_here,
+	  .call = call_create_other, .result = -EEXIST },
+	{ "snapshot", "kvol_snapshot", ANY_VOLUME, one_of_each, open_here,
 	  .call = call_snapshot },
-	{ "snapshot of a block", ANY_VOLUME, one_of_each, published_as_block,
+	{ "snapshot of a published", "kvol_snapshot", ANY_VOLUME, one_of_each, published,
 	  .call = call_snapshot },
-	{ "snapshot again", ANY_VOLUME, one_of_each, open_here,
+	{ "snapshot of a block", "kvol_snapshot", ANY_VOLUME, one_of_each,
+	  published_as_block, .call = call_snapshot },
+	{ "snapshot again", "kvol_snapshot", ANY_VOLUME, one_of_each, open_here,
 	  .call = call_snapshot_again },
-	{ "snapshot of a snapshot", ANY_VOLUME, one_of_each, open_here,
+	{ "snapshot of a snapshot", "kvol_snapshot", ANY_VOLUME, one_of_each, open_here,
 	  .call = call_snapshot_of_snapshot },
-	{ "clone", ANY_VOLUME, one_of_each, open_here, .call = call_clone },
-	{ "clone, larger", ANY_VOLUME, one_of_each, published,
+	{ "clone", "kvol_clone", ANY_VOLUME, one_of_each, open_here, .call = call_clone },
+	{ "clone, larger", "kvol_clone", ANY_VOLUME, one_of_each, published,
 	  .call = call_clone_larger },
-	{ "clone of btrfs", ANY_VOLUME "|'b'", one_of_each, open_here,
+	{ "clone of btrfs", "kvol_clone", ANY_VOLUME "|'b'", one_of_each, open_here,
 	  .call = call_clone_btrfs },
-	{ "expand", ANY_VOLUME, one_of_each, open_here, .call = call_expand,
-	  .between = "fs grow|commit#2", .idle_left = true },
-	{ "expand a published", ANY_VOLUME, one_of_each, published, .call = call_expand,
-	  .between = "fs grow|commit#2" },
-	{ "expand a block", ANY_VOLUME, one_of_each, published_as_block,
+	{ "expand", "kvol_expand", ANY_VOLUME, one_of_each, open_here,
+	  .call = call_expand, .between = "fs grow|commit#2", .idle_left = true },
+	{ "expand a published", "kvol_expand", ANY_VOLUME, one_of_each, published,
+	  .call = call_expand, .between = "fs grow|commit#2" },
+	{ "expand a block", "kvol_expand", ANY_VOLUME, one_of_each, published_as_block,
 	  .call = call_expand },
-	{ "expand a half-grown", ANY_VOLUME, half_grown, open_here, .call = call_expand,
-	  .between = "commit", .idle_left = true },
-	{ "expand raw", ANY_VOLUME, one_of_each, open_here, .call = call_expand_raw },
-	{ "expand a raw block", ANY_VOLUME, one_of_each, published_as_block,
-	  .call = call_expand_raw, .between = "dm load" },
-	{ "expand a snapshot", ANY_VOLUME, one_of_each, open_here,
+	{ "expand a half-grown", "kvol_expand", ANY_VOLUME, half_grown, open_here,
+	  .call = call_expand, .between = "commit", .idle_left = true },
+	{ "expand raw", "kvol_expand", ANY_VOLUME, one_of_each, open_here,
+	  .call = call_expand_raw },
+	{ "expand a raw block", "kvol_expand", ANY_VOLUME, one_of_each,
+	  published_as_block, .call = call_expand_raw, .between = "dm load" },
+	{ "expand a snapshot", "kvol_expand", ANY_VOLUME, one_of_each, open_here,
 	  .call = call_expand_snapshot, .result = -EINVAL },
-	{ "delete", ANY_VOLUME, one_of_each, open_here, .call = call_delete },
-	{ "delete an active", ANY_VOLUME, one_of_each, unmounted, .call = call_delete,
-	  .between = "commit" },
-	{ "delete the seventeenth", ANY_VOLUME, one_of_each, many_deleted,
+	{ "delete", "kvol_delete", ANY_VOLUME, one_of_each, open_here,
 	  .call = call_delete },
-	{ "delete a snapshot", ANY_VOLUME, one_of_each, open_here,
+	{ "delete an active", "kvol_delete", ANY_VOLUME, one_of_each, unmounted,
+	  .call = call_delete, .between = "commit" },
+	{ "delete the seventeenth", "kvol_delete", ANY_VOLUME, one_of_each, many_deleted,
+	  .call = call_delete },
+	{ "delete a snapshot", "kvol_delete", ANY_VOLUME, one_of_each, open_here,
 	  .call = call_delete_snapshot },
-	{ "delete nothing", ANY_VOLUME, one_of_each, open_here,
+	{ "delete nothing", "kvol_delete", ANY_VOLUME, one_of_each, open_here,
 	  .call = call_delete_none },
-	{ "delete a published", ANY_VOLUME, one_of_each, published, .call = call_delete,
-	  .result = -EBUSY },
-	{ "stat", ANY_VOLUME, one_of_each, open_here, .call = call_stat },
-	{ "stat a published", ANY_VOLUME, one_of_each, published,
+	{ "delete a published", "kvol_delete", ANY_VOLUME, one_of_each, published,
+	  .call = call_delete, .result = -EBUSY },
+	{ "stat", "kvol_stat", ANY_VOLUME, one_of_each, open_here, .call = call_stat },
+	{ "stat a published", "kvol_stat", ANY_VOLUME, one_of_each, published,
 	  .call = call_stat_published },
-	{ "stat nothing", ANY_VOLUME, one_of_each, open_here, .call = call_stat_none,
-	  .result = -ENOENT },
-	{ "list", ANY_VOLUME "|kvol_list", one_of_each, open_here, .call = call_list },
-	{ "iter_next", "", one_of_each, listing, .call = call_iterate, .silent = true },
+	{ "stat nothing", "kvol_stat", ANY_VOLUME, one_of_each, open_here,
+	  .call = call_stat_none, .result = -ENOENT },
+	{ "list", "kvol_list", ANY_VOLUME "|kvol_list", one_of_each, open_here,
+	  .call = call_list },
+	{ "iter_next", "kvol_iter_next", "", one_of_each, listing, .call = call_iterate,
+	  .silent = true },
+	{ "iter_free", "kvol_iter_free", "", one_of_each, listing, .call = call_iter_free,
+	  .no_repeat = true, .cannot_fail = true },
 };
 
-int main(void)
-{
-	return run_scenarios("failures of volumes", scenarios,
-			     sizeof(scenarios) / sizeof(scenarios[0]));
-}
+const struct group volume_failures = { "failures of volumes", scenarios,
+				       KV_ARRAY_SIZE(scenarios) };

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * Every public function with each call that it makes failing, the N-th for each N, once
+ * and from there on, natively on the model. What that means is in failures.c; what the
+ * functions are is asked of lib/libkvol.sym, so that none is added without being here.
+ */
+
+#include <ctype.h>
+
+#include "failures.h"
+
+static void every_public_function_was_failed(void **state)
+{
+	unsigned n = 0, n_tried = 0;
+	char line[256], *verb, *end;
+	FILE *file;
+
+	(void)state;
+	if (getenv("KVOL_TEST_FAILPOINT"))
+		skip();
+	file = fopen(LIBKVOL_SYM, "re");
+	assert_non_null(file);
+	while (fgets(line, sizeof(line), file)) {
+		verb = line;
+		while (isspace((unsigned char)*verb))
+			verb++;
+		end = strchr(verb, ';');
+		if (!end || strncmp(verb, "kvol_", 5) != 0)
+			continue;
+		*end = '\0';
+		n++;
+		if (verb_was_failed(verb))
+			n_tried++;
+		else
+			print_error("%s is never failed\n", verb);
+	}
+	(void)fclose(file);
+	printf("# figure public functions with each of their calls failing: %u of %u\n",
+	       n_tried, n);
+	assert_true(n > 0);
+	assert_int_equal(n_tried, n);
+}
+
+int main(void)
+{
+	const struct CMUnitTest all[] = {
+		cmocka_unit_test(every_public_function_was_failed),
+	};
+	int failed;
+
+	failpoint_start();
+	failed = run_group(&pool_failures);
+	failed += run_group(&publish_failures);
+	failed += run_group(&volume_failures);
+	failed += cmocka_run_group_tests_name("failures of everything", all, NULL, NULL);
+	print_figures();
+	return failed;
+}
