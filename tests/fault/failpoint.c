@@ -50,7 +50,8 @@ const char *const failpoint_names[FAILPOINT_KINDS] = {
 static struct {
 	bool on, forever;
 	enum failpoint_kind kind;
-	unsigned nth, passed, failed;
+	unsigned nth, failed;
+	unsigned passed[FAILPOINT_KINDS];
 } armed;
 
 #define LIVE_MAX 4096
@@ -59,20 +60,23 @@ static struct {
 static void *live[LIVE_MAX];
 static unsigned n_live;
 
-unsigned failpoint_disarm(unsigned *ret_passed)
+unsigned failpoint_disarm(unsigned ret_passed[FAILPOINT_KINDS])
 {
 	armed.on = false;
 	if (ret_passed)
-		*ret_passed = armed.passed;
+		memcpy(ret_passed, armed.passed, sizeof(armed.passed));
 	return armed.failed;
 }
 
 static bool strikes(enum failpoint_kind kind)
 {
-	if (!armed.on || armed.kind != kind)
+	unsigned passed;
+
+	if (!armed.on)
 		return false;
-	armed.passed++;
-	if (armed.passed < armed.nth || (armed.passed > armed.nth && !armed.forever))
+	passed = ++armed.passed[kind];
+	if (armed.kind != kind || passed < armed.nth ||
+	    (passed > armed.nth && !armed.forever))
 		return false;
 	armed.failed++;
 	return true;
@@ -621,7 +625,8 @@ void failpoint_arm(enum failpoint_kind kind, unsigned nth, bool forever)
 	armed.kind = kind;
 	armed.nth = nth;
 	armed.forever = forever;
-	armed.passed = armed.failed = 0;
+	armed.failed = 0;
+	memset(armed.passed, 0, sizeof(armed.passed));
 	armed.on = true;
 	model_hook = hook; /* each new model forgets it */
 }

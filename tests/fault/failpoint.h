@@ -45,8 +45,9 @@ void failpoint_start(void);
 
 /* The nth call (from 1 on) fails; with `forever` all after it do as well. */
 void failpoint_arm(enum failpoint_kind kind, unsigned nth, bool forever);
-/* How many have failed since, and (unless NULL) how many there were in all. */
-unsigned failpoint_disarm(unsigned *ret_passed);
+/* How many have failed since, and (unless NULL) how many of each kind there were in all.
+ */
+unsigned failpoint_disarm(unsigned ret_passed[FAILPOINT_KINDS]);
 
 /* The library's allocations that are not freed: those of SQLite included, those inside
  * other libraries not. */

@@ -17,11 +17,13 @@
  * Each point is run twice or three times from the same state: to look at it after the
  * next open, to repeat the call, and to be killed. The short form takes at most SAMPLE of
  * one kind in one scenario, evenly spread. KVOL_TEST_FAILPOINT runs one point
- * alone: "SCENARIO/KIND/once|forever/N", or a beginning of that.
+ * alone: "SCENARIO/KIND/once|forever/N", or a beginning of that; with KVOL_TEST_LONG if
+ * the short form does not have it.
  */
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -32,7 +34,7 @@
 #define HEAD_SIZE      4096
 #define TEXT_SIZE      16384
 #define FLAWS_MAX      6 /* printed of a kind in a scenario */
-#define SAMPLE	       2 /* the short form's most of one kind in one scenario */
+#define SAMPLE	       1 /* the short form's most of one kind in one scenario */
 #define BETWEEN_MAX    8
 #define POINTS_MAX     100000
 #define VERBS_MAX      128
@@ -65,6 +67,9 @@ static struct {
 	int fds;
 	unsigned flaws, flaws_before; /* this kind */
 	unsigned n_failed;
+	/* How many there are of each, or about: a failure may lead past some, or to
+	 * others. */
+	unsigned points[FAILPOINT_KINDS];
 } run;
 
 static unsigned n_failed[FAILPOINT_KINDS], n_points[FAILPOINT_KINDS], n_runs;
@@ -76,6 +81,14 @@ static bool long_form(void)
 	const char *value = getenv("KVOL_TEST_LONG");
 
 	return value && *value && strcmp(value, "0");
+}
+
+/* Which points the short form takes. */
+static uint64_t seed(void)
+{
+	const char *value = getenv("KVOL_TEST_SEED");
+
+	return value ? strtoull(value, NULL, 0) : 1;
 }
 
 /* --- Saying what is wrong --- */
@@ -293,7 +306,7 @@ static void boot(struct fixture *f)
 	model_restore(run.disk);
 	if (run.s->disk)
 		put_head(f, run.head);
-	if (run.s->boot)
+	if (run.s->boot && !run.s->running)
 		run.s->boot(f);
 }
 
@@ -318,6 +331,9 @@ static bool blames_right(uint32_t reason)
 {
 	return reason == KVOL_R_SYSTEM || reason == KVOL_R_IO ||
 	       reason == KVOL_R_TIMEOUT ||
+	       (reason == KVOL_R_CORRUPT && run.s->db_damage &&
+		KIND(run.kind) &
+			(DB_IO_KINDS | KIND(FAIL_SQLITE) | KIND(FAIL_SQLITE_MEMORY))) ||
 	       (reason == KVOL_R_BUSY_OPEN && run.kind == FAIL_IOCTL_BUSY);
 }
 
@@ -574,28 +590,15 @@ static bool wanted(void)
 	return !strncmp(name, one, strlen(one));
 }
 
-/* How many points there are, or about: a failure may lead past some, or to others. */
-static unsigned count_points(struct fixture *f)
-{
-	unsigned passed;
-
-	boot(f);
-	failpoint_arm(run.kind, UINT_MAX, false);
-	(void)run.s->call(f);
-	(void)failpoint_disarm(&passed);
-	close_all(f);
-	return passed;
-}
-
 static void fail_each(struct fixture *f)
 {
-	unsigned n = count_points(f), by = 1, first = 1;
+	unsigned n = run.points[run.kind], by = 1, first = 1;
 	bool met = n > 0;
 
 	if (!long_form() && n > SAMPLE) {
 		by = (n + SAMPLE - 1) / SAMPLE;
 		first += (unsigned)kv_hash64(run.s->name, strlen(run.s->name),
-					     run.forever) %
+					     2 * seed() + run.forever) %
 			 by;
 	}
 	n_points[run.kind] += n;
@@ -615,7 +618,7 @@ static void fail_each(struct fixture *f)
 		run.n_failed++;
 		if (!run.s->no_repeat)
 			run_and_repeat(f);
-		if (long_form() || KIND(run.kind) & DB_IO_KINDS)
+		if (long_form() || (run.nth == first && KIND(run.kind) & DB_IO_KINDS))
 			run_and_die(f);
 	}
 }
@@ -667,7 +670,9 @@ static void take_states(struct fixture *f)
 	look(f, &run.old);
 	boot(f);
 	prepare_error(f);
+	failpoint_arm(run.kind, UINT_MAX, false);
 	r = run.s->call(f);
+	(void)failpoint_disarm(run.points);
 	if (r != run.s->result)
 		flaw("it gives %d: %s", r, r < 0 && !run.s->silent ? f->e.msg : "");
 	close_all(f);
@@ -717,7 +722,11 @@ static void run_scenario(void **state)
 		close_pool(f);
 		get_head(f, run.head);
 	}
-	run.disk = model_save();
+	if (run.s->running) {
+		run.s->boot(f);
+		close_all(f);
+	}
+	run.disk = run.s->running ? model_save_running() : model_save();
 	model->deadline_divisor = DEADLINES_LESS;
 	run.fds = count_fds();
 	take_states(f);
@@ -746,6 +755,8 @@ void print_figures(void)
 			printf("# figure failures, each %s once and from there on: %u of %u\n",
 			       failpoint_names[kind], n_failed[kind], n_points[kind]);
 	}
+	if (!long_form())
+		printf("# KVOL_TEST_SEED=%" PRIu64 " chose them\n", seed());
 	printf("# figure failures injected: %u\n", failed);
 	printf("# figure calls with a failure in them: %u\n", n_runs);
 }

@@ -37,6 +37,9 @@ struct scenario {
 	const char *between;
 	/* Or where this, done after the boot, leads. */
 	void (*stopped)(struct fixture *f);
+	bool running; /* the boot leaves nothing open, and is done once */
+	/* SQLite's own check, in a repair, tells a page that cannot be read as damage. */
+	bool db_damage;
 	bool silent;	  /* it has no error struct to fill */
 	bool idle_left;	  /* a device that nobody uses may stay until the next open */
 	bool no_repeat;	  /* the call cannot be repeated on its handle */
