@@ -76,6 +76,7 @@ layer3_sources = \
 	lib/publication.c \
 	lib/publication.h \
 	lib/reservation.c \
+	lib/room.c \
 	lib/rundir.c \
 	lib/rundir.h \
 	lib/schema.c \

@@ -211,6 +211,46 @@ static void death_after_each_step_of_a_snapshot_freezes_nobody(void **state)
 	}
 }
 
+static int delete_spare(struct kvol_pool *pool, void *arg)
+{
+	(void)arg;
+	return kvol_delete(pool, "spare", 0, NULL);
+}
+
+/* Nobody writes while a pool that is full of metadata is woken for a delete. */
+static void death_in_a_delete_that_makes_room_freezes_nobody(void **state)
+{
+	static const struct {
+		const char *step;
+		unsigned nth;
+		bool held;
+	} steps[] = {
+		{ "dm suspend", 1, false }, { "dm load", 1, true },
+		{ "dm resume", 1, true },   { "message delete", 2, true },
+		{ "dm resume", 2, true },
+	};
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < KV_ARRAY_SIZE(steps); i++) {
+		succeeds(f, create_volume(f, "spare", NULL));
+		disk_of(f)->mode = MODEL_OUT_OF_METADATA;
+		killed_at(f, steps[i].step, steps[i].nth, delete_spare, NULL);
+		assert_int_equal(suspended(f, "v"), steps[i].held);
+		(void)pool_info(f);
+		assert_false(suspended(f, "v"));
+		assert_slots_empty(f);
+		assert_false(exists(f, "spare"));
+		disk_of(f)->mode = MODEL_RW;
+		reopen_pool(f); /* deletes what was buried */
+	}
+	succeeds(f, create_volume(f, "spare", NULL));
+	disk_of(f)->mode = MODEL_OUT_OF_METADATA;
+	succeeds(f, kvol_delete(f->pool, "spare", 0, &f->e));
+	assert_false(suspended(f, "v"));
+	assert_slots_empty(f);
+	assert_int_equal(pool_info(f).flags, 0);
+}
+
 static int expand_v(struct kvol_pool *pool, void *arg)
 {
 	(void)arg;
@@ -794,6 +834,7 @@ int main(void)
 		on_pool(listing_goes_on_and_thaws),
 		on_pool(closing_a_handle_thaws),
 		on_pool(death_after_each_step_of_a_snapshot_freezes_nobody),
+		on_pool(death_in_a_delete_that_makes_room_freezes_nobody),
 		on_pool(slots_of_a_killed_expand_are_emptied),
 		on_pool(read_only_face_is_thawed_as_well),
 		on_pool(failed_resume_is_tried_again_by_the_next_call),
