@@ -106,12 +106,10 @@ static int deactivate_volume(struct kvol_pool *pool, uint32_t id, struct kvol_er
 	unsigned live;
 	int r;
 
-	r = kv_catalogue_get(pool->cat, id, &row);
-	if (r == -ENOENT) /* half made, or half deleted */
+	/* For messages only: half made or half deleted it has no name, and on a disk that
+	 * is gone nobody reads it. */
+	if (kv_catalogue_get(pool->cat, id, &row) < 0)
 		snprintf(row.name, sizeof(row.name), "%" PRIu32, id);
-	else if (r < 0)
-		return kv_error_errno(
-			e, r, "volume '%" PRIu32 "': look it up in the catalogue", id);
 	r = kv_publications_prune(pool, id, &live, target);
 	if (r < 0)
 		return kv_error_errno(e, r, "volume '%s': look for its publishes",
