@@ -469,20 +469,40 @@ int kv_db_warm(struct kv_db *db)
 			      "PRAGMA wal_checkpoint(RESTART);");
 }
 
+/* What the kernel last refused on the database's file or its log; 0: nothing. */
+static int refused(struct kv_db *db)
+{
+	sqlite3_file *log = NULL;
+	int error = 0;
+
+	(void)sqlite3_file_control(db->handle, "main", SQLITE_FCNTL_LAST_ERRNO, &error);
+	(void)sqlite3_file_control(db->handle, "main", SQLITE_FCNTL_JOURNAL_POINTER,
+				   &log);
+	if (!error && log && log->pMethods)
+		(void)log->pMethods->xFileControl(log, SQLITE_FCNTL_LAST_ERRNO, &error);
+	return -error;
+}
+
 /* 1: the pragma says "ok". Not cached: it is asked once in a connection's life. */
 static int says_ok(struct kv_db *db, const char *pragma)
 {
 	sqlite3_stmt *stmt = NULL;
 	const char *text;
-	int r, ok = 0;
+	int r, rc, ok = 0;
 
-	r = to_errno(sqlite3_prepare_v2(db->handle, pragma, -1, &stmt, NULL));
-	if (r == 0 && sqlite3_step(stmt) == SQLITE_ROW) {
-		text = (const char *)sqlite3_column_text(stmt, 0);
+	r = to_errno(sqlite3_prepare_v3(db->handle, pragma, -1, 0, &stmt, NULL));
+	if (r == 0) {
+		rc = sqlite3_step(stmt);
+		r = to_errno(rc);
+		text = rc == SQLITE_ROW ? (const char *)sqlite3_column_text(stmt, 0)
+					: NULL;
 		ok = text && !strcmp(text, "ok");
 	}
+	sqlite3_finalize(stmt);
+	/* A page that cannot be read is a result for it, like one that is damaged. */
+	if (r == 0 && !ok)
+		r = refused(db);
 	/* What it reports are results; an error is one that kept it from looking. */
-	r = to_errno(sqlite3_finalize(stmt));
 	return r < 0 && r != -EUCLEAN ? r : ok;
 }
 

@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
+#include <sqlite3.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -51,7 +52,10 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-	static const char *const files[] = { "x.db", "x.db-wal", "x.db-shm", "y.db" };
+	static const char *const files[] = {
+		"x.db", "x.db-wal", "x.db-shm",	    "y.db",
+		"z.db", "z.db-wal", "z.db-journal", "z.db-shm",
+	};
 	struct place *p = *state;
 
 	kv_db_close(p->db);
@@ -451,7 +455,126 @@ static void damaged_table_is_not_mended(void **state)
 	assert_int_equal(kv_db_check(p->db, true), -EUCLEAN);
 }
 
+/* --- A disk that fails --- */
+
+/* SQLite's stock VFS calls these in the place of the kernel's. */
+static unsigned reads_left, unlinks_left, writes_left;
+
+static bool fails_now(unsigned *left)
+{
+	if (!*left || --*left)
+		return false;
+	errno = EIO;
+	return true;
+}
+
+static ssize_t failing_pread(int fd, void *buf, size_t n, off_t offset)
+{
+	return fails_now(&reads_left) ? -1 : pread(fd, buf, n, offset);
+}
+
+static ssize_t failing_pwrite(int fd, const void *buf, size_t n, off_t offset)
+{
+	return fails_now(&writes_left) ? -1 : pwrite(fd, buf, n, offset);
+}
+
+static int failing_unlink(const char *path)
+{
+	return fails_now(&unlinks_left) ? -1 : unlink(path);
+}
+
+static void replace(const char *name, sqlite3_syscall_ptr call)
+{
+	sqlite3_vfs *vfs = sqlite3_vfs_find("unix");
+
+	assert_non_null(vfs);
+	assert_int_equal(vfs->xSetSystemCall(vfs, name, call), SQLITE_OK);
+}
+
+static int setup_failing(void **state)
+{
+	replace("pread", (sqlite3_syscall_ptr)failing_pread);
+	replace("pread64", (sqlite3_syscall_ptr)failing_pread);
+	replace("pwrite", (sqlite3_syscall_ptr)failing_pwrite);
+	replace("pwrite64", (sqlite3_syscall_ptr)failing_pwrite);
+	replace("unlink", (sqlite3_syscall_ptr)failing_unlink);
+	return setup(state);
+}
+
+static int teardown_failing(void **state)
+{
+	reads_left = writes_left = unlinks_left = 0;
+	replace(NULL, NULL); /* all of them */
+	return teardown(state);
+}
+
+/* A database that was made can be opened; one that cannot was not made. */
+static bool made(struct place *p, unsigned *left, unsigned nth)
+{
+	static const char *const files[] = { "z.db", "z.db-wal", "z.db-journal" };
+	struct kv_db *db = NULL;
+	bool met;
+	int r;
+
+	*left = nth;
+	r = kv_db_open(p->dir_fd, "z.db", KV_DB_CREATE, &db);
+	met = *left == 0;
+	*left = 0;
+	kv_db_close(db);
+	if (r == 0) {
+		assert_int_equal(kv_db_open(p->dir_fd, "z.db", 0, &db), 0);
+		kv_db_close(db);
+	} else {
+		assert_true(met);
+		assert_int_equal(r, -EIO);
+	}
+	for (size_t i = 0; i < KV_ARRAY_SIZE(files); i++)
+		(void)unlinkat(p->dir_fd, files[i], 0);
+	return met;
+}
+
+static void log_that_was_not_begun_is_an_error(void **state)
+{
+	struct place *p = *state;
+	unsigned n = 0;
+
+	while (made(p, &unlinks_left, n + 1))
+		n++;
+	assert_true(n > 0); /* the rollback journal's: by it the change is committed */
+	n = 0;
+	while (made(p, &writes_left, n + 1))
+		n++;
+	assert_true(n > 2);
+}
+
+/* Nobody is sent to mend a database whose disk did not answer. */
+static void what_cannot_be_read_is_not_damaged(void **state)
+{
+	struct place *p = *state;
+	unsigned n = 0;
+	bool met;
+	int r;
+
+	settle(p);
+	do {
+		reopen(p);
+		reads_left = n + 1;
+		r = kv_db_check(p->db, true);
+		met = reads_left == 0;
+		reads_left = 0;
+		assert_int_equal(r, met ? -EIO : 0);
+		kv_db_close(p->db);
+		p->db = NULL;
+		n += met;
+	} while (met);
+	assert_true(n > 1); /* the table and its index */
+	reopen(p);
+	assert_int_equal(kv_db_check(p->db, true), 0);
+}
+
 #define in_place(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define on_failing_disk(test) \
+	cmocka_unit_test_setup_teardown(test, setup_failing, teardown_failing)
 
 int main(void)
 {
@@ -470,6 +593,8 @@ int main(void)
 		in_place(journals_delete_nothing),
 		in_place(databases_without_our_log_are_left_alone),
 		in_place(types_are_checked),
+		on_failing_disk(log_that_was_not_begun_is_an_error),
+		on_failing_disk(what_cannot_be_read_is_not_damaged),
 	};
 
 	return cmocka_run_group_tests_name("db", tests, NULL, NULL);
