@@ -380,6 +380,24 @@ static void catalogue_that_nothing_mends_is_told(void **state)
 	assert_int_equal(model_n_devs(), 0);
 }
 
+/* Want of memory, or a disk that fails, is nothing to mend. */
+static void catalogue_that_cannot_be_mounted_is_not_called_damaged(void **state)
+{
+	struct fixture *f = *state;
+
+	model_fail("mount", 1, -EIO);
+	fails(f, repair(f, 0, true), -EIO, KVOL_R_IO);
+	model_fail("mount", 1, -ENOMEM);
+	fails(f, repair(f, 0, true), -ENOMEM, KVOL_R_SYSTEM);
+	model_fail("mount", 1, -EUCLEAN);
+	fails(f, repair(f, 0, true), -EUCLEAN, KVOL_R_CORRUPT);
+	model_fail("mount", 1, -EINVAL);
+	fails(f, repair(f, 0, true), -EUCLEAN, KVOL_R_CORRUPT);
+	assert_int_equal(model_n_devs(), 0);
+	succeeds(f, repair(f, 0, true));
+	assert_int_equal(info.found, 0);
+}
+
 /* --- A check --- */
 
 /* Says what it found, and neither mends nor writes anything. */
@@ -655,6 +673,7 @@ int main(void)
 		on_pool(epochs_are_settled_by_order_only),
 		on_pool(catalogue_s_file_system_is_forced_by_order_only),
 		on_pool(catalogue_that_nothing_mends_is_told),
+		on_pool(catalogue_that_cannot_be_mounted_is_not_called_damaged),
 		on_pool(check_tells_and_leaves),
 		on_pool(check_finds_what_fits_no_longer),
 		on_pool(check_that_fails_leaves_nothing),
