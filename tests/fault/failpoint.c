@@ -185,11 +185,12 @@ int failing_unlinkat(int dir_fd, const char *path, int flags);
 struct dirent *failing_readdir(DIR *dir);
 ssize_t failing_getrandom(void *buf, size_t n, unsigned flags);
 
+int failing_kv_pread_full(int fd, void *buf, size_t n, uint64_t offset);
 int failing_kv_pwrite_full(int fd, const void *buf, size_t n, uint64_t offset);
 int failing_kv_write_file_at(int dir_fd, const char *name, const void *data, size_t n);
 
-/* The model writes by the library's functions, too, and that does not count. */
-static unsigned writing;
+/* The model reads and writes by the library's functions, too, and that does not count. */
+static unsigned reading, writing;
 
 static mode_t mode_of(int flags, va_list ap)
 {
@@ -234,7 +235,17 @@ ssize_t failing_read(int fd, void *buf, size_t n)
 
 ssize_t failing_pread(int fd, void *buf, size_t n, off_t offset)
 {
-	return strikes_with(FAIL_READ, EIO) ? -1 : pread(fd, buf, n, offset);
+	return reading && strikes_with(FAIL_READ, EIO) ? -1 : pread(fd, buf, n, offset);
+}
+
+int failing_kv_pread_full(int fd, void *buf, size_t n, uint64_t offset)
+{
+	int r;
+
+	reading++;
+	r = kv_pread_full(fd, buf, n, offset);
+	reading--;
+	return r;
 }
 
 ssize_t failing_pwrite(int fd, const void *buf, size_t n, off_t offset)
@@ -411,6 +422,8 @@ static sqlite3_vfs *real_vfs;
 
 sqlite3_vfs *failing_sqlite3_vfs_find(const char *name);
 
+static int read_errno; /* of any file's last read that failed */
+
 static sqlite3_file *real_file(sqlite3_file *f)
 {
 	return f + 1;
@@ -423,8 +436,10 @@ static int file_close(sqlite3_file *f)
 
 static int file_read(sqlite3_file *f, void *buf, int n, sqlite3_int64 offset)
 {
-	if (strikes(FAIL_DB_READ))
+	if (strikes_with(FAIL_DB_READ, EIO)) {
+		read_errno = EIO;
 		return SQLITE_IOERR_READ;
+	}
 	return real_file(f)->pMethods->xRead(real_file(f), buf, n, offset);
 }
 
@@ -479,6 +494,10 @@ static int file_check_reserved(sqlite3_file *f, int *ret)
 
 static int file_control(sqlite3_file *f, int op, void *arg)
 {
+	if (op == SQLITE_FCNTL_LAST_ERRNO && read_errno) {
+		*(int *)arg = read_errno;
+		return SQLITE_OK;
+	}
 	return real_file(f)->pMethods->xFileControl(real_file(f), op, arg);
 }
 
@@ -626,6 +645,7 @@ void failpoint_arm(enum failpoint_kind kind, unsigned nth, bool forever)
 	armed.nth = nth;
 	armed.forever = forever;
 	armed.failed = 0;
+	read_errno = 0;
 	memset(armed.passed, 0, sizeof(armed.passed));
 	armed.on = true;
 	model_hook = hook; /* each new model forgets it */

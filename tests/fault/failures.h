@@ -37,9 +37,7 @@ struct scenario {
 	const char *between;
 	/* Or where this, done after the boot, leads. */
 	void (*stopped)(struct fixture *f);
-	bool running; /* the boot leaves nothing open, and is done once */
-	/* SQLite's own check, in a repair, tells a page that cannot be read as damage. */
-	bool db_damage;
+	bool running;	  /* the boot leaves nothing open, and is done once */
 	bool silent;	  /* it has no error struct to fill */
 	bool idle_left;	  /* a device that nobody uses may stay until the next open */
 	bool no_repeat;	  /* the call cannot be repeated on its handle */
@@ -67,7 +65,8 @@ extern const struct group pool_failures, publish_failures, volume_failures;
 
 /* Runs all of a group's as cmocka's group of that name. */
 int run_group(const struct group *group);
-void print_figures(void);
+void print_figures(const struct group *group);
+bool group_has(const struct group *group, const char *verb);
 /* Has any of those that were run injected a failure into this function? Or, where nothing
  * can fail in it, called it? */
 bool verb_was_failed(const char *verb);

@@ -31,7 +31,11 @@ tests_fault_test_schedules_LDFLAGS = $(model_ldflags)
 
 # --- failures: the N-th call fails, for each N ---
 
-fault_tests += tests/fault/test_failures
+# A program for each group of functions.
+fault_tests += \
+	tests/fault/test_failures_pool \
+	tests/fault/test_failures_publish \
+	tests/fault/test_failures_volume
 
 # What fails: the library's own references to these, and nobody else's. So its objects become one, in
 # which they are renamed; of its own functions those that the model stands before, too.
@@ -44,6 +48,7 @@ failpoints = \
 comma = ,
 core_wraps = $(patsubst -Wl$(comma)%,%,$(filter -Wl$(comma)--wrap=kv_%,$(model_ldflags)))
 core_renames = $(foreach f,$(failpoints),--redefine-sym $(f)=failing_$(f)) \
+	--redefine-sym __wrap_kv_pread_full=failing_kv_pread_full \
 	--redefine-sym __wrap_kv_pwrite_full=failing_kv_pwrite_full \
 	--redefine-sym __wrap_kv_write_file_at=failing_kv_write_file_at
 
@@ -56,23 +61,33 @@ tests/fault/core.o: lib/libkvcore.la lib/libkvbase.la tests/local.mk tests/fault
 
 CLEANFILES += tests/fault/core.o
 
-tests_fault_test_failures_SOURCES = \
+tests_libfailures_la_SOURCES = \
 	tests/fault/failpoint.c \
 	tests/fault/failpoint.h \
 	tests/fault/failures.c \
 	tests/fault/failures.h \
 	tests/fault/failures_pool.c \
 	tests/fault/failures_publish.c \
-	tests/fault/failures_volume.c \
-	tests/fault/test_failures.c
-tests_fault_test_failures_CPPFLAGS = $(AM_CPPFLAGS) \
-	-DLIBKVOL_SYM='"$(abs_top_srcdir)/lib/libkvol.sym"'
-tests_fault_test_failures_LDADD = tests/libfixture.la tests/fault/core.o tests/libmodel.la \
-	$(CMOCKA_LIBS) $(SQLITE_LIBS) $(MOUNT_LIBS)
-tests_fault_test_failures_LDFLAGS = $(model_ldflags)
+	tests/fault/failures_volume.c
+failures_cppflags = $(AM_CPPFLAGS) -DLIBKVOL_SYM='"$(abs_top_srcdir)/lib/libkvol.sym"'
+failures_ldadd = tests/libfailures.la tests/libfixture.la tests/fault/core.o \
+	tests/libmodel.la $(CMOCKA_LIBS) $(SQLITE_LIBS) $(MOUNT_LIBS)
+
+tests_fault_test_failures_pool_SOURCES = tests/fault/test_failures.c
+tests_fault_test_failures_pool_CPPFLAGS = $(failures_cppflags) -DGROUP=pool_failures
+tests_fault_test_failures_pool_LDADD = $(failures_ldadd)
+tests_fault_test_failures_pool_LDFLAGS = $(model_ldflags)
+tests_fault_test_failures_publish_SOURCES = tests/fault/test_failures.c
+tests_fault_test_failures_publish_CPPFLAGS = $(failures_cppflags) -DGROUP=publish_failures
+tests_fault_test_failures_publish_LDADD = $(failures_ldadd)
+tests_fault_test_failures_publish_LDFLAGS = $(model_ldflags)
+tests_fault_test_failures_volume_SOURCES = tests/fault/test_failures.c
+tests_fault_test_failures_volume_CPPFLAGS = $(failures_cppflags) -DGROUP=volume_failures
+tests_fault_test_failures_volume_LDADD = $(failures_ldadd)
+tests_fault_test_failures_volume_LDFLAGS = $(model_ldflags)
 
 if HAVE_CMOCKA
-check_LTLIBRARIES += tests/libcrash.la
+check_LTLIBRARIES += tests/libcrash.la tests/libfailures.la
 check_PROGRAMS += $(fault_tests)
 endif
 
