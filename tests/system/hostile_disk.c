@@ -12,7 +12,7 @@
 
 static unsigned cases(void)
 {
-	return long_form ? 150 : 3;
+	return long_form ? 150 : 2;
 }
 
 /* --- Using what is there --- */

@@ -62,7 +62,7 @@ size_t first(void)
 
 size_t step(void)
 {
-	return long_form ? 1 : 4;
+	return long_form ? 1 : 6;
 }
 
 void case_begin(void)

@@ -17,7 +17,7 @@
 
 #include "system.h"
 
-#define ROUNDS_SHORT 100u
+#define ROUNDS_SHORT 40u
 #define ROUNDS_LONG  1000u
 #define BYTES	     MIB(4)
 #define BLOCK_BYTES  KIB(64)
