@@ -623,7 +623,14 @@ int dir_down(void **state)
 
 int pool_up(void **state)
 {
-	struct kvol_format_opts o = { .size = sizeof(o), .file_bytes = POOL_BYTES };
+	return pool_up_for(0, state);
+}
+
+int pool_up_for(uint64_t max_volumes, void **state)
+{
+	struct kvol_format_opts o = { .size = sizeof(o),
+				      .file_bytes = POOL_BYTES,
+				      .max_volumes = max_volumes };
 
 	if (dir_up(state) < 0)
 		return -1;

@@ -54,6 +54,7 @@ void need_device_mapper(void);
 int dir_up(void **state);
 int dir_down(void **state);
 int pool_up(void **state);
+int pool_up_for(uint64_t max_volumes, void **state); /* a smaller catalogue */
 int pool_down(void **state);
 
 /* Closes and opens `pool` again; pool_cycle deactivates it in between. */
