@@ -27,23 +27,34 @@
 
 /* --- Who we are --- */
 
-/* A file's first line, in lower case; "" if it is not there or does not fit. */
-static void first_line(const char *file, char *ret, size_t size)
+/* Not there, not ours to read, or not what it should be: the same at any time, unlike
+ * what cannot be read just now. */
+static bool is_unknown(int r)
+{
+	return r == -ENOENT || r == -ENOTDIR || r == -EACCES || r == -EPERM ||
+	       r == -ELOOP || r == -EFBIG;
+}
+
+/* A file's first line, in lower case; "" if there is none of use. */
+static int first_line(const char *file, char *ret, size_t size)
 {
 	char buf[256];
+	int r;
 
 	ret[0] = '\0';
-	if (kv_read_file_at(AT_FDCWD, file, buf, sizeof(buf)) < 0)
-		return;
+	r = kv_read_file_at(AT_FDCWD, file, buf, sizeof(buf));
+	if (r < 0)
+		return is_unknown(r) ? 0 : r;
 	buf[strcspn(buf, "\n")] = '\0';
 	for (char *p = buf; *p; p++) {
 		if (*p >= 'A' && *p <= 'Z')
 			*p = (char)(*p - 'A' + 'a');
 		else if (*p <= ' ' || *p > '~')
-			return;
+			return 0;
 	}
 	if (!kv_strcpy(ret, size, buf))
 		ret[0] = '\0';
+	return 0;
 }
 
 /* What boards and virtual machines say that were never given a UUID of their own. */
@@ -62,19 +73,25 @@ static bool is_placeholder(const char *uuid)
 	return false;
 }
 
-void kv_host_self(const char *given, struct kv_host *ret)
+int kv_host_self(const char *given, struct kv_host *ret)
 {
+	int r;
+
 	memset(ret, 0, sizeof(*ret));
 	if (given)
 		(void)kv_strcpy(ret->given, sizeof(ret->given), given);
 	/* The board's before the file's: a container has an /etc of its own. */
-	first_line("/sys/class/dmi/id/product_uuid", ret->machine, sizeof(ret->machine));
-	if (!kv_uuid_valid(ret->machine) || is_placeholder(ret->machine))
-		first_line("/etc/machine-id", ret->machine, sizeof(ret->machine));
+	r = first_line("/sys/class/dmi/id/product_uuid", ret->machine,
+		       sizeof(ret->machine));
+	if (r == 0 && (!kv_uuid_valid(ret->machine) || is_placeholder(ret->machine)))
+		r = first_line("/etc/machine-id", ret->machine, sizeof(ret->machine));
 	/* What an image has before its first boot. */
 	if (!strcmp(ret->machine, "uninitialized"))
 		ret->machine[0] = '\0';
-	first_line("/proc/sys/kernel/random/boot_id", ret->boot, sizeof(ret->boot));
+	if (r == 0)
+		r = first_line("/proc/sys/kernel/random/boot_id", ret->boot,
+			       sizeof(ret->boot));
+	return r;
 }
 
 /* --- The record --- */

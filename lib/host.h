@@ -7,8 +7,9 @@
 #include "claim.h"
 #include "error.h"
 
-/* given: "" or NULL for none. Never fails: what cannot be read is not known. */
-void kv_host_self(const char *given, struct kv_host *ret);
+/* given: "" or NULL for none. What the host does not have is not known; what cannot be
+ * read just now is an error, or the next call would take us for somebody else. */
+int kv_host_self(const char *given, struct kv_host *ret);
 
 /* The block that a claim was written over. */
 struct kv_claim_before {

@@ -144,7 +144,6 @@ static int new_pool(const struct kvol_ctx *ctx, const char *path, struct kvol_po
 	pthread_mutex_init(&pool->metadata_mutex, NULL);
 	pthread_mutex_init(&pool->calls_mutex, NULL);
 	pool->run_dir = strdup(ctx->run_dir);
-	kv_host_self(ctx->host_id, &pool->host);
 	r = pool->run_dir ? 0 : kv_error_errno(e, -ENOMEM, "'%s'", path);
 	if (r == 0) {
 		r = kv_dm_open(&pool->dm);
@@ -161,6 +160,11 @@ static int new_pool(const struct kvol_ctx *ctx, const char *path, struct kvol_po
 		if (pool->run_fd < 0)
 			r = kv_error_errno(e, pool->run_fd, "run directory '%s'",
 					   pool->run_dir);
+	}
+	if (r == 0) {
+		r = kv_host_self(ctx->host_id, &pool->host);
+		if (r < 0)
+			r = kv_error_errno(e, r, "'%s': read which host this is", path);
 	}
 	if (r < 0) {
 		free_pool(pool);

@@ -343,7 +343,9 @@ int kvol_pool_repair(struct kvol_ctx *ctx, const char *path,
 		r = kv_info_check(ret_info, "kvol_repair_info", reterr);
 	if (r < 0)
 		return r;
-	kv_host_self(ctx->host_id, &x.self);
+	r = kv_host_self(ctx->host_id, &x.self);
+	if (r < 0)
+		return kv_error_errno(reterr, r, "'%s': read which host this is", path);
 	r = repair(&x, reterr);
 	(void)kv_close(x.m.fd);
 	(void)kv_close(x.loop_fd);
