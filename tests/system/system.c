@@ -59,7 +59,7 @@ const char *name_of_length(size_t n)
 	return name;
 }
 
-static void pause_ms(long ms)
+void pause_ms(long ms)
 {
 	struct timespec t = { ms / 1000, ms % 1000 * 1000000 };
 

@@ -59,6 +59,7 @@ int pool_down(void **state);
 
 /* Closes and opens `pool` again; pool_cycle deactivates it in between. */
 void pool_reopen(void);
+void pause_ms(long ms);
 void pool_cycle(void);
 /* Takes it out of use and holds the thin pool's metadata against the listing; `pool` is
  * NULL then. pool_down does so. */

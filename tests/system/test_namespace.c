@@ -180,6 +180,28 @@ static void a_device(void **state)
 	assert_string_equal(info_of("raw").device, "");
 }
 
+/* The kernel takes the mounts of a namespace that has ended away in its own time, and the
+ * device goes with the last of them. */
+static void wait_for_no_device(const char *name)
+{
+	for (int i = 0; i < 1500 && info_of(name).device[0]; i++)
+		pause_ms(20);
+	assert_string_equal(info_of(name).device, "");
+}
+
+static void cycle_in_its_own_time(void)
+{
+	int result = -EBUSY;
+
+	for (int i = 0; i < 1500 && result == -EBUSY; i++) {
+		result = kvol_pool_deactivate(pool, &err);
+		if (result == -EBUSY)
+			pause_ms(20);
+	}
+	assert_ok(result);
+	pool_reopen();
+}
+
 /* A container's namespace ends without anybody unpublishing. */
 static void the_namespace_ends(void **state)
 {
@@ -191,7 +213,7 @@ static void the_namespace_ends(void **state)
 	resident_end(&r);
 	assert_ok(unpublish_in("v", a, ns));
 	assert_int_equal(info_of("v").n_targets, 0);
-	assert_string_equal(info_of("v").device, "");
+	wait_for_no_device("v");
 
 	r = resident_start();
 	assert_ok(publish_in("v", a, 0, r.ns));
@@ -199,7 +221,7 @@ static void the_namespace_ends(void **state)
 	resident_end(&r);
 	assert_ok(kvol_snapshot(pool, "v", "s", NULL, &err));
 	assert_ok(kvol_delete(pool, "s", 0, &err));
-	pool_cycle(); /* nothing is published any more */
+	cycle_in_its_own_time(); /* nothing is published any more */
 	assert_int_equal(info_of("v").n_targets, 0);
 	assert_int_equal(info_of("raw").n_targets, 0);
 }
@@ -221,7 +243,7 @@ static void a_copied_mount(void **state)
 	assert_true(is_mounted(a));
 	write_file(in_dir("a/again"), "x");
 	assert_ok(kvol_unpublish(pool, "v", a, NULL, &err));
-	assert_string_equal(info_of("v").device, "");
+	wait_for_no_device("v");
 }
 
 static void the_caller_stays_where_it_is(void **state)
