@@ -96,21 +96,24 @@ int kv_member_by_path(const char *path, struct kv_member *m, struct kvol_error *
 
 /* --- Activating: alone with the pool --- */
 
-/* 1: what was opened is the device that the active pool lies on; 0: it is not. */
-static int is_member(const struct kv_member *m, dev_t member)
+int kv_device_is(dev_t dev, const struct stat *st)
 {
-	dev_t dev;
+	dev_t file_dev;
 	ino_t ino;
 	int r;
 
-	if (m->fd < 0)
-		return 1;
-	if (S_ISBLK(m->st.st_mode))
-		return m->st.st_rdev == member;
-	r = kv_loop_backing(member, &dev, &ino);
+	if (S_ISBLK(st->st_mode))
+		return dev == st->st_rdev;
+	r = kv_loop_backing(dev, &file_dev, &ino);
 	if (r == -ENXIO) /* no loop device, or a free one */
 		return 0;
-	return r < 0 ? r : dev == m->st.st_dev && ino == m->st.st_ino;
+	return r < 0 ? r : file_dev == st->st_dev && ino == st->st_ino;
+}
+
+/* 1: what was opened is the device that the active pool lies on; 0: it is not. */
+static int is_member(const struct kv_member *m, dev_t member)
+{
+	return m->fd < 0 ? 1 : kv_device_is(member, &m->st);
 }
 
 int kv_member_device(const struct kv_dm *dm, const struct kv_member *m, const char *path,

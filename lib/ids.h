@@ -41,9 +41,9 @@ void kv_ids_done(struct kvol_pool *pool, struct kv_id *id, bool dirty);
 void kv_ids_free(struct kvol_pool *pool);
 
 /* Brings the thin pool's transaction id to the catalogue's epoch if a half-done
- * reservation explains the difference. 1: they do not belong together. *ret_known is set in any case,
- * to false if an error kept us from comparing the two. The caller holds the message lock.
- */
+ * reservation explains the difference. 1: they do not belong together. *ret_known is set
+ * in any case, to false if an error kept us from comparing the two. The caller holds the
+ * message lock. */
 int kv_ids_settle_epoch(const struct kvol_pool *pool, bool *ret_known);
 
 #endif

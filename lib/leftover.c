@@ -16,7 +16,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "loop.h"
 #include "rundir.h"
 #include "verb.h"
 
@@ -35,8 +34,7 @@ static int lies_on(const struct find *find, const struct kv_dm_id *id)
 {
 	char line[KV_THIN_LINE];
 	uint64_t offset;
-	dev_t dev, file_dev;
-	ino_t ino;
+	dev_t dev;
 	int r;
 
 	r = kv_dm_status(find->dm, id->uuid, KV_DM_TABLE, line, sizeof(line), NULL);
@@ -46,12 +44,7 @@ static int lies_on(const struct find *find, const struct kv_dm_id *id)
 		return r;
 	if (kv_thin_linear_parse(line, &dev, &offset) < 0)
 		return 0;
-	if (S_ISBLK(find->st->st_mode))
-		return dev == find->st->st_rdev;
-	r = kv_loop_backing(dev, &file_dev, &ino);
-	if (r < 0)
-		return r == -ENXIO ? 0 : r;
-	return file_dev == find->st->st_dev && ino == find->st->st_ino;
+	return kv_device_is(dev, find->st);
 }
 
 static int find_one(const struct kv_dm_id *id, dev_t dev, void *arg)

@@ -35,6 +35,8 @@ struct kv_member {
 int kv_member_by_name(const struct kvol_pool *pool, const char *name, struct kv_member *m,
 		      struct kvol_error *e);
 int kv_member_by_path(const char *path, struct kv_member *m, struct kvol_error *e);
+/* 1: the device is that one, or the loop device of that file; 0: it is not. */
+int kv_device_is(dev_t dev, const struct stat *st);
 /* The member as a block device: *ret_fd keeps a loop device alive until it is mapped. */
 int kv_member_device(const struct kv_dm *dm, const struct kv_member *m, const char *path,
 		     dev_t *ret_dev, int *ret_fd, struct kvol_error *e);
@@ -46,8 +48,8 @@ int kv_map_error(int r, const char *path, const char *step, struct kvol_error *e
 int kv_pool_activate(struct kvol_pool *pool, const struct kv_member *m, const char *path,
 		     struct kvol_error *e);
 
-/* Each public function on a pool begins with this; the handle is not deactivated before *ret is
- * left. */
+/* Each public function on a pool begins with this; the handle is not deactivated before
+ * *ret is left. */
 int kv_pool_enter(struct kvol_pool *pool, struct kvol_pool **ret, struct kvol_error *e);
 void kv_pool_leave(struct kvol_pool **pool); /* sets it to NULL, which is a no-op */
 #define _cleanup_call_ _cleanup_(kv_pool_leave)
