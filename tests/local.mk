@@ -51,6 +51,8 @@ tests_unit_test_namespace_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=fstat -Wl,--wrap=io
 	-Wl,--wrap=open -Wl,--wrap=openat -Wl,--wrap=pthread_attr_init \
 	-Wl,--wrap=pthread_create -Wl,--wrap=pthread_sigmask -Wl,--wrap=setns \
 	-Wl,--wrap=stat -Wl,--wrap=unshare
+tests_unit_test_spawn_SOURCES = tests/unit/spawning.h tests/unit/test_spawn.c
+tests_unit_test_spawn_refused_SOURCES = tests/unit/spawning.h tests/unit/test_spawn_refused.c
 tests_unit_test_spawn_refused_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=kv_now_ms -Wl,--wrap=mmap \
 	-Wl,--wrap=pipe2 -Wl,--wrap=poll -Wl,--wrap=pthread_sigmask -Wl,--wrap=syscall \
 	-Wl,--wrap=waitid

@@ -31,27 +31,6 @@ static void one_of_each(struct fixture *f)
 	model_file("/g", S_IFREG);
 }
 
-static int publish(struct fixture *f, const char *name, const char *target,
-		   uint32_t flags, const char *options, const char *ns)
-{
-	struct kvol_publish_opts o = {
-		.size = sizeof(o),
-		.flags = flags,
-		.mount_options = options,
-		.mount_namespace = ns,
-	};
-
-	return kvol_publish(f->pool, name, target, &o, &f->e);
-}
-
-static int unpublish(struct fixture *f, const char *name, const char *target,
-		     const char *ns)
-{
-	struct kvol_publish_opts o = { .size = sizeof(o), .mount_namespace = ns };
-
-	return kvol_unpublish(f->pool, name, target, &o, &f->e);
-}
-
 static void open_here(struct fixture *f)
 {
 	open_pool(f);

@@ -351,3 +351,26 @@ int open_run_pool(struct fixture *f)
 	assert_true(fd >= 0);
 	return fd;
 }
+
+/* --- Publishing
+ * ------------------------------------------------------------------------------- */
+
+int publish(struct fixture *f, const char *name, const char *target, uint32_t flags,
+	    const char *options, const char *ns)
+{
+	struct kvol_publish_opts o = {
+		.size = sizeof(o),
+		.flags = flags,
+		.mount_options = options,
+		.mount_namespace = ns,
+	};
+
+	return kvol_publish(f->pool, name, target, &o, &f->e);
+}
+
+int unpublish(struct fixture *f, const char *name, const char *target, const char *ns)
+{
+	struct kvol_publish_opts o = { .size = sizeof(o), .mount_namespace = ns };
+
+	return kvol_unpublish(f->pool, name, target, &o, &f->e);
+}

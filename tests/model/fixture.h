@@ -82,6 +82,10 @@ void doctor(struct fixture *f, const char *sql);
 int64_t query(struct fixture *f, const char *sql);
 
 int create_volume(struct fixture *f, const char *name, const char *fs); /* of 512 MiB */
+/* With the fields that these two take; NULL and 0: not given. */
+int publish(struct fixture *f, const char *name, const char *target, uint32_t flags,
+	    const char *options, const char *ns);
+int unpublish(struct fixture *f, const char *name, const char *target, const char *ns);
 int count_fds(void);
 struct kvol_info info_of(struct fixture *f, const char *name);
 struct kvol_pool_info pool_info(struct fixture *f);

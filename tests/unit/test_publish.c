@@ -17,27 +17,6 @@
 #define NS_A "/proc/11/ns/mnt"
 #define NS_B "/proc/12/ns/mnt"
 
-static int publish(struct fixture *f, const char *name, const char *target,
-		   uint32_t flags, const char *options, const char *ns)
-{
-	struct kvol_publish_opts o = {
-		.size = sizeof(o),
-		.flags = flags,
-		.mount_options = options,
-		.mount_namespace = ns,
-	};
-
-	return kvol_publish(f->pool, name, target, &o, &f->e);
-}
-
-static int unpublish(struct fixture *f, const char *name, const char *target,
-		     const char *ns)
-{
-	struct kvol_publish_opts o = { .size = sizeof(o), .mount_namespace = ns };
-
-	return kvol_unpublish(f->pool, name, target, &o, &f->e);
-}
-
 /* A pool with volumes v and w (ext4) and raw, and targets /t, /u (directories), /f and /g
  * (files). */
 static int setup(void **state)

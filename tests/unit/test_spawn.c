@@ -16,37 +16,7 @@
 
 #include <cmocka.h>
 
-#include "spawn.h"
-
-/* Far more than anything here takes: no test waits for it. */
-#define LONG_MS 60000
-
-static char detail[128];
-
-static int shell(const char *script)
-{
-	const char *const argv[] = { "sh", "-c", script, NULL };
-
-	return kv_spawn(argv, kv_deadline(LONG_MS), detail, sizeof(detail));
-}
-
-static unsigned count_fds(void)
-{
-	DIR *dir = opendir("/proc/self/fd");
-	unsigned n = 0;
-
-	assert_non_null(dir);
-	while (readdir(dir))
-		n++;
-	(void)closedir(dir);
-	return n;
-}
-
-static void assert_no_child_left(void)
-{
-	assert_int_equal(waitpid(-1, NULL, WNOHANG | __WALL), -1);
-	assert_int_equal(errno, ECHILD);
-}
+#include "spawning.h"
 
 /* --- Results ------------------------------------------------------------------------ */
 
