@@ -41,6 +41,16 @@ static void life_goes_on(void)
 	}
 }
 
+/* A copy whose part is of before those two; it is kept as "older" and as "newer". */
+static void put_back_older(const char *part)
+{
+	take_copy();
+	part_out(copy, part, in_dir("older"));
+	life_goes_on();
+	part_out(copy, part, in_dir("newer"));
+	part_in(copy, part, in_dir("older"));
+}
+
 #define AUDIT(call) assert_kvol(call, -EROFS, KVOL_R_POOL_READ_ONLY)
 
 /* Opened twice: reading works, no change does, and nothing is deleted. */
@@ -82,11 +92,7 @@ static void accept_copy(uint64_t n_lost, uint64_t n_strays)
 static void a_restored_catalogue(void **state)
 {
 	(void)state;
-	take_copy();
-	part_out(copy, "kvol-catalogue", in_dir("older"));
-	life_goes_on();
-	part_out(copy, "kvol-catalogue", in_dir("newer"));
-	part_in(copy, "kvol-catalogue", in_dir("older"));
+	put_back_older("kvol-catalogue");
 	assert_audit();
 	/* The way on without the newer: what it does not list stays on the disk. */
 	accept_copy(0, 2);
@@ -94,7 +100,6 @@ static void a_restored_catalogue(void **state)
 	assert_int_equal(count(0), CONTENTS);
 	assert_ok(kvol_create(pool, "next", MIB(4), NULL, &err));
 	deactivate_pool();
-	assert_sh("thin_ls --no-headers -o DEV %s | wc -l", in_dir("metadata.ids"));
 	open_copy();
 	deactivate_pool();
 	(void)ids();
@@ -105,11 +110,7 @@ static void a_restored_catalogue(void **state)
 static void the_newer_catalogue_put_back(void **state)
 {
 	(void)state;
-	take_copy();
-	part_out(copy, "kvol-catalogue", in_dir("older"));
-	life_goes_on();
-	part_out(copy, "kvol-catalogue", in_dir("newer"));
-	part_in(copy, "kvol-catalogue", in_dir("older"));
+	put_back_older("kvol-catalogue");
 	open_copy();
 	assert_true(pool_info().flags & KVOL_POOL_AUDIT);
 	deactivate_pool();
@@ -123,14 +124,8 @@ static void the_newer_catalogue_put_back(void **state)
 
 static void restored_metadata(void **state)
 {
-	struct kvol_pool *p = NULL;
-
 	(void)state;
-	take_copy();
-	part_out(copy, "kvol-metadata", in_dir("older"));
-	life_goes_on();
-	part_out(copy, "kvol-metadata", in_dir("newer"));
-	part_in(copy, "kvol-metadata", in_dir("older"));
+	put_back_older("kvol-metadata");
 	assert_audit();
 	open_copy();
 	assert_contents();
@@ -139,7 +134,6 @@ static void restored_metadata(void **state)
 	assert_true(publish("later", make_file("dev"),
 			    KVOL_PUBLISH_BLOCK | KVOL_PUBLISH_READONLY, NULL) < 0);
 	deactivate_pool();
-	(void)p;
 	part_in(copy, "kvol-metadata", in_dir("newer"));
 	open_copy();
 	assert_int_equal(pool_info().flags, 0);
