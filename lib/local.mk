@@ -95,6 +95,8 @@ layer4_sources = \
 	lib/leftover.c \
 	lib/pool.c \
 	lib/publish.c \
+	lib/publish.h \
+	lib/publish_job.c \
 	lib/recover.c \
 	lib/repair.c \
 	lib/repair.h \
@@ -104,6 +106,7 @@ layer4_sources = \
 	lib/snapshot.c \
 	lib/standing.c \
 	lib/stat.c \
+	lib/unpublish.c \
 	lib/verb.h \
 	lib/volume.c
 

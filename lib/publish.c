@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * Publishing and unpublishing. Nothing is staged: each publish makes a mount of its own,
+ * Publishing. Nothing is staged: each publish makes a mount of its own,
  * out of sight, and moves it onto the target in the target's mount namespace. A publish
  * that does not finish vanishes with its file descriptor; what may be left is an active
  * device and a record without a mount, and both are recognised as such by whoever looks
@@ -8,153 +8,16 @@
  *
  * What stands on a target is asked of the kernel, on file descriptors that were opened
  * without following links; the record only tells a repeat from a change. Nothing is ever
- * formatted here, and nothing is unmounted that is not this volume's device.
+ * formatted here.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "blockdev.h"
-#include "mount.h"
-#include "verb.h"
-
-/* How often a mount is looked for again that is renamed all the time. */
-#define UNMOUNT_TRIES 3
-
-/* One publish or unpublish under way. */
-struct job {
-	struct kvol_pool *pool;
-	struct kv_row row;
-	struct kv_publication want; /* what is asked for, as it would be recorded */
-	const char *ns_path;	    /* NULL: the caller's */
-	struct kv_mount_opts opts;
-	bool block;
-	dev_t dev;		 /* what appears: the thin device or its read-only face */
-	bool readonly;		 /* the thin device itself is read-only */
-	int mnt_fd;		 /* the detached mount */
-	struct kv_target target; /* as last seen */
-	unsigned live;		 /* other publishes that stand */
-};
-
-/* --- Checking what is asked for --- */
-
-static int check_target_path(const char *target, struct kvol_error *e)
-{
-	if (kv_str_empty(target))
-		return kv_error_invalid(e, "the target is %s", target ? "empty" : "NULL");
-	if (target[0] != '/')
-		return kv_error_invalid(e, "target '%.128s': not an absolute path",
-					target);
-	if (strlen(target) >= PATH_MAX)
-		return kv_error(e, -ENAMETOOLONG, KVOL_R_INVALID,
-				"target '%.64s...': longer than a "
-				"path can be",
-				target);
-	return 0;
-}
-
-static int target_error(int r, const char *target, struct kvol_error *e)
-{
-	if (r == -ENOENT)
-		return kv_error(e, r, KVOL_R_NOT_FOUND, "target '%s': does not exist",
-				target);
-	if (r == -ELOOP)
-		return kv_error(e, r, KVOL_R_INVALID,
-				"target '%s': a component is a symbolic link", target);
-	if (r == -ENOTDIR)
-		return kv_error(e, r, KVOL_R_INVALID,
-				"target '%s': a component is not a directory", target);
-	if (r == -EINVAL)
-		return kv_error_invalid(e, "target '%s': its last component is no name",
-					target);
-	return kv_error_errno(e, r, "target '%s': open", target);
-}
-
-static int namespace_error(int r, const char *path, struct kvol_error *e)
-{
-	if (r == -ENOENT)
-		return kv_error(e, r, KVOL_R_NOT_FOUND,
-				"mount namespace '%s': does not exist", path);
-	if (r == -EINVAL)
-		return kv_error(e, r, KVOL_R_INVALID, "'%s': is not a mount namespace",
-				path);
-	return kv_error_errno(e, r, "mount namespace '%s': enter",
-			      path ? path : "of the caller");
-}
-
-/* One spelling for one target: slashes too many and "." go. ".." stays, and is refused at
- * the end. */
-static void normalise(char *target)
-{
-	char *to = target, *from = target;
-
-	while (*from) {
-		size_t n = strcspn(from, "/");
-
-		if (n && !(n == 1 && *from == '.')) {
-			*to++ = '/';
-			memmove(to, from, n);
-			to += n;
-		}
-		from += n + (from[n] == '/');
-	}
-	if (to == target)
-		*to++ = '/';
-	*to = 0;
-}
-
-static int parse_options(struct job *job, const struct kvol_publish_opts *o,
-			 struct kvol_error *e)
-{
-	char bad[KV_OPTION_SIZE] = "";
-	int r;
-
-	r = kv_mount_opts_parse(o->mount_options ? o->mount_options : "", &job->opts,
-				bad);
-	if (r < 0)
-		return kv_error(e, -EINVAL, KVOL_R_INVALID,
-				"volume '%s': mount option '%s' is not "
-				"allowed",
-				job->row.name, bad);
-	if (job->block && !kv_str_empty(o->mount_options))
-		return kv_error_invalid(
-			e, "volume '%s': mount options do not go with a block device",
-			job->row.name);
-	if (job->opts.readonly || job->row.kind == KVOL_KIND_SNAPSHOT)
-		job->want.flags |= KVOL_PUBLISH_READONLY;
-	if (job->want.flags & KVOL_PUBLISH_READONLY) {
-		job->opts.readonly = true;
-		job->opts.attr_set |= MOUNT_ATTR_RDONLY;
-	}
-	job->want.attr = job->opts.attr_set;
-	(void)kv_strcpy(job->want.super, sizeof(job->want.super), job->opts.super);
-	return 0;
-}
-
-/* Fills a job from the arguments, but for the volume. */
-static int set_place(struct job *job, const char *target,
-		     const struct kvol_publish_opts *o, struct kvol_error *e)
-{
-	int r;
-
-	r = check_target_path(target, e);
-	if (r < 0)
-		return r;
-	(void)kv_strcpy(job->want.target, sizeof(job->want.target), target);
-	normalise(job->want.target);
-	job->ns_path = kv_str_empty(o->mount_namespace) ? NULL : o->mount_namespace;
-	if (job->ns_path &&
-	    !kv_strcpy(job->want.ns_path, sizeof(job->want.ns_path), job->ns_path))
-		return kv_error(e, -ENAMETOOLONG, KVOL_R_INVALID,
-				"mount namespace '%.64s...': longer than a path can be",
-				job->ns_path);
-	return 0;
-}
-
-/* --- Publishing --- */
+#include "publish.h"
 
 static bool same_publish(const struct kv_publication *a, const struct kv_publication *b)
 {
@@ -163,7 +26,7 @@ static bool same_publish(const struct kv_publication *a, const struct kv_publica
 
 /* A publish at this target whose mount went elsewhere with a directory that was renamed:
  * a second record would take the place of its own. */
-static int check_moved(const struct job *job, struct kv_publication *old,
+static int check_moved(const struct kv_job *job, struct kv_publication *old,
 		       struct kvol_error *e)
 {
 	int r = kv_publication_read(job->pool->dir_fd, job->row.id, &job->want.ns,
@@ -183,7 +46,7 @@ static int check_moved(const struct job *job, struct kv_publication *old,
 }
 
 /* 0: free to publish; 1: it stands already as asked for; negative: refused. */
-static int check_target(struct job *job, struct kvol_error *e)
+static int check_target(struct kv_job *job, struct kvol_error *e)
 {
 	_cleanup_free_ struct kv_publication *old = malloc(sizeof(*old));
 	int r;
@@ -192,7 +55,7 @@ static int check_target(struct job *job, struct kvol_error *e)
 		return kv_error_errno(e, -ENOMEM, "target '%s'", job->want.target);
 	r = kv_publication_look(&job->want, &job->target);
 	if (r < 0)
-		return target_error(r, job->want.target, e);
+		return kv_target_error(r, job->want.target, e);
 	if (!job->target.mount_root) {
 		r = check_moved(job, old, e);
 		if (r < 0)
@@ -224,12 +87,12 @@ static int check_target(struct job *job, struct kvol_error *e)
  * itself: the kernel would drop a second set without a word. */
 static int other_super(const struct kv_publication *p, void *arg)
 {
-	const struct job *job = arg;
+	const struct kv_job *job = arg;
 
 	return !(p->flags & KVOL_PUBLISH_BLOCK) && strcmp(p->super, job->want.super);
 }
 
-static int check_super(struct job *job, struct kvol_error *e)
+static int check_super(struct kv_job *job, struct kvol_error *e)
 {
 	int r;
 
@@ -248,7 +111,7 @@ static int check_super(struct job *job, struct kvol_error *e)
 		 : 0;
 }
 
-static int make_node_mount(struct job *job, struct kvol_error *e)
+static int make_node_mount(struct kv_job *job, struct kvol_error *e)
 {
 	char path[KV_DEV_PATH];
 	int r;
@@ -273,7 +136,7 @@ static int make_node_mount(struct job *job, struct kvol_error *e)
 		     : 0;
 }
 
-static int make_fs_mount(struct job *job, struct kvol_error *e)
+static int make_fs_mount(struct kv_job *job, struct kvol_error *e)
 {
 	_cleanup_close_ int node_fd = -1;
 	char source[KV_DEV_PATH], detail[128] = "";
@@ -323,7 +186,7 @@ static int make_fs_mount(struct job *job, struct kvol_error *e)
  * other. */
 static int attach(void *arg)
 {
-	struct job *job = arg;
+	struct kv_job *job = arg;
 	_cleanup_lock_ struct kv_lock lock = KV_LOCK_NONE;
 	_cleanup_close_ int fd = -1;
 	uint64_t key[2] = { job->want.ns.dev, job->want.ns.ino };
@@ -344,7 +207,7 @@ static int attach(void *arg)
 	return kv_target_attach(&job->target, job->mnt_fd);
 }
 
-static int place(struct job *job, struct kvol_error *e)
+static int place(struct kv_job *job, struct kvol_error *e)
 {
 	struct kv_target mnt;
 	int r;
@@ -369,12 +232,12 @@ static int place(struct job *job, struct kvol_error *e)
 	if (r == -EINVAL) /* the kernel's, of move_mount(2): the path is a good one */
 		return kv_error_errno(e, r, "target '%s': move the mount onto it",
 				      job->want.target);
-	return target_error(r, job->want.target, e);
+	return kv_target_error(r, job->want.target, e);
 }
 
 /* Each publish gets a device of the right size; what is on it is touched for a mount
  * alone. */
-static int settle(struct job *job, const struct kv_device *device, struct kvol_error *e)
+static int settle(struct kv_job *job, const struct kv_device *device, struct kvol_error *e)
 {
 	int r = 0;
 
@@ -387,7 +250,7 @@ static int settle(struct job *job, const struct kv_device *device, struct kvol_e
 		     : 0;
 }
 
-static int activate(struct job *job, struct kv_device *device, struct kvol_error *e)
+static int activate(struct kv_job *job, struct kv_device *device, struct kvol_error *e)
 {
 	bool readonly = job->block && job->row.kind == KVOL_KIND_SNAPSHOT;
 	int r;
@@ -408,7 +271,7 @@ static int activate(struct job *job, struct kv_device *device, struct kvol_error
 	return 0;
 }
 
-static int publish(struct job *job, struct kvol_error *e)
+static int publish(struct kv_job *job, struct kvol_error *e)
 {
 	struct kvol_pool *pool = job->pool;
 	struct kv_device device;
@@ -431,40 +294,18 @@ static int publish(struct job *job, struct kvol_error *e)
 	return r;
 }
 
-/* What both verbs begin with: *ret is the caller's to free as soon as it is set. */
-static int start(struct kvol_pool *pool, const char *name, const char *target,
-		 const struct kvol_publish_opts *opts, struct kvol_publish_opts *ret_opts,
-		 struct job **ret, struct kvol_error *e)
-{
-	int r;
-
-	r = kv_volume_name_check(name, "volume", e);
-	if (r == 0)
-		r = kv_opts_in(ret_opts, sizeof(*ret_opts), sizeof(*ret_opts), opts,
-			       KVOL_PUBLISH_READONLY | KVOL_PUBLISH_BLOCK,
-			       "kvol_publish_opts", e);
-	if (r < 0)
-		return r;
-	*ret = calloc(1, sizeof(**ret));
-	if (!*ret)
-		return kv_error_errno(e, -ENOMEM, "volume '%s'", name);
-	(*ret)->pool = pool;
-	(*ret)->mnt_fd = -1;
-	return set_place(*ret, target, ret_opts, e);
-}
-
 int kvol_publish(struct kvol_pool *pool, const char *name, const char *target,
 		 const struct kvol_publish_opts *opts, struct kvol_error *reterr)
 {
 	_cleanup_call_ struct kvol_pool *call = NULL;
 	_cleanup_lock_ struct kv_lock lock = KV_LOCK_NONE;
-	_cleanup_free_ struct job *job = NULL;
+	_cleanup_free_ struct kv_job *job = NULL;
 	struct kvol_publish_opts o;
 	int r;
 
 	r = kv_pool_enter(pool, &call, reterr);
 	if (r == 0)
-		r = start(pool, name, target, opts, &o, &job, reterr);
+		r = kv_job_start(pool, name, target, opts, &o, &job, reterr);
 	if (r < 0)
 		return r;
 	r = kv_volume_lock(pool, name, "volume", &lock, &job->row, reterr);
@@ -478,7 +319,7 @@ int kvol_publish(struct kvol_pool *pool, const char *name, const char *target,
 				"volume '%s': is a raw one, and is "
 				"published as a block device only",
 				name);
-	r = parse_options(job, &o, reterr);
+	r = kv_job_options(job, &o, reterr);
 	if (r == 0 && kv_pool_only_reads(pool) &&
 	    (!(job->want.flags & KVOL_PUBLISH_READONLY) ||
 	     (job->row.flags && !job->block)))
@@ -487,139 +328,9 @@ int kvol_publish(struct kvol_pool *pool, const char *name, const char *target,
 		return r;
 	r = kv_ns_id(job->ns_path, &job->want.ns);
 	if (r < 0)
-		return namespace_error(r, job->ns_path, reterr);
+		return kv_namespace_error(r, job->ns_path, reterr);
 	r = check_target(job, reterr);
 	if (r != 0)
 		return r < 0 ? r : 0;
 	return publish(job, reterr);
-}
-
-/* --- Unpublishing --- */
-
-struct detach {
-	const struct kv_publication *p;
-	const char *path;
-};
-
-/* -ESTALE: it is not to be seen there. */
-static int detach(void *arg)
-{
-	const struct detach *x = arg;
-	struct kv_target t;
-	int r;
-
-	r = kv_target_open(x->path, &t);
-	if (r == -ENOENT || r == -ELOOP || r == -ENOTDIR)
-		return -ESTALE;
-	if (r < 0)
-		return r;
-	t.fd = kv_close(t.fd); /* it would hold the mount */
-	if (!kv_publication_stands(x->p, &t))
-		return -ESTALE;
-	return kv_target_detach(x->path, &t);
-}
-
-/* At its target; or wherever it has got to, with a directory that somebody renamed. */
-static int unmount(struct job *job, struct kvol_error *e)
-{
-	_cleanup_free_ char *point = malloc(PATH_MAX);
-	struct detach x = { &job->want, job->want.target };
-	int r;
-
-	if (!point)
-		return kv_error_errno(e, -ENOMEM, "target '%s'", job->want.target);
-	r = kv_ns_run(job->ns_path, detach, &x);
-	for (int i = 0; r == -ESTALE && i < UNMOUNT_TRIES; i++) {
-		r = kv_publication_find(&job->want, job->ns_path, point);
-		if (r <= 0)
-			break; /* somebody unmounted it */
-		x.path = point;
-		r = kv_ns_run(job->ns_path, detach, &x);
-	}
-	if (r == -EBUSY)
-		return kv_error(e, r, KVOL_R_BUSY_OPEN, "volume '%s': in use at '%s'",
-				job->row.name, job->want.target);
-	if (r == -ESTALE || r == -EINVAL) /* EINVAL: what is left of a path has no name */
-		return kv_error(
-			e, -EBUSY, KVOL_R_BUSY_OPEN,
-			"volume '%s': mounted, but out of reach: '%s' is covered or "
-			"being exchanged",
-			job->row.name, job->want.target);
-	return r < 0 ? kv_error_errno(e, r, "volume '%s': unmount '%s'", job->row.name,
-				      job->want.target)
-		     : 0;
-}
-
-struct gone {
-	const struct job *job;
-	struct kvol_pool *pool;
-};
-
-/* The namespace is no more: whatever was recorded under its path went with it. */
-static int drop_gone(const struct kv_publication *p, void *arg)
-{
-	const struct gone *x = arg;
-
-	if (strcmp(p->ns_path, x->job->want.ns_path) ||
-	    strcmp(p->target, x->job->want.target))
-		return 0;
-	return kv_publication_remove(x->pool->dir_fd, p);
-}
-
-static int take_away(struct job *job, struct kvol_error *e)
-{
-	struct gone gone = { .job = job, .pool = job->pool };
-	int r;
-
-	r = kv_ns_id(job->ns_path, &job->want.ns);
-	if (r == -ENOENT) {
-		r = kv_publication_each(job->pool->dir_fd, job->row.id, drop_gone, &gone);
-		return r < 0 ? kv_error_errno(e, r, "target '%s': drop its record",
-					      job->want.target)
-			     : 0;
-	}
-	if (r < 0)
-		return namespace_error(r, job->ns_path, e);
-	r = kv_publication_read(job->pool->dir_fd, job->row.id, &job->want.ns,
-				job->want.target, &job->want);
-	if (r == -ENOENT)
-		return 0;
-	if (r < 0)
-		return kv_error_errno(e, r, "target '%s': read its record",
-				      job->want.target);
-	r = unmount(job, e);
-	if (r < 0)
-		return r;
-	r = kv_publication_remove(job->pool->dir_fd, &job->want);
-	return r < 0 ? kv_error_errno(e, r, "target '%s': drop its record",
-				      job->want.target)
-		     : 0;
-}
-
-int kvol_unpublish(struct kvol_pool *pool, const char *name, const char *target,
-		   const struct kvol_publish_opts *opts, struct kvol_error *reterr)
-{
-	_cleanup_call_ struct kvol_pool *call = NULL;
-	_cleanup_lock_ struct kv_lock lock = KV_LOCK_NONE;
-	_cleanup_free_ struct job *job = NULL;
-	struct kvol_publish_opts o;
-	int r;
-
-	r = kv_pool_enter(pool, &call, reterr);
-	if (r == 0)
-		r = start(pool, name, target, opts, &o, &job, reterr);
-	if (r < 0)
-		return r;
-	r = kv_volume_lock(pool, name, NULL, &lock, &job->row, reterr);
-	if (r < 0)
-		return r == -ENOENT ? 0 : r;
-	r = take_away(job, reterr);
-	if (r < 0)
-		return r;
-	r = kv_publication_count(pool->dir_fd, job->row.id);
-	if (r == 0)
-		r = kv_device_deactivate(pool, job->row.id, KV_DM_DEFERRED);
-	if (r < 0)
-		return kv_error_errno(reterr, r, "volume '%s': deactivate", name);
-	return 0;
 }

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef KV_PUBLISH_H
+#define KV_PUBLISH_H
+
+/* L4: what publishing and unpublishing share. */
+
+#include "mount.h"
+#include "verb.h"
+
+/* One publish or unpublish under way. */
+struct kv_job {
+	struct kvol_pool *pool;
+	struct kv_row row;
+	struct kv_publication want; /* what is asked for, as it would be recorded */
+	const char *ns_path;	    /* NULL: the caller's */
+	struct kv_mount_opts opts;
+	bool block;
+	dev_t dev;		 /* what appears: the thin device or its read-only face */
+	bool readonly;		 /* the thin device itself is read-only */
+	int mnt_fd;		 /* the detached mount */
+	struct kv_target target; /* as last seen */
+	unsigned live;		 /* other publishes that stand */
+};
+
+/* What both verbs begin with: all of a job but the volume. *ret is the caller's to free
+ * as soon as it is set. */
+int kv_job_start(struct kvol_pool *pool, const char *name, const char *target,
+		 const struct kvol_publish_opts *opts, struct kvol_publish_opts *ret_opts,
+		 struct kv_job **ret, struct kvol_error *e);
+/* The rest of what a publish asks for. The job has its row. */
+int kv_job_options(struct kv_job *job, const struct kvol_publish_opts *o,
+		   struct kvol_error *e);
+
+int kv_target_error(int r, const char *target, struct kvol_error *e);
+int kv_namespace_error(int r, const char *path, struct kvol_error *e);
+
+#endif

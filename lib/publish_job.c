@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * What a publish or unpublish asks for: arguments and options checked, and put into the
+ * form in which they are recorded and compared. Nothing of the volume or the target is
+ * touched here.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+
+#include "publish.h"
+
+static int check_target_path(const char *target, struct kvol_error *e)
+{
+	if (kv_str_empty(target))
+		return kv_error_invalid(e, "the target is %s", target ? "empty" : "NULL");
+	if (target[0] != '/')
+		return kv_error_invalid(e, "target '%.128s': not an absolute path",
+					target);
+	if (strlen(target) >= PATH_MAX)
+		return kv_error(e, -ENAMETOOLONG, KVOL_R_INVALID,
+				"target '%.64s...': longer than a "
+				"path can be",
+				target);
+	return 0;
+}
+
+int kv_target_error(int r, const char *target, struct kvol_error *e)
+{
+	if (r == -ENOENT)
+		return kv_error(e, r, KVOL_R_NOT_FOUND, "target '%s': does not exist",
+				target);
+	if (r == -ELOOP)
+		return kv_error(e, r, KVOL_R_INVALID,
+				"target '%s': a component is a symbolic link", target);
+	if (r == -ENOTDIR)
+		return kv_error(e, r, KVOL_R_INVALID,
+				"target '%s': a component is not a directory", target);
+	if (r == -EINVAL)
+		return kv_error_invalid(e, "target '%s': its last component is no name",
+					target);
+	return kv_error_errno(e, r, "target '%s': open", target);
+}
+
+int kv_namespace_error(int r, const char *path, struct kvol_error *e)
+{
+	if (r == -ENOENT)
+		return kv_error(e, r, KVOL_R_NOT_FOUND,
+				"mount namespace '%s': does not exist", path);
+	if (r == -EINVAL)
+		return kv_error(e, r, KVOL_R_INVALID, "'%s': is not a mount namespace",
+				path);
+	return kv_error_errno(e, r, "mount namespace '%s': enter",
+			      path ? path : "of the caller");
+}
+
+/* One spelling for one target: slashes too many and "." go. ".." stays, and is refused at
+ * the end. */
+static void normalise(char *target)
+{
+	char *to = target, *from = target;
+
+	while (*from) {
+		size_t n = strcspn(from, "/");
+
+		if (n && !(n == 1 && *from == '.')) {
+			*to++ = '/';
+			memmove(to, from, n);
+			to += n;
+		}
+		from += n + (from[n] == '/');
+	}
+	if (to == target)
+		*to++ = '/';
+	*to = 0;
+}
+
+int kv_job_options(struct kv_job *job, const struct kvol_publish_opts *o,
+		   struct kvol_error *e)
+{
+	char bad[KV_OPTION_SIZE] = "";
+	int r;
+
+	r = kv_mount_opts_parse(o->mount_options ? o->mount_options : "", &job->opts,
+				bad);
+	if (r < 0)
+		return kv_error(e, -EINVAL, KVOL_R_INVALID,
+				"volume '%s': mount option '%s' is not "
+				"allowed",
+				job->row.name, bad);
+	if (job->block && !kv_str_empty(o->mount_options))
+		return kv_error_invalid(
+			e, "volume '%s': mount options do not go with a block device",
+			job->row.name);
+	if (job->opts.readonly || job->row.kind == KVOL_KIND_SNAPSHOT)
+		job->want.flags |= KVOL_PUBLISH_READONLY;
+	if (job->want.flags & KVOL_PUBLISH_READONLY) {
+		job->opts.readonly = true;
+		job->opts.attr_set |= MOUNT_ATTR_RDONLY;
+	}
+	job->want.attr = job->opts.attr_set;
+	(void)kv_strcpy(job->want.super, sizeof(job->want.super), job->opts.super);
+	return 0;
+}
+
+/* Fills a job from the arguments, but for the volume. */
+static int set_place(struct kv_job *job, const char *target,
+		     const struct kvol_publish_opts *o, struct kvol_error *e)
+{
+	int r;
+
+	r = check_target_path(target, e);
+	if (r < 0)
+		return r;
+	(void)kv_strcpy(job->want.target, sizeof(job->want.target), target);
+	normalise(job->want.target);
+	job->ns_path = kv_str_empty(o->mount_namespace) ? NULL : o->mount_namespace;
+	if (job->ns_path &&
+	    !kv_strcpy(job->want.ns_path, sizeof(job->want.ns_path), job->ns_path))
+		return kv_error(e, -ENAMETOOLONG, KVOL_R_INVALID,
+				"mount namespace '%.64s...': longer than a path can be",
+				job->ns_path);
+	return 0;
+}
+
+int kv_job_start(struct kvol_pool *pool, const char *name, const char *target,
+		 const struct kvol_publish_opts *opts, struct kvol_publish_opts *ret_opts,
+		 struct kv_job **ret, struct kvol_error *e)
+{
+	int r;
+
+	r = kv_volume_name_check(name, "volume", e);
+	if (r == 0)
+		r = kv_opts_in(ret_opts, sizeof(*ret_opts), sizeof(*ret_opts), opts,
+			       KVOL_PUBLISH_READONLY | KVOL_PUBLISH_BLOCK,
+			       "kvol_publish_opts", e);
+	if (r < 0)
+		return r;
+	*ret = calloc(1, sizeof(**ret));
+	if (!*ret)
+		return kv_error_errno(e, -ENOMEM, "volume '%s'", name);
+	(*ret)->pool = pool;
+	(*ret)->mnt_fd = -1;
+	return set_place(*ret, target, ret_opts, e);
+}
