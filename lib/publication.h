@@ -14,6 +14,7 @@ struct kv_publication {
 	uint64_t mnt_id; /* of its mount, and the device that is seen there: this */
 	dev_t dev;	 /* is how it is known again */
 	uint64_t attr;	 /* MOUNT_ATTR_* asked for */
+	uint32_t access; /* KVOL_ACCESS_* */
 	char super[512]; /* superblock options asked for */
 	char target[PATH_MAX];
 	char ns_path[PATH_MAX]; /* as given, "" for the caller's own */

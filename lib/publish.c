@@ -21,7 +21,8 @@
 
 static bool same_publish(const struct kv_publication *a, const struct kv_publication *b)
 {
-	return a->flags == b->flags && a->attr == b->attr && !strcmp(a->super, b->super);
+	return a->flags == b->flags && a->attr == b->attr && a->access == b->access &&
+	       !strcmp(a->super, b->super);
 }
 
 /* A publish at this target whose mount went elsewhere with a directory that was renamed:
@@ -94,12 +95,9 @@ static int other_super(const struct kv_publication *p, void *arg)
 
 static int check_super(struct kv_job *job, struct kvol_error *e)
 {
-	int r;
+	int r = 0;
 
-	r = kv_publications_prune(job->pool, job->row.id, &job->live, NULL);
-	if (r >= 0)
-		r = 0;
-	if (r == 0 && job->live && !job->block)
+	if (job->live && !job->block)
 		r = kv_publication_each(job->pool->dir_fd, job->row.id, other_super, job);
 	if (r < 0)
 		return kv_error_errno(e, r, "volume '%s': look for its publishes",
@@ -109,6 +107,43 @@ static int check_super(struct kv_job *job, struct kvol_error *e)
 			    "other options of its file system",
 			    job->row.name)
 		 : 0;
+}
+
+struct conflict {
+	bool asked; /* for a single writer */
+	char target[128];
+};
+
+static int find_conflict(const struct kv_publication *p, void *arg)
+{
+	struct conflict *x = arg;
+
+	if (!x->asked && p->access != KVOL_ACCESS_SINGLE_WRITER)
+		return 0;
+	(void)kv_strcpy(x->target, sizeof(x->target), p->target);
+	return 1;
+}
+
+/* The records are all there is to it: who publishes holds the volume's lock. */
+static int check_access(struct kv_job *job, struct kvol_error *e)
+{
+	struct conflict x = { .asked = job->want.access == KVOL_ACCESS_SINGLE_WRITER };
+	int r;
+
+	r = kv_publications_prune(job->pool, job->row.id, &job->live, NULL);
+	if (r >= 0)
+		r = kv_publication_each(job->pool->dir_fd, job->row.id, find_conflict,
+					&x);
+	if (r < 0)
+		return kv_error_errno(e, r, "volume '%s': look for its publishes",
+				      job->row.name);
+	if (!r)
+		return 0;
+	return kv_error(e, -EBUSY, KVOL_R_ACCESS_CONFLICT,
+			x.asked ? "volume '%s': a single writer is asked for, and it is "
+				  "published at '%s'"
+				: "volume '%s': published for a single writer at '%s'",
+			job->row.name, x.target);
 }
 
 static int make_node_mount(struct kv_job *job, struct kvol_error *e)
@@ -278,7 +313,9 @@ static int publish(struct kv_job *job, struct kvol_error *e)
 	unsigned live;
 	int r;
 
-	r = check_super(job, e);
+	r = check_access(job, e);
+	if (r == 0)
+		r = check_super(job, e);
 	if (r == 0)
 		r = activate(job, &device, e);
 	if (r < 0)

@@ -93,7 +93,12 @@ int kv_job_options(struct kv_job *job, const struct kvol_publish_opts *o,
 		return kv_error_invalid(
 			e, "volume '%s': mount options do not go with a block device",
 			job->row.name);
-	if (job->opts.readonly || job->row.kind == KVOL_KIND_SNAPSHOT)
+	if (o->access > KVOL_ACCESS_READER)
+		return kv_error_invalid(e, "volume '%s': unknown access %u",
+					job->row.name, o->access);
+	job->want.access = o->access;
+	if (job->opts.readonly || job->row.kind == KVOL_KIND_SNAPSHOT ||
+	    o->access == KVOL_ACCESS_READER)
 		job->want.flags |= KVOL_PUBLISH_READONLY;
 	if (job->want.flags & KVOL_PUBLISH_READONLY) {
 		job->opts.readonly = true;

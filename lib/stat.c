@@ -27,6 +27,17 @@ struct kvol_iter {
 	bool ready;
 };
 
+static int add_publish(const struct kv_publication *p, void *arg)
+{
+	struct kvol_info *info = arg;
+
+	if (info->n_targets++ == 0)
+		info->access = p->access;
+	else if (info->access != p->access)
+		info->access = KVOL_ACCESS_ANY;
+	return 0;
+}
+
 static int fill(struct kvol_pool *pool, const struct kv_row *row, struct kvol_info *info)
 {
 	struct kv_dm_info dm;
@@ -47,10 +58,9 @@ static int fill(struct kvol_pool *pool, const struct kv_row *row, struct kvol_in
 	/* Inactive, or /dev has no node for it. */
 	if (r < 0 && r != -ENXIO && r != -ENODEV && r != -ENOENT)
 		return r;
-	r = kv_publication_count(pool->dir_fd, row->id);
+	r = kv_publication_each(pool->dir_fd, row->id, add_publish, info);
 	if (r < 0)
 		return r;
-	info->n_targets = (uint32_t)r;
 	r = kv_device_allocated(pool, row->id, &info->allocated);
 	/* Between the catalogue's word and the pool's: deleted since, or just being made.
 	 */

@@ -68,6 +68,7 @@ unit_model_tests = \
 	tests/unit/test_model \
 	tests/unit/test_pool \
 	tests/unit/test_publish \
+	tests/unit/test_publish_options \
 	tests/unit/test_recover \
 	tests/unit/test_repair \
 	tests/unit/test_snapshot \
@@ -130,6 +131,8 @@ tests_unit_test_pool_LDADD = $(model_ldadd)
 tests_unit_test_pool_LDFLAGS = $(model_ldflags)
 tests_unit_test_publish_LDADD = $(model_ldadd)
 tests_unit_test_publish_LDFLAGS = $(model_ldflags)
+tests_unit_test_publish_options_LDADD = $(model_ldadd)
+tests_unit_test_publish_options_LDFLAGS = $(model_ldflags)
 tests_unit_test_recover_LDADD = $(model_ldadd)
 tests_unit_test_recover_LDFLAGS = $(model_ldflags)
 tests_unit_test_repair_LDADD = $(model_ldadd)
@@ -172,6 +175,7 @@ system_tests = \
 	tests/system/test_open \
 	tests/system/test_processes \
 	tests/system/test_publish \
+	tests/system/test_placement \
 	tests/system/test_recovery \
 	tests/system/test_repair \
 	tests/system/test_snapshot \
@@ -252,6 +256,8 @@ tests_system_test_open_LDADD = $(system_ldadd)
 tests_system_test_open_LDFLAGS = $(AM_LDFLAGS) -no-install
 tests_system_test_processes_LDADD = $(system_ldadd)
 tests_system_test_processes_LDFLAGS = $(AM_LDFLAGS) -no-install
+tests_system_test_placement_LDADD = $(system_ldadd)
+tests_system_test_placement_LDFLAGS = $(AM_LDFLAGS) -no-install
 tests_system_test_publish_LDADD = $(system_ldadd)
 tests_system_test_publish_LDFLAGS = $(AM_LDFLAGS) -no-install
 tests_system_test_recovery_LDADD = $(system_ldadd)

@@ -39,6 +39,7 @@ static const struct {
 	[OPTION_CHECK] = { "check", NULL, 0 },
 	[OPTION_ACCEPT] = { "accept", NULL, 0 },
 	[OPTION_BACKUP_DIR] = { "backup-dir", "DIR", 0 },
+	[OPTION_ACCESS] = { "access", "MODE", 0 },
 };
 
 static const struct command_option format_options[] = {
@@ -65,6 +66,7 @@ static const struct command_option publish_options[] = {
 	{ OPTION_BLOCK, "the device itself; TARGET is a regular file" },
 	{ OPTION_MNTNS, "TARGET is in this mount namespace, such as /proc/PID/ns/mnt" },
 	{ OPTION_OPTIONS, "mount options, separated by commas" },
+	{ OPTION_ACCESS, "any, single-writer, multi-writer or reader" },
 	{ 0, NULL }
 };
 

@@ -37,7 +37,7 @@ _kvolctl()
 		word=${COMP_WORDS[i]}
 		case $word in
 		-p | --pool | --size | --block-size | --max-volumes | --fs | --mntns | --options | \
-			--backup-dir)
+			--backup-dir | --access)
 			((i++))
 			[[ ${COMP_WORDS[i]} == '=' ]] && ((i++))
 			[[ $word != -p && $word != --pool ]] || pool=${COMP_WORDS[i]}
@@ -53,6 +53,7 @@ _kvolctl()
 	case $prev in
 	-p | --pool | --mntns | --backup-dir) files=yes ;;
 	--fs) words='ext4 xfs btrfs' ;;
+	--access) words='any single-writer multi-writer reader' ;;
 	--size | --block-size | --max-volumes | --options) return 0 ;;
 	*)
 		case $command/$operands in
@@ -68,7 +69,7 @@ _kvolctl()
 		repair) options+=' --check --backup-dir --force --accept --takeover' ;;
 		create) options+=' --fs' ;;
 		clone) options+=' --size' ;;
-		publish) options+=' --ro --block --mntns --options' ;;
+		publish) options+=' --ro --block --mntns --options --access' ;;
 		unpublish) options+=' --mntns' ;;
 		list) options+=' --volumes --snapshots --json' ;;
 		pool) options+=' --json --takeover' ;;

@@ -40,6 +40,7 @@ enum option_id {
 	OPTION_CHECK,
 	OPTION_ACCEPT,
 	OPTION_BACKUP_DIR,
+	OPTION_ACCESS,
 	OPTION_COUNT
 };
 
@@ -126,6 +127,9 @@ void json_number(uint64_t value);
 void json_pair_string(const char *key, const char *value);
 void json_pair_number(const char *key, uint64_t value);
 void json_line(void); /* a line break between values */
+
+/* publish.c */
+const char *access_word(uint32_t access);
 
 /* The commands. */
 int run_format(struct invocation *inv);

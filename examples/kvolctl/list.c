@@ -51,6 +51,7 @@ static void print_info_json(const struct kvol_info *info)
 	json_pair_string("fs_type", info->fs_type);
 	json_pair_string("uuid", info->uuid);
 	json_pair_string("device", info->device);
+	json_pair_string("access", access_word(info->access));
 	json_close('}');
 }
 
@@ -149,6 +150,7 @@ static void print_info(const struct kvol_info *info)
 	       "File system:", *info->fs_type ? info->fs_type : "none (raw)");
 	printf("%-14s%s\n", "Source:", *info->source ? info->source : "-");
 	printf("%-14s%" PRIu32 "\n", "Targets:", info->n_targets);
+	printf("%-14s%s\n", "Access:", access_word(info->access));
 	printf("%-14s%s\n", "Device:", *info->device ? info->device : "- (not active)");
 	printf("%-14s%s\n", "UUID:", info->uuid);
 	printf("%-14s%s\n", "Created:", format_time(info->created, created));

@@ -5,11 +5,43 @@
  */
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "kvolctl.h"
 
 typedef int verb(struct kvol_pool *pool, const char *name, const char *target,
 		 const struct kvol_publish_opts *opts, struct kvol_error *reterr);
+
+/* The words of an option, by the number that each stands for. */
+static const char *const access_words[] = {
+	[KVOL_ACCESS_ANY] = "any",
+	[KVOL_ACCESS_SINGLE_WRITER] = "single-writer",
+	[KVOL_ACCESS_MULTI_WRITER] = "multi-writer",
+	[KVOL_ACCESS_READER] = "reader",
+};
+
+#define N_OF(a) (sizeof(a) / sizeof((a)[0]))
+
+const char *access_word(uint32_t access)
+{
+	return access < N_OF(access_words) ? access_words[access] : "unknown";
+}
+
+/* 0, or USAGE. */
+static int option_word(const struct invocation *inv, enum option_id id, const char *what,
+		       const char *const *words, size_t n_words, uint32_t *ret)
+{
+	const char *word = inv->options[id];
+
+	for (size_t i = 0; word && i < n_words; i++) {
+		if (strcmp(word, words[i]) != 0)
+			continue;
+		*ret = (uint32_t)i;
+		return DONE;
+	}
+	return word ? usage_error(inv, "%s: not %s: %s", inv->command->name, what, word)
+		    : DONE;
+}
 
 static int apply(struct invocation *inv, verb *call)
 {
@@ -24,7 +56,10 @@ static int apply(struct invocation *inv, verb *call)
 		opts.flags |= KVOL_PUBLISH_BLOCK;
 	opts.mount_options = inv->options[OPTION_OPTIONS];
 	opts.mount_namespace = inv->options[OPTION_MNTNS];
-	code = open_pool(inv);
+	code = option_word(inv, OPTION_ACCESS, "an access mode", access_words,
+			   N_OF(access_words), &opts.access);
+	if (code == DONE)
+		code = open_pool(inv);
 	if (code)
 		return code;
 	code = absolute_path(inv->operands[1], &target);

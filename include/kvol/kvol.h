@@ -93,6 +93,7 @@ struct kvol_iter;	/* a consistent listing */
 #define KVOL_R_CORRUPT           17u	/* what is on the disk contradicts itself */
 #define KVOL_R_SYSTEM            18u	/* a system call failed: code is its errno */
 #define KVOL_R_TIMEOUT           19u	/* a deadline passed */
+#define KVOL_R_ACCESS_CONFLICT   20u	/* another publish of the volume rules this one out */
 
 /*
  * Filled on failure, untouched on success. Caller-allocated, needs no initialising; wherever a
@@ -475,6 +476,8 @@ struct kvol_info {
 	char fs_type[16];	/* "": raw */
 	char uuid[40];
 	char device[128];	/* the block device while it is active, else "" */
+	uint32_t access;	/* KVOL_ACCESS_* of its publishes, if they have one in common */
+	uint32_t reserved0;
 };
 
 /*
@@ -506,11 +509,20 @@ void kvol_iter_free(struct kvol_iter *iter);
 #define KVOL_PUBLISH_READONLY (1u << 0)
 #define KVOL_PUBLISH_BLOCK    (1u << 1)	/* the target is a file on which the device appears */
 
+/* Which other publishes of the volume on this host one goes with. A namespace that copied a
+ * mount, and whoever has the device open, is none. */
+#define KVOL_ACCESS_ANY           0u	/* all but a single writer's */
+#define KVOL_ACCESS_SINGLE_WRITER 1u	/* none: it is the only one */
+#define KVOL_ACCESS_MULTI_WRITER  2u	/* all but a single writer's */
+#define KVOL_ACCESS_READER        3u	/* the same, and is read-only itself */
+
 struct kvol_publish_opts {
 	uint32_t size;
 	uint32_t flags;			/* KVOL_PUBLISH_* */
 	const char *mount_options;	/* as mount(8) -o takes them, comma-separated; NULL: none */
 	const char *mount_namespace;	/* a path such as /proc/123/ns/mnt; NULL: the caller's */
+	uint32_t access;		/* KVOL_ACCESS_* */
+	uint32_t reserved0;
 };
 
 /*
@@ -534,6 +546,8 @@ struct kvol_publish_opts {
  *                                      with other options of the file system itself
  *   -EBUSY    KVOL_R_BUSY_OPEN         something else is mounted on the target; or the volume is
  *                                      still mounted where the target was before it was renamed
+ *   -EBUSY    KVOL_R_ACCESS_CONFLICT   it is published for a single writer, or is to be, and is
+ *                                      published at all (the message names the other target)
  *   -EBUSY    KVOL_R_BUSY_PUBLISHED    a snapshot that is published as a device, and has a log to
  *                                      replay before it can be mounted
  *   -EROFS    KVOL_R_POOL_READ_ONLY    the pool takes no changes, and the publish would make some:

@@ -79,6 +79,20 @@ static void block_published_twice(struct fixture *f)
 			    NULL, NULL));
 }
 
+static int single_writer(struct fixture *f, const char *target)
+{
+	struct kvol_publish_opts o = { .size = sizeof(o),
+				       .access = KVOL_ACCESS_SINGLE_WRITER };
+
+	return kvol_publish(f->pool, "v", target, &o, &f->e);
+}
+
+static void has_single_writer(struct fixture *f)
+{
+	open_pool(f);
+	succeeds(f, single_writer(f, "/t"));
+}
+
 static void unmounted(struct fixture *f)
 {
 	published(f);
@@ -131,6 +145,11 @@ static int call_publish_plain(struct fixture *f)
 static int call_publish_readonly(struct fixture *f)
 {
 	return publish(f, "v", "/u", KVOL_PUBLISH_READONLY, NULL, NULL);
+}
+
+static int call_publish_single(struct fixture *f)
+{
+	return single_writer(f, "/t");
 }
 
 static int call_publish_snapshot(struct fixture *f)
@@ -201,6 +220,10 @@ static const struct scenario scenarios[] = {
 	  published, .call = call_publish, .result = -EEXIST },
 	{ "publish a second time", "kvol_publish", ANY_PUBLISH, one_of_each, published,
 	  .call = call_publish_readonly, .between = KILLED },
+	{ "publish for a single writer", "kvol_publish", ANY_PUBLISH, one_of_each,
+	  open_here, .call = call_publish_single, .between = KILLED },
+	{ "publish beside a single writer", "kvol_publish", ANY_PUBLISH, one_of_each,
+	  has_single_writer, .call = call_publish_readonly, .result = -EBUSY },
 	{ "publish a snapshot", "kvol_publish", ANY_PUBLISH, one_of_each, open_here,
 	  .call = call_publish_snapshot, .between = KILLED },
 	{ "publish in a namespace", "kvol_publish", ANY_PUBLISH, one_of_each,

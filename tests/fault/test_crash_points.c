@@ -293,6 +293,14 @@ static int publish_readonly(struct kvol_pool *pool)
 	return publish_with(pool, "v", "/a", KVOL_PUBLISH_READONLY, NULL);
 }
 
+static int publish_single_writer(struct kvol_pool *pool)
+{
+	struct kvol_publish_opts o = { .size = sizeof(o),
+				       .access = KVOL_ACCESS_SINGLE_WRITER };
+
+	return kvol_publish(pool, "v", "/a", &o, NULL);
+}
+
 static int publish_b(struct kvol_pool *pool)
 {
 	return publish(pool, "v", "/b");
@@ -422,6 +430,10 @@ static const struct scenario scenarios[] = {
 	{ "delete what somebody unmounted", .setup = has_leftover, .verb = delete_v },
 	{ "publish", .setup = has_ext4, .verb = publish_a },
 	{ "publish read-only", .setup = has_ext4, .verb = publish_readonly },
+	{ "publish for a single writer", .setup = has_ext4,
+	  .verb = publish_single_writer },
+	{ "publish for a single writer after a dead one", .setup = has_leftover,
+	  .verb = publish_single_writer },
 	{ "publish at a second target", .setup = has_mounted, .verb = publish_b },
 	{ "publish block", .setup = has_raw, .verb = publish_block },
 	{ "publish block read-only", .setup = has_raw, .verb = publish_block_readonly },

@@ -83,17 +83,24 @@ def record(*fields):
     return b"".join(str(f).encode() + b"\0" for f in fields)
 
 
+def publication(flags, ns_ino, mnt_id, dev, attr, strings, more=(), version=2):
+    """strings: of the superblock, of the namespace, the target."""
+    return record(version, flags, 4, ns_ino, mnt_id, dev, attr, *(more or (0,)), *strings)
+
+
 RECORDS = {
-    "publication": record(1, 0, 4, 4026531840, 77, 64770, 0, "", "", "/run/target"),
-    "publication-options": record(1, 3, 4, 9, 2**64 - 1, 0, 0x12, 'data=ordered,x="a,b"', "/proc/7/ns/mnt", "/a b/c"),
-    "publication-cut": record(1, 0, 4, 4026531840, 77)[:-1],
-    "publication-version": record(2, 0, 4, 4026531840, 77, 64770, 0, "", "", "/run/target"),
-    "publication-overflow": record(1, 0, 4, 4026531840, 2**64, 64770, 0, "", "", "/t"),
-    "publication-flags": record(1, 2**32, 4, 4026531840, 1, 64770, 0, "", "", "/t"),
-    "publication-more": record(1, 0, 4, 4026531840, 1, 64770, 0, "", "", "/t", "x"),
-    "publication-long-target": record(1, 0, 4, 1, 1, 1, 0, "", "", "/" + "x" * 4094),
-    "publication-too-long": record(1, 0, 4, 1, 1, 1, 0, "", "", "/" + "x" * 4095),
-    "publication-long-super": record(1, 0, 4, 1, 1, 1, 0, "s" * 512, "", "/t"),
+    "publication": publication(0, 4026531840, 77, 64770, 0, ("", "", "/run/target")),
+    "publication-options": publication(3, 9, 2**64 - 1, 0, 0x12, ('data=ordered,x="a,b"', "/proc/7/ns/mnt", "/a b/c"),
+                                       (3,)),
+    "publication-cut": record(2, 0, 4, 4026531840, 77)[:-1],
+    "publication-version": publication(0, 4026531840, 77, 64770, 0, ("", "", "/run/target"), version=1),
+    "publication-overflow": publication(0, 4026531840, 2**64, 64770, 0, ("", "", "/t")),
+    "publication-flags": publication(2**32, 4026531840, 1, 64770, 0, ("", "", "/t")),
+    "publication-more": publication(0, 4026531840, 1, 64770, 0, ("", "", "/t", "x")),
+    "publication-access": publication(0, 4026531840, 1, 64770, 0, ("", "", "/t"), (2**32,)),
+    "publication-long-target": publication(0, 1, 1, 1, 0, ("", "", "/" + "x" * 4094)),
+    "publication-too-long": publication(0, 1, 1, 1, 0, ("", "", "/" + "x" * 4095)),
+    "publication-long-super": publication(0, 1, 1, 1, 0, ("s" * 512, "", "/t")),
     "pool": b"tank\n/dev/vda\n", "pool-no-end": b"tank\n/dev/vda", "pool-name": b"../x\n/dev/vda\n",
     "pool-empty": b"\n\n", "pool-one-line": b"tank\n", "pool-nul": b"ta\0nk\n/dev/vda\n",
     "pool-long": b"t" * 64 + b"\n" + b"d" * 127 + b"\n", "pool-too-long": b"tank\n" + b"d" * 200 + b"\n",

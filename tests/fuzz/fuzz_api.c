@@ -95,7 +95,8 @@ static void check_error(int r, const struct kvol_error *e, int want)
 		CHECK(!memcmp(e, pattern, sizeof(*e)));
 		return;
 	}
-	CHECK(e->code == r && e->reason > KVOL_R_NONE && e->reason <= KVOL_R_TIMEOUT);
+	CHECK(e->code == r && e->reason > KVOL_R_NONE &&
+	      e->reason <= KVOL_R_ACCESS_CONFLICT);
 	CHECK(!want || e->reason == KVOL_R_INVALID);
 	CHECK(!e->index && !e->reserved0);
 	CHECK(memchr(e->msg, 0, sizeof(e->msg)) && e->msg[0] && is_line(e->msg));

@@ -47,3 +47,6 @@ AT(kvol_info, source, 296);
 AT(kvol_info, fs_type, 552);
 AT(kvol_info, uuid, 568);
 AT(kvol_info, device, 608);
+AT(kvol_info, access, 736);
+
+AT(kvol_publish_opts, access, 24);

@@ -129,6 +129,12 @@ refused "clone too small" KVOL_R_INVALID clone fs@1 copy2 --size 1M
 quiet "publish the clone with options" publish copy "$work/b" --options noatime,nodev
 check "the clone has the contents" grep -qx text "$work/b/file"
 quiet "unpublish" unpublish copy "$work/b"
+quiet "publish --access" publish copy "$work/b" --access single-writer
+mkdir "$work/c"
+refused "publish beside a single writer" KVOL_R_ACCESS_CONFLICT publish copy "$work/c"
+done_ "show a single writer's" show copy
+check "it tells its access" grep -qx 'Access: *single-writer' "$work/out"
+quiet "unpublish the single writer's" unpublish copy "$work/b"
 quiet "publish --ro" publish fs@1 "$work/b" --ro
 check "read-only is read-only" sh -c "! touch '$work/b/x' 2>/dev/null"
 quiet "unpublish the snapshot" unpublish fs@1 "$work/b"

@@ -94,6 +94,8 @@ usage "clone checks --size" "clone: not a size: big" -p "$absent" clone v w --si
 usage "format checks --size" "format: not a size: big" format p "$absent" --size=big
 usage "format checks --block-size" "format: not a size: -64K" \
 	format p "$absent" --block-size=-64K
+usage "publish checks --access" "publish: not an access mode: sole" \
+	-p "$absent" publish v "$work" --access sole
 usage "format checks --max-volumes" "format: not a number: 1K" \
 	format p "$absent" --max-volumes 1K
 check "bad usage of format made no file" test ! -e "$absent"

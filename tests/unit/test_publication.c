@@ -62,6 +62,7 @@ static struct kv_publication make(uint32_t volume, ino_t ns, const char *target)
 		.mnt_id = UINT64_MAX,
 		.dev = 0xfd07,
 		.attr = 0x12,
+		.access = 2,
 	};
 
 	(void)kv_strcpy(p.super, sizeof(p.super), "data=ordered,x=\"a,b\"");
@@ -79,6 +80,7 @@ static void assert_same(const struct kv_publication *a, const struct kv_publicat
 	assert_true(a->mnt_id == b->mnt_id);
 	assert_int_equal(a->dev, b->dev);
 	assert_int_equal(a->attr, b->attr);
+	assert_int_equal(a->access, b->access);
 	assert_string_equal(a->super, b->super);
 	assert_string_equal(a->target, b->target);
 	assert_string_equal(a->ns_path, b->ns_path);
@@ -115,7 +117,7 @@ static void longest_strings_fit(void **state)
 	memset(a.ns_path, 'n', sizeof(a.ns_path) - 1);
 	memset(a.super, 's', sizeof(a.super) - 1);
 	a.ns.dev = a.ns.ino = a.dev = a.attr = UINT64_MAX;
-	a.flags = UINT32_MAX;
+	a.flags = a.access = UINT32_MAX;
 	assert_int_equal(kv_publication_write(p->dir_fd, &a), 0);
 	assert_int_equal(kv_publication_read(p->dir_fd, 7, &a.ns, a.target, &b), 0);
 	assert_same(&a, &b);
@@ -188,154 +190,100 @@ static int any(const struct kv_publication *p, void *arg)
 	return 0;
 }
 
-static const struct {
-	const char *record;
+/* A record as it is written, taken apart. */
+struct record {
+	char data[3 * PATH_MAX];
 	size_t n;
-} hostile[] = {
-#define H(s)                 \
-	{                    \
-		s, sizeof(s) \
-	}
-	{ "", 0 },
-	{ "1", 1 },
-	H(""),
-	H("2"),
-	H("1"),
-	H("1\0"
-	  "0\0"
-	  "1\0"
-	  "1\0"
-	  "1\0"
-	  "1\0"
-	  "1\0"
-	  "\0"), /* a field short */
-	H("1\0"
-	  "0\0"
-	  "1\0"
-	  "1\0"
-	  "1\0"
-	  "1\0"
-	  "1\0"
-	  "\0"
-	  "\0"
-	  "/t\0"
-	  "more"), /* one too many */
-	H("2\0"
-	  "0\0"
-	  "1\0"
-	  "1\0"
-	  "1\0"
-	  "1\0"
-	  "1\0"
-	  "\0"
-	  "\0"
-	  "/t"),
-	H("1\0"
-	  "-1\0"
-	  "1\0"
-	  "1\0"
-	  "1\0"
-	  "1\0"
-	  "1\0"
-	  "\0"
-	  "\0"
-	  "/t"),
-	H("1\0"
-	  "x\0"
-	  "1\0"
-	  "1\0"
-	  "1\0"
-	  "1\0"
-	  "1\0"
-	  "\0"
-	  "\0"
-	  "/t"),
-	H("1\0"
-	  "\0"
-	  "1\0"
-	  "1\0"
-	  "1\0"
-	  "1\0"
-	  "1\0"
-	  "\0"
-	  "\0"
-	  "/t"),
-	H("1\0"
-	  " 1\0"
-	  "1\0"
-	  "1\0"
-	  "1\0"
-	  "1\0"
-	  "1\0"
-	  "\0"
-	  "\0"
-	  "/t"),
-	H("1\0"
-	  "1x\0"
-	  "1\0"
-	  "1\0"
-	  "1\0"
-	  "1\0"
-	  "1\0"
-	  "\0"
-	  "\0"
-	  "/t"),
-	H("1\0"
-	  "4294967296\0"
-	  "1\0"
-	  "1\0"
-	  "1\0"
-	  "1\0"
-	  "1\0"
-	  "\0"
-	  "\0"
-	  "/t"),
-	H("1\0"
-	  "99999999999999999999\0"
-	  "1\0"
-	  "1\0"
-	  "1\0"
-	  "1\0"
-	  "1\0"
-	  "\0"
-	  "\0"
-	  "/t"),
-	{ "1\0"
-	  "0\0"
-	  "1\0"
-	  "1\0"
-	  "1\0"
-	  "1\0"
-	  "1\0"
-	  "\0"
-	  "\0"
-	  "/t",
-	  18 }, /* not ended */
-#undef H
+	const char *fields[32];
+	unsigned n_fields;
 };
+
+static void read_record(const struct place *p, const char *key, struct record *ret)
+{
+	int fd = openat(p->dir_fd, key, O_RDONLY | O_CLOEXEC);
+	ssize_t n;
+
+	assert_true(fd >= 0);
+	n = read(fd, ret->data, sizeof(ret->data));
+	assert_true(n > 0 && (size_t)n < sizeof(ret->data));
+	(void)close(fd);
+	ret->n = (size_t)n;
+	ret->n_fields = 0;
+	for (const char *at = ret->data; at < ret->data + ret->n; at += strlen(at) + 1)
+		ret->fields[ret->n_fields++] = at;
+}
+
+/* The record with another text in the place of one field; NULL: without it. */
+static size_t with_field(const struct record *r, unsigned which, const char *text,
+			 char *ret)
+{
+	size_t n = 0;
+
+	for (unsigned i = 0; i < r->n_fields; i++) {
+		const char *field = i == which ? text : r->fields[i];
+
+		if (field)
+			n += (size_t)snprintf(ret + n, 3 * PATH_MAX - n, "%s", field) + 1;
+	}
+	return n;
+}
+
+static void refused(const struct place *p, const void *record, size_t n)
+{
+	bool visited = false;
+
+	assert_int_equal(kv_write_file_at(p->dir_fd, "publish/7/" KEY, record, n), 0);
+	assert_int_equal(kv_publication_each(p->dir_fd, 7, any, &visited), -EUCLEAN);
+	assert_int_equal(kv_publication_count(p->dir_fd, 7), -EUCLEAN);
+	assert_false(visited);
+}
+
+static int rename_record(const struct kv_publication *p, void *arg)
+{
+	const struct place *place = arg;
+	uint64_t id[2] = { p->ns.dev, p->ns.ino };
+	char key[64];
+
+	(void)snprintf(key, sizeof(key), "publish/7/%016" PRIx64,
+		       kv_hash64(p->target, strlen(p->target),
+				 kv_hash64(id, sizeof(id), 0)));
+	return renameat(place->dir_fd, key, place->dir_fd, "publish/7/" KEY);
+}
+
+/* A whole record under a key of ours. */
+static void write_record(struct place *p, struct record *ret)
+{
+	struct kv_publication a = make(7, 100, "/t");
+
+	assert_int_equal(kv_publication_write(p->dir_fd, &a), 0);
+	assert_int_equal(kv_publication_each(p->dir_fd, 7, rename_record, p), 0);
+	assert_int_equal(kv_publication_count(p->dir_fd, 7), 1);
+	read_record(p, "publish/7/" KEY, ret);
+}
 
 static void hostile_records_are_refused(void **state)
 {
+	static const char *const bad_numbers[] = { NULL, "",   "-1",  "+1", "x",
+						   " 1", "1x", "0x1", "99999999999999999999" };
+	static char big[65536], record[3 * PATH_MAX];
+	static struct record good;
 	struct place *p = *state;
-	bool visited = false;
-	static char big[20000];
 
-	assert_int_equal(mkdirat(p->dir_fd, "publish", 0700), 0);
-	assert_int_equal(mkdirat(p->dir_fd, "publish/7", 0700), 0);
-	for (size_t i = 0; i < KV_ARRAY_SIZE(hostile); i++) {
-		assert_int_equal(kv_write_file_at(p->dir_fd, "publish/7/" KEY,
-						  hostile[i].record, hostile[i].n),
-				 0);
-		if (kv_publication_each(p->dir_fd, 7, any, &visited) != -EUCLEAN)
-			print_error("hostile record %zu\n", i);
-		assert_int_equal(kv_publication_each(p->dir_fd, 7, any, &visited),
-				 -EUCLEAN);
-		assert_int_equal(kv_publication_count(p->dir_fd, 7), -EUCLEAN);
-		assert_false(visited);
+	write_record(p, &good);
+	for (unsigned i = 0; i < good.n_fields; i++) {
+		refused(p, record, with_field(&good, i, NULL, record));
+		if (strspn(good.fields[i], "0123456789") != strlen(good.fields[i]))
+			continue;
+		for (size_t k = 0; k < KV_ARRAY_SIZE(bad_numbers); k++)
+			refused(p, record, with_field(&good, i, bad_numbers[k], record));
 	}
-	assert_int_equal(kv_write_file_at(p->dir_fd, "publish/7/" KEY, big, sizeof(big)),
-			 0);
-	assert_int_equal(kv_publication_count(p->dir_fd, 7), -EUCLEAN);
+	refused(p, record, with_field(&good, 0, "1", record));
+	refused(p, record, with_field(&good, 1, "4294967296", record));
+	for (size_t n = 0; n < good.n; n++)
+		refused(p, good.data, n);
+	memcpy(big, good.data, good.n);
+	refused(p, big, good.n + 1);
+	refused(p, big, sizeof(big));
 	assert_int_equal(unlinkat(p->dir_fd, "publish/7/" KEY, 0), 0);
 	assert_int_equal(symlinkat("/etc/passwd", p->dir_fd, "publish/7/" KEY), 0);
 	assert_int_equal(kv_publication_count(p->dir_fd, 7), -ELOOP);
@@ -345,32 +293,18 @@ static void hostile_records_are_refused(void **state)
 
 static void strings_that_are_too_long_are_refused(void **state)
 {
-	static char record[3 * PATH_MAX];
+	static char record[3 * PATH_MAX], target[PATH_MAX + 1];
+	static struct record good;
 	struct place *p = *state;
 	size_t n;
 
-	assert_int_equal(mkdirat(p->dir_fd, "publish", 0700), 0);
-	assert_int_equal(mkdirat(p->dir_fd, "publish/7", 0700), 0);
-	memcpy(record,
-	       "1\0"
-	       "0\0"
-	       "1\0"
-	       "1\0"
-	       "1\0"
-	       "1\0"
-	       "1\0"
-	       "\0"
-	       "\0",
-	       16);
-	for (size_t longest = PATH_MAX - 1; longest <= PATH_MAX; longest++) {
-		memset(record + 16, 't', longest);
-		n = 16 + longest;
-		record[n++] = '\0';
-		assert_int_equal(kv_write_file_at(p->dir_fd, "publish/7/" KEY, record, n),
-				 0);
-		assert_int_equal(kv_publication_count(p->dir_fd, 7),
-				 longest < PATH_MAX ? 1 : -EUCLEAN);
-	}
+	write_record(p, &good);
+	memset(target, 't', PATH_MAX - 1);
+	n = with_field(&good, good.n_fields - 1, target, record);
+	assert_int_equal(kv_write_file_at(p->dir_fd, "publish/7/" KEY, record, n), 0);
+	assert_int_equal(kv_publication_count(p->dir_fd, 7), 1);
+	memset(target, 't', PATH_MAX);
+	refused(p, record, with_field(&good, good.n_fields - 1, target, record));
 	assert_int_equal(unlinkat(p->dir_fd, "publish/7/" KEY, 0), 0);
 	assert_int_equal(unlinkat(p->dir_fd, "publish/7", AT_REMOVEDIR), 0);
 }

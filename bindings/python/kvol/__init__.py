@@ -47,6 +47,7 @@ class Info(NamedTuple):
     uuid: str
     device: str
     flags: int
+    access: int
 
 
 class PoolInfo(NamedTuple):
@@ -257,20 +258,20 @@ class Pool(_Handle):
             raise OSError(-r, os.strerror(-r))
         return iter(items)
 
-    def _publish_opts(self, flags, mount_options, mount_namespace):
+    def _publish_opts(self, **fields):
         opts = _sized(_structs.kvol_publish_opts)
-        opts.flags = flags
-        opts.mount_options = _encode(mount_options)
-        opts.mount_namespace = _encode(mount_namespace)
+        for name, value in fields.items():
+            setattr(opts, name, value if isinstance(value, int) else _encode(value))
         return opts
 
     def publish(self, name: str, target: str, *, flags: int = 0,
                 mount_options: Optional[str] = None,
-                mount_namespace: Optional[str] = None) -> None:
-        opts = self._publish_opts(flags, mount_options, mount_namespace)
+                mount_namespace: Optional[str] = None, access: int = 0) -> None:
+        opts = self._publish_opts(flags=flags, mount_options=mount_options,
+                                  mount_namespace=mount_namespace, access=access)
         _call("kvol_publish", self._handle, _encode(name), _encode(target), ctypes.byref(opts))
 
     def unpublish(self, name: str, target: str, *,
                   mount_namespace: Optional[str] = None) -> None:
-        opts = self._publish_opts(0, None, mount_namespace)
+        opts = self._publish_opts(mount_namespace=mount_namespace)
         _call("kvol_unpublish", self._handle, _encode(name), _encode(target), ctypes.byref(opts))

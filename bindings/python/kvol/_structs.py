@@ -119,6 +119,8 @@ class kvol_info(Structure):
         ("fs_type", c_char * 16),
         ("uuid", c_char * 40),
         ("device", c_char * 128),
+        ("access", c_uint32),
+        ("reserved0", c_uint32),
     ]
 
 
@@ -128,6 +130,8 @@ class kvol_publish_opts(Structure):
         ("flags", c_uint32),
         ("mount_options", c_char_p),
         ("mount_namespace", c_char_p),
+        ("access", c_uint32),
+        ("reserved0", c_uint32),
     ]
 
 

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * What a publish can be asked for beside its target, on the model: told apart when it is
+ * repeated, refused where it cannot be, and nothing left of what was refused.
+ */
+
+#include <sys/stat.h>
+
+#include "fixture.h"
+#include "verb.h"
+
+/* A pool with volumes v (ext4) and raw, and targets /t, /u (directories), /f (a file). */
+static int setup(void **state)
+{
+	struct fixture *f;
+
+	(void)setup_pool(state);
+	f = *state;
+	model_file("/t", S_IFDIR);
+	model_file("/u", S_IFDIR);
+	model_file("/f", S_IFREG);
+	succeeds(f, create_volume(f, "v", "ext4"));
+	succeeds(f, create_volume(f, "raw", NULL));
+	return 0;
+}
+
+static void nothing_is_left(struct fixture *f)
+{
+	assert_int_equal(model_n_mounts(), 0);
+	assert_int_equal(model_n_devs(), 4);
+	assert_int_equal(info_of(f, "v").n_targets, 0);
+}
+
+static int publish_as(struct fixture *f, const char *target,
+		      const struct kvol_publish_opts *opts)
+{
+	struct kvol_publish_opts o = *opts;
+
+	o.size = sizeof(o);
+	return kvol_publish(f->pool, o.flags & KVOL_PUBLISH_BLOCK ? "raw" : "v", target,
+			    &o, &f->e);
+}
+
+#define PUBLISH(f, target, ...) \
+	publish_as(f, target, &(struct kvol_publish_opts){ __VA_ARGS__ })
+
+/* --- Access ------------------------------------------------------------------------- */
+
+static void single_writer_is_alone(void **state)
+{
+	static const uint32_t all[] = { KVOL_ACCESS_ANY, KVOL_ACCESS_SINGLE_WRITER,
+					KVOL_ACCESS_MULTI_WRITER, KVOL_ACCESS_READER };
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < KV_ARRAY_SIZE(all); i++) {
+		succeeds(f, PUBLISH(f, "/t", .access = KVOL_ACCESS_SINGLE_WRITER));
+		assert_int_equal(info_of(f, "v").access, KVOL_ACCESS_SINGLE_WRITER);
+		fails(f, PUBLISH(f, "/u", .access = all[i]), -EBUSY,
+		      KVOL_R_ACCESS_CONFLICT);
+		assert_non_null(strstr(f->e.msg, "'/t'"));
+		fails(f, PUBLISH(f, "/u", .access = all[i], .flags = KVOL_PUBLISH_READONLY),
+		      -EBUSY, KVOL_R_ACCESS_CONFLICT);
+		succeeds(f, unpublish(f, "v", "/t", NULL));
+		succeeds(f, PUBLISH(f, "/u", .access = all[i]));
+		assert_int_equal(info_of(f, "v").access, all[i]);
+		fails(f, PUBLISH(f, "/t", .access = KVOL_ACCESS_SINGLE_WRITER), -EBUSY,
+		      KVOL_R_ACCESS_CONFLICT);
+		assert_non_null(strstr(f->e.msg, "'/u'"));
+		succeeds(f, unpublish(f, "v", "/u", NULL));
+		nothing_is_left(f);
+	}
+}
+
+static void all_others_go_together(void **state)
+{
+	struct fixture *f = *state;
+
+	model_file("/w", S_IFDIR);
+	succeeds(f, PUBLISH(f, "/t", .access = KVOL_ACCESS_MULTI_WRITER));
+	succeeds(f, PUBLISH(f, "/u", .access = KVOL_ACCESS_READER));
+	succeeds(f, PUBLISH(f, "/w", .access = KVOL_ACCESS_ANY));
+	assert_int_equal(info_of(f, "v").n_targets, 3);
+	assert_int_equal(info_of(f, "v").access, KVOL_ACCESS_ANY);
+	assert_false(model_mount_at(NULL, "/t")->attr & 1);
+	assert_true(model_mount_at(NULL, "/u")->attr & 1);
+}
+
+static void same_access_again_is_the_same_and_another_is_not(void **state)
+{
+	struct fixture *f = *state;
+
+	for (uint32_t a = KVOL_ACCESS_ANY; a <= KVOL_ACCESS_READER; a++) {
+		succeeds(f, PUBLISH(f, "/t", .access = a));
+		for (uint32_t b = KVOL_ACCESS_ANY; b <= KVOL_ACCESS_READER; b++) {
+			if (a == b)
+				succeeds(f, PUBLISH(f, "/t", .access = b));
+			else
+				fails(f, PUBLISH(f, "/t", .access = b), -EEXIST,
+				      KVOL_R_EXISTS_DIFFERENT);
+		}
+		succeeds(f, unpublish(f, "v", "/t", NULL));
+	}
+	nothing_is_left(f);
+}
+
+static void unknown_access_is_refused(void **state)
+{
+	struct fixture *f = *state;
+
+	fails(f, PUBLISH(f, "/t", .access = KVOL_ACCESS_READER + 1), -EINVAL,
+	      KVOL_R_INVALID);
+	fails(f, PUBLISH(f, "/f", .access = UINT32_MAX, .flags = KVOL_PUBLISH_BLOCK),
+	      -EINVAL, KVOL_R_INVALID);
+	nothing_is_left(f);
+}
+
+/* Somebody unmounted it: what is left of it rules nothing out. */
+static void single_writer_that_is_gone_is_in_nobodys_way(void **state)
+{
+	struct fixture *f = *state;
+
+	succeeds(f, PUBLISH(f, "/t", .access = KVOL_ACCESS_SINGLE_WRITER));
+	model_umount(NULL, "/t");
+	succeeds(f, PUBLISH(f, "/u", .access = KVOL_ACCESS_SINGLE_WRITER));
+	succeeds(f, unpublish(f, "v", "/u", NULL));
+	nothing_is_left(f);
+}
+
+static void devices_have_access_modes_too(void **state)
+{
+	struct fixture *f = *state;
+
+	model_file("/g", S_IFREG);
+	succeeds(f, PUBLISH(f, "/f", .access = KVOL_ACCESS_SINGLE_WRITER,
+			    .flags = KVOL_PUBLISH_BLOCK));
+	fails(f, PUBLISH(f, "/g", .flags = KVOL_PUBLISH_BLOCK), -EBUSY,
+	      KVOL_R_ACCESS_CONFLICT);
+	succeeds(f, unpublish(f, "raw", "/f", NULL));
+	succeeds(f, PUBLISH(f, "/f", .access = KVOL_ACCESS_READER,
+			    .flags = KVOL_PUBLISH_BLOCK));
+	assert_true(dev_of(f, "raw", true)->table.readonly);
+}
+
+#define on_pool(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		on_pool(single_writer_is_alone),
+		on_pool(all_others_go_together),
+		on_pool(same_access_again_is_the_same_and_another_is_not),
+		on_pool(unknown_access_is_refused),
+		on_pool(single_writer_that_is_gone_is_in_nobodys_way),
+		on_pool(devices_have_access_modes_too),
+	};
+
+	return cmocka_run_group_tests_name("publish options", tests, NULL, NULL);
+}
