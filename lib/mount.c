@@ -338,6 +338,13 @@ int kv_target_attach(const struct kv_target *target, int mnt_fd)
 	return sys_move_mount(mnt_fd, target->fd) < 0 ? -errno : 0;
 }
 
+int kv_mount_propagate(int fd, unsigned long propagation)
+{
+	const struct mount_attr attr = { .propagation = propagation };
+
+	return sys_mount_setattr(fd, &attr) < 0 ? -errno : 0;
+}
+
 struct detach {
 	int parent_fd;
 	const char *base;

@@ -68,6 +68,9 @@ int kv_target_open(const char *path, struct kv_target *ret);
 /* Moves a detached mount onto the target. -EINVAL: one is a directory and the other is
  * not. */
 int kv_target_attach(const struct kv_target *target, int mnt_fd);
+/* Sets the propagation (MS_PRIVATE, MS_SLAVE, MS_SHARED) of a mount that is attached in the
+ * caller's namespace; fd: as of kv_mount_*, or a target's. */
+int kv_mount_propagate(int fd, unsigned long propagation);
 /* Unmounts the topmost mount at path, which must be the one that target was opened on:
  * -ESTALE if something changed in between. -EBUSY: in use, also by target->fd: it must
  * be closed before. Needs no /proc, and leaves the caller's working directory alone. */

@@ -73,10 +73,11 @@ int kv_publication_write(int dir_fd, const struct kv_publication *p)
 		return fd;
 	n = snprintf(record, RECORD_SIZE,
 		     FORMAT "%c%" PRIu32 "%c%" PRIu64 "%c%" PRIu64 "%c%" PRIu64
-			    "%c%" PRIu64 "%c%" PRIu64 "%c%" PRIu32 "%c%s%c%s%c%s",
+			    "%c%" PRIu64 "%c%" PRIu64 "%c%" PRIu32 "%c%" PRIu32
+			    "%c%s%c%s%c%s",
 		     0, p->flags, 0, (uint64_t)p->ns.dev, 0, (uint64_t)p->ns.ino, 0,
-		     p->mnt_id, 0, (uint64_t)p->dev, 0, p->attr, 0, p->access, 0, p->super,
-		     0, p->ns_path, 0, p->target);
+		     p->mnt_id, 0, (uint64_t)p->dev, 0, p->attr, 0, p->access, 0,
+		     p->propagation, 0, p->super, 0, p->ns_path, 0, p->target);
 	if (n < 0 || n >= RECORD_SIZE)
 		return -ENAMETOOLONG;
 	key_of(&p->ns, p->target, key);
@@ -124,7 +125,7 @@ static int parse(const char *record, size_t n, uint32_t volume,
 		 struct kv_publication *ret)
 {
 	struct fields f = { record, record + n };
-	uint64_t flags, ns_dev, ns_ino, dev, access;
+	uint64_t flags, ns_dev, ns_ino, dev, access, propagation;
 	char format[8];
 
 	if (!next_string(&f, format, sizeof(format)) || strcmp(format, FORMAT) ||
@@ -132,6 +133,7 @@ static int parse(const char *record, size_t n, uint32_t volume,
 	    !next_number(&f, &ns_ino) || !next_number(&f, &ret->mnt_id) ||
 	    !next_number(&f, &dev) || !next_number(&f, &ret->attr) ||
 	    !next_number(&f, &access) || access > UINT32_MAX ||
+	    !next_number(&f, &propagation) || propagation > UINT32_MAX ||
 	    !next_string(&f, ret->super, sizeof(ret->super)) ||
 	    !next_string(&f, ret->ns_path, sizeof(ret->ns_path)) ||
 	    !next_string(&f, ret->target, sizeof(ret->target)) || f.at != f.end)
@@ -139,6 +141,7 @@ static int parse(const char *record, size_t n, uint32_t volume,
 	ret->volume = volume;
 	ret->flags = (uint32_t)flags;
 	ret->access = (uint32_t)access;
+	ret->propagation = (uint32_t)propagation;
 	ret->ns.dev = (dev_t)ns_dev;
 	ret->ns.ino = (ino_t)ns_ino;
 	ret->dev = (dev_t)dev;

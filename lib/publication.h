@@ -15,6 +15,7 @@ struct kv_publication {
 	dev_t dev;	 /* is how it is known again */
 	uint64_t attr;	 /* MOUNT_ATTR_* asked for */
 	uint32_t access; /* KVOL_ACCESS_* */
+	uint32_t propagation; /* KVOL_PROPAGATION_* */
 	char super[512]; /* superblock options asked for */
 	char target[PATH_MAX];
 	char ns_path[PATH_MAX]; /* as given, "" for the caller's own */

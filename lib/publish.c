@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -22,7 +23,7 @@
 static bool same_publish(const struct kv_publication *a, const struct kv_publication *b)
 {
 	return a->flags == b->flags && a->attr == b->attr && a->access == b->access &&
-	       !strcmp(a->super, b->super);
+	       a->propagation == b->propagation && !strcmp(a->super, b->super);
 }
 
 /* A publish at this target whose mount went elsewhere with a directory that was renamed:
@@ -216,6 +217,35 @@ static int make_fs_mount(struct kv_job *job, struct kvol_error *e)
 	return 0;
 }
 
+static int propagate(const struct kv_job *job, int fd)
+{
+	static const unsigned long as_kernel[] = {
+		[KVOL_PROPAGATION_PRIVATE] = MS_PRIVATE,
+		[KVOL_PROPAGATION_SLAVE] = MS_SLAVE,
+		[KVOL_PROPAGATION_SHARED] = MS_SHARED,
+	};
+
+	if (!job->want.propagation)
+		return 0;
+	return kv_mount_propagate(fd, as_kernel[job->want.propagation]);
+}
+
+/* Whoever was killed between moving the mount and this has left it as the target's own
+ * mount is: a repeat makes up for it. */
+static int propagate_again(void *arg)
+{
+	const struct kv_job *job = arg;
+	_cleanup_close_ int fd = -1;
+	struct kv_target t;
+	int r;
+
+	r = kv_target_open(job->want.target, &t);
+	if (r < 0)
+		return r;
+	fd = t.fd;
+	return t.mnt_id == job->target.mnt_id ? propagate(job, fd) : -EBUSY;
+}
+
 /* In the target's namespace: look once more, then move. Two publishes on their way to one
  * target would be stacked by the kernel, so within a namespace this goes one after the
  * other. */
@@ -239,7 +269,22 @@ static int attach(void *arg)
 		return -EBUSY;
 	if (job->block ? !S_ISREG(job->target.mode) : !S_ISDIR(job->target.mode))
 		return S_ISDIR(job->target.mode) ? -EISDIR : -ENOTDIR;
-	return kv_target_attach(&job->target, job->mnt_fd);
+	r = kv_target_attach(&job->target, job->mnt_fd);
+	if (r < 0)
+		return r;
+	job->attached = true;
+	/* Not before: a mount that is moved onto a shared one is shared whatever it was. */
+	return propagate(job, job->mnt_fd);
+}
+
+/* Its record stays if it does: then it is published, and can be unpublished. */
+static int undo_attach(struct kv_job *job, int r, struct kvol_error *e)
+{
+	job->mnt_fd = kv_close(job->mnt_fd);
+	if (kv_job_unmount(job, NULL) == 0)
+		(void)kv_publication_remove(job->pool->dir_fd, &job->want);
+	return kv_error_errno(e, r, "target '%s': set the propagation of its mount",
+			      job->want.target);
 }
 
 static int place(struct kv_job *job, struct kvol_error *e)
@@ -259,6 +304,8 @@ static int place(struct kv_job *job, struct kvol_error *e)
 	r = kv_ns_run(job->ns_path, attach, job);
 	if (r == 0)
 		return 0;
+	if (job->attached)
+		return undo_attach(job, r, e);
 	(void)kv_publication_remove(job->pool->dir_fd, &job->want);
 	if (r == -EBUSY)
 		return kv_error(e, r, KVOL_R_BUSY_OPEN,
@@ -331,6 +378,42 @@ static int publish(struct kv_job *job, struct kvol_error *e)
 	return r;
 }
 
+static int check_and_publish(struct kv_job *job, const struct kvol_publish_opts *o,
+			     struct kvol_error *e)
+{
+	int r;
+
+	job->block = o->flags & KVOL_PUBLISH_BLOCK;
+	job->want.volume = job->row.id;
+	job->want.flags = o->flags;
+	if (!job->block && !job->row.fs_type[0])
+		return kv_error(e, -EINVAL, KVOL_R_UNSUPPORTED,
+				"volume '%s': is a raw one, and is "
+				"published as a block device only",
+				job->row.name);
+	r = kv_job_options(job, o, e);
+	if (r == 0 && kv_pool_only_reads(job->pool) &&
+	    (!(job->want.flags & KVOL_PUBLISH_READONLY) ||
+	     (job->row.flags && !job->block)))
+		r = kv_pool_admit(job->pool, false, e);
+	if (r < 0)
+		return r;
+	r = kv_ns_id(job->ns_path, &job->want.ns);
+	if (r < 0)
+		return kv_namespace_error(r, job->ns_path, e);
+	r = check_target(job, e);
+	if (r == 0)
+		return publish(job, e);
+	if (r == 1 && job->want.propagation) {
+		r = kv_ns_run(job->ns_path, propagate_again, job);
+		if (r < 0)
+			return kv_error_errno(e, r,
+					      "target '%s': set the propagation of its mount",
+					      job->want.target);
+	}
+	return r < 0 ? r : 0;
+}
+
 int kvol_publish(struct kvol_pool *pool, const char *name, const char *target,
 		 const struct kvol_publish_opts *opts, struct kvol_error *reterr)
 {
@@ -343,31 +426,9 @@ int kvol_publish(struct kvol_pool *pool, const char *name, const char *target,
 	r = kv_pool_enter(pool, &call, reterr);
 	if (r == 0)
 		r = kv_job_start(pool, name, target, opts, &o, &job, reterr);
+	if (r == 0)
+		r = kv_volume_lock(pool, name, "volume", &lock, &job->row, reterr);
 	if (r < 0)
 		return r;
-	r = kv_volume_lock(pool, name, "volume", &lock, &job->row, reterr);
-	if (r < 0)
-		return r;
-	job->block = o.flags & KVOL_PUBLISH_BLOCK;
-	job->want.volume = job->row.id;
-	job->want.flags = o.flags;
-	if (!job->block && !job->row.fs_type[0])
-		return kv_error(reterr, -EINVAL, KVOL_R_UNSUPPORTED,
-				"volume '%s': is a raw one, and is "
-				"published as a block device only",
-				name);
-	r = kv_job_options(job, &o, reterr);
-	if (r == 0 && kv_pool_only_reads(pool) &&
-	    (!(job->want.flags & KVOL_PUBLISH_READONLY) ||
-	     (job->row.flags && !job->block)))
-		r = kv_pool_admit(pool, false, reterr);
-	if (r < 0)
-		return r;
-	r = kv_ns_id(job->ns_path, &job->want.ns);
-	if (r < 0)
-		return kv_namespace_error(r, job->ns_path, reterr);
-	r = check_target(job, reterr);
-	if (r != 0)
-		return r < 0 ? r : 0;
-	return publish(job, reterr);
+	return check_and_publish(job, &o, reterr);
 }

@@ -20,6 +20,7 @@ struct kv_job {
 	int mnt_fd;		 /* the detached mount */
 	struct kv_target target; /* as last seen */
 	unsigned live;		 /* other publishes that stand */
+	bool attached;		 /* the mount is on its target */
 };
 
 /* What both verbs begin with: all of a job but the volume. *ret is the caller's to free
@@ -30,6 +31,9 @@ int kv_job_start(struct kvol_pool *pool, const char *name, const char *target,
 /* The rest of what a publish asks for. The job has its row. */
 int kv_job_options(struct kv_job *job, const struct kvol_publish_opts *o,
 		   struct kvol_error *e);
+
+/* Takes the mount of job->want away, wherever it has got to. */
+int kv_job_unmount(struct kv_job *job, struct kvol_error *e);
 
 int kv_target_error(int r, const char *target, struct kvol_error *e);
 int kv_namespace_error(int r, const char *path, struct kvol_error *e);

@@ -96,7 +96,15 @@ int kv_job_options(struct kv_job *job, const struct kvol_publish_opts *o,
 	if (o->access > KVOL_ACCESS_READER)
 		return kv_error_invalid(e, "volume '%s': unknown access %u",
 					job->row.name, o->access);
+	if (o->propagation > KVOL_PROPAGATION_SHARED)
+		return kv_error_invalid(e, "volume '%s': unknown propagation %u",
+					job->row.name, o->propagation);
+	if (job->block && o->propagation)
+		return kv_error_invalid(
+			e, "volume '%s': propagation does not go with a block device",
+			job->row.name);
 	job->want.access = o->access;
+	job->want.propagation = o->propagation;
 	if (job->opts.readonly || job->row.kind == KVOL_KIND_SNAPSHOT ||
 	    o->access == KVOL_ACCESS_READER)
 		job->want.flags |= KVOL_PUBLISH_READONLY;

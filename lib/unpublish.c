@@ -38,7 +38,7 @@ static int detach(void *arg)
 }
 
 /* At its target; or wherever it has got to, with a directory that somebody renamed. */
-static int unmount(struct kv_job *job, struct kvol_error *e)
+int kv_job_unmount(struct kv_job *job, struct kvol_error *e)
 {
 	_cleanup_free_ char *point = malloc(PATH_MAX);
 	struct detach x = { &job->want, job->want.target };
@@ -105,7 +105,7 @@ static int take_away(struct kv_job *job, struct kvol_error *e)
 	if (r < 0)
 		return kv_error_errno(e, r, "target '%s': read its record",
 				      job->want.target);
-	r = unmount(job, e);
+	r = kv_job_unmount(job, e);
 	if (r < 0)
 		return r;
 	r = kv_publication_remove(job->pool->dir_fd, &job->want);

@@ -40,6 +40,7 @@ static const struct {
 	[OPTION_ACCEPT] = { "accept", NULL, 0 },
 	[OPTION_BACKUP_DIR] = { "backup-dir", "DIR", 0 },
 	[OPTION_ACCESS] = { "access", "MODE", 0 },
+	[OPTION_PROPAGATION] = { "propagation", "TYPE", 0 },
 };
 
 static const struct command_option format_options[] = {
@@ -67,6 +68,7 @@ static const struct command_option publish_options[] = {
 	{ OPTION_MNTNS, "TARGET is in this mount namespace, such as /proc/PID/ns/mnt" },
 	{ OPTION_OPTIONS, "mount options, separated by commas" },
 	{ OPTION_ACCESS, "any, single-writer, multi-writer or reader" },
+	{ OPTION_PROPAGATION, "default, private, slave or shared" },
 	{ 0, NULL }
 };
 

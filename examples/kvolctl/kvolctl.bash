@@ -37,7 +37,7 @@ _kvolctl()
 		word=${COMP_WORDS[i]}
 		case $word in
 		-p | --pool | --size | --block-size | --max-volumes | --fs | --mntns | --options | \
-			--backup-dir | --access)
+			--backup-dir | --access | --propagation)
 			((i++))
 			[[ ${COMP_WORDS[i]} == '=' ]] && ((i++))
 			[[ $word != -p && $word != --pool ]] || pool=${COMP_WORDS[i]}
@@ -53,6 +53,7 @@ _kvolctl()
 	case $prev in
 	-p | --pool | --mntns | --backup-dir) files=yes ;;
 	--fs) words='ext4 xfs btrfs' ;;
+	--propagation) words='default private slave shared' ;;
 	--access) words='any single-writer multi-writer reader' ;;
 	--size | --block-size | --max-volumes | --options) return 0 ;;
 	*)
@@ -69,7 +70,7 @@ _kvolctl()
 		repair) options+=' --check --backup-dir --force --accept --takeover' ;;
 		create) options+=' --fs' ;;
 		clone) options+=' --size' ;;
-		publish) options+=' --ro --block --mntns --options --access' ;;
+		publish) options+=' --ro --block --mntns --options --access --propagation' ;;
 		unpublish) options+=' --mntns' ;;
 		list) options+=' --volumes --snapshots --json' ;;
 		pool) options+=' --json --takeover' ;;

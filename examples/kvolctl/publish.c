@@ -20,6 +20,13 @@ static const char *const access_words[] = {
 	[KVOL_ACCESS_READER] = "reader",
 };
 
+static const char *const propagation_words[] = {
+	[KVOL_PROPAGATION_DEFAULT] = "default",
+	[KVOL_PROPAGATION_PRIVATE] = "private",
+	[KVOL_PROPAGATION_SLAVE] = "slave",
+	[KVOL_PROPAGATION_SHARED] = "shared",
+};
+
 #define N_OF(a) (sizeof(a) / sizeof((a)[0]))
 
 const char *access_word(uint32_t access)
@@ -58,6 +65,10 @@ static int apply(struct invocation *inv, verb *call)
 	opts.mount_namespace = inv->options[OPTION_MNTNS];
 	code = option_word(inv, OPTION_ACCESS, "an access mode", access_words,
 			   N_OF(access_words), &opts.access);
+	if (code == DONE)
+		code = option_word(inv, OPTION_PROPAGATION, "a propagation",
+				   propagation_words, N_OF(propagation_words),
+				   &opts.propagation);
 	if (code == DONE)
 		code = open_pool(inv);
 	if (code)

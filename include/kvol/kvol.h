@@ -516,13 +516,19 @@ void kvol_iter_free(struct kvol_iter *iter);
 #define KVOL_ACCESS_MULTI_WRITER  2u	/* all but a single writer's */
 #define KVOL_ACCESS_READER        3u	/* the same, and is read-only itself */
 
+/* Where mounts that somebody makes below the published one show up as well. */
+#define KVOL_PROPAGATION_DEFAULT 0u	/* as those below the mount that the target is on */
+#define KVOL_PROPAGATION_PRIVATE 1u	/* nowhere */
+#define KVOL_PROPAGATION_SLAVE   2u	/* nowhere; those made below its copies show up here */
+#define KVOL_PROPAGATION_SHARED  3u	/* below its copies, and theirs here */
+
 struct kvol_publish_opts {
 	uint32_t size;
 	uint32_t flags;			/* KVOL_PUBLISH_* */
 	const char *mount_options;	/* as mount(8) -o takes them, comma-separated; NULL: none */
 	const char *mount_namespace;	/* a path such as /proc/123/ns/mnt; NULL: the caller's */
 	uint32_t access;		/* KVOL_ACCESS_* */
-	uint32_t reserved0;
+	uint32_t propagation;		/* KVOL_PROPAGATION_*; not for devices */
 };
 
 /*
@@ -530,6 +536,8 @@ struct kvol_publish_opts {
  * absolute path of an existing directory, or of an existing regular file for a device, as seen in
  * the mount namespace. No component of TARGET may be a symbolic link. A snapshot is always
  * published read-only. The volume's device is activated if it was not; nothing is ever formatted.
+ * What appears is one mount with none below it: what is asked for holds for all of it. The mount
+ * namespace may belong to another user namespace, as a rootless container's does.
  *
  * Idempotent: the same volume on the same target with the same options is 0.
  * Durable: no. Publishes end with the boot, as mounts do. A crash leaves the target published or not.

@@ -87,6 +87,20 @@ static int single_writer(struct fixture *f, const char *target)
 	return kvol_publish(f->pool, "v", target, &o, &f->e);
 }
 
+static int shared(struct fixture *f)
+{
+	struct kvol_publish_opts o = { .size = sizeof(o),
+				       .propagation = KVOL_PROPAGATION_SHARED };
+
+	return kvol_publish(f->pool, "v", "/t", &o, &f->e);
+}
+
+static void published_shared(struct fixture *f)
+{
+	open_pool(f);
+	succeeds(f, shared(f));
+}
+
 static void has_single_writer(struct fixture *f)
 {
 	open_pool(f);
@@ -224,6 +238,10 @@ static const struct scenario scenarios[] = {
 	  open_here, .call = call_publish_single, .between = KILLED },
 	{ "publish beside a single writer", "kvol_publish", ANY_PUBLISH, one_of_each,
 	  has_single_writer, .call = call_publish_readonly, .result = -EBUSY },
+	{ "publish with a propagation", "kvol_publish", ANY_PUBLISH, one_of_each,
+	  open_here, .call = shared, .between = KILLED },
+	{ "publish with a propagation again", "kvol_publish", ANY_PUBLISH, one_of_each,
+	  published_shared, .call = shared },
 	{ "publish a snapshot", "kvol_publish", ANY_PUBLISH, one_of_each, open_here,
 	  .call = call_publish_snapshot, .between = KILLED },
 	{ "publish in a namespace", "kvol_publish", ANY_PUBLISH, one_of_each,

@@ -301,6 +301,14 @@ static int publish_single_writer(struct kvol_pool *pool)
 	return kvol_publish(pool, "v", "/a", &o, NULL);
 }
 
+static int publish_shared(struct kvol_pool *pool)
+{
+	struct kvol_publish_opts o = { .size = sizeof(o),
+				       .propagation = KVOL_PROPAGATION_SHARED };
+
+	return kvol_publish(pool, "v", "/a", &o, NULL);
+}
+
 static int publish_b(struct kvol_pool *pool)
 {
 	return publish(pool, "v", "/b");
@@ -434,6 +442,7 @@ static const struct scenario scenarios[] = {
 	  .verb = publish_single_writer },
 	{ "publish for a single writer after a dead one", .setup = has_leftover,
 	  .verb = publish_single_writer },
+	{ "publish with a propagation", .setup = has_ext4, .verb = publish_shared },
 	{ "publish at a second target", .setup = has_mounted, .verb = publish_b },
 	{ "publish block", .setup = has_raw, .verb = publish_block },
 	{ "publish block read-only", .setup = has_raw, .verb = publish_block_readonly },

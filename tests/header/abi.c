@@ -50,3 +50,4 @@ AT(kvol_info, device, 608);
 AT(kvol_info, access, 736);
 
 AT(kvol_publish_opts, access, 24);
+AT(kvol_publish_opts, propagation, 28);

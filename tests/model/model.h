@@ -139,6 +139,7 @@ struct model_mount {
 	dev_t seen_dev; /* st_dev there: btrfs has one of its own */
 	uint64_t attr;
 	bool super_readonly;
+	unsigned long propagation;
 	char super[512];
 	int ns;		/* where it is attached, -1: nowhere */
 	unsigned order; /* the higher, the further up on one target */

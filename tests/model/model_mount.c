@@ -457,6 +457,27 @@ int kv_target_attach(const struct kv_target *target, int mnt_fd)
 	return r;
 }
 
+int kv_mount_propagate(int fd, unsigned long propagation)
+{
+	struct model_hold *hold;
+	struct model_mount *m;
+	int r = model_step("mount propagate");
+
+	if (r < 0)
+		return r;
+	model_lock();
+	hold = model_hold_of(fd);
+	m = hold && hold->kind == MODEL_HOLD_MOUNT ? &model->mounts[hold->mount] : NULL;
+	if (!m)
+		r = -EBADF;
+	else if (m->ns != current_ns) /* check_mnt() */
+		r = -EINVAL;
+	else
+		m->propagation = propagation;
+	model_unlock();
+	return r;
+}
+
 static int detach(const char *path, const struct kv_target *target)
 {
 	struct kv_target now;

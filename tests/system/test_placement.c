@@ -3,6 +3,11 @@
  * Publishing as container runtimes need it.
  */
 #include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -34,6 +39,112 @@ static int publish_as(const char *name, const char *target,
 #define PUBLISH(name, target, ...) \
 	publish_as(name, target, &(struct kvol_publish_opts){ __VA_ARGS__ })
 #define UNPUBLISH(name, target) kvol_unpublish(pool, name, target, NULL, &err)
+
+/* --- Containers --------------------------------------------------------------------- */
+
+static int is_mounted_there(void *arg)
+{
+	CHILD_CHECK(is_mounted(arg));
+	return 0;
+}
+
+/* A process in a mount namespace whose mounts have this propagation. */
+static struct resident resident_of(unsigned long propagation)
+{
+	struct resident r;
+	int ready[2];
+	char ok = 0;
+
+	assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
+	r.pid = fork();
+	assert_true(r.pid >= 0);
+	if (r.pid == 0) {
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+		ok = unshare(CLONE_NEWNS) == 0 &&
+		     mount(NULL, "/", NULL, propagation, NULL) == 0;
+		if (write(ready[1], &ok, 1) == 1)
+			(void)close_range(3, ~0u, 0);
+		for (;;)
+			(void)pause();
+	}
+	(void)close(ready[1]);
+	assert_int_equal(read(ready[0], &ok, 1), 1);
+	(void)close(ready[0]);
+	assert_int_equal(ok, 1);
+	(void)snprintf(r.ns, sizeof(r.ns), "/proc/%d/ns/mnt", r.pid);
+	return r;
+}
+
+/* A process in user and mount namespaces of its own, where ids from 0 on are the host's
+ * from 100000 on. */
+static struct resident rootless_start(void)
+{
+	struct resident r;
+	int to[2], from[2];
+	char path[64], c = 0;
+
+	assert_int_equal(pipe2(to, O_CLOEXEC), 0);
+	assert_int_equal(pipe2(from, O_CLOEXEC), 0);
+	r.pid = fork();
+	assert_true(r.pid >= 0);
+	if (r.pid == 0) {
+		c = unshare(CLONE_NEWUSER) == 0;
+		(void)!write(from[1], &c, 1);
+		(void)!read(to[0], &c, 1);
+		c = setresgid(0, 0, 0) == 0 && setresuid(0, 0, 0) == 0 &&
+		    unshare(CLONE_NEWNS) == 0 &&
+		    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0;
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (write(from[1], &c, 1) == 1)
+			(void)close_range(3, ~0u, 0);
+		for (;;)
+			(void)pause();
+	}
+	assert_int_equal(read(from[0], &c, 1), 1);
+	assert_int_equal(c, 1);
+	(void)snprintf(path, sizeof(path), "/proc/%d/uid_map", r.pid);
+	write_file(path, "0 100000 65536\n");
+	(void)snprintf(path, sizeof(path), "/proc/%d/gid_map", r.pid);
+	write_file(path, "0 100000 65536\n");
+	assert_int_equal(write(to[1], &c, 1), 1);
+	assert_int_equal(read(from[0], &c, 1), 1);
+	assert_int_equal(c, 1);
+	for (int i = 0; i < 2; i++) {
+		(void)close(to[i]);
+		(void)close(from[i]);
+	}
+	(void)snprintf(r.ns, sizeof(r.ns), "/proc/%d/ns/mnt", r.pid);
+	return r;
+}
+
+struct inside {
+	const struct resident *r;
+	int (*fn)(void *arg);
+	void *arg;
+};
+
+static int enter(void *arg)
+{
+	const struct inside *x = arg;
+	char user[64];
+	int user_fd, mnt_fd;
+
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	(void)snprintf(user, sizeof(user), "/proc/%d/ns/user", x->r->pid);
+	user_fd = open(user, O_RDONLY | O_CLOEXEC);
+	mnt_fd = open(x->r->ns, O_RDONLY | O_CLOEXEC);
+	CHILD_CHECK(user_fd >= 0 && mnt_fd >= 0);
+	CHILD_CHECK(setns(user_fd, CLONE_NEWUSER) == 0);
+	CHILD_CHECK(setns(mnt_fd, CLONE_NEWNS) == 0);
+	CHILD_CHECK(setresgid(0, 0, 0) == 0 && setresuid(0, 0, 0) == 0);
+	return x->fn(x->arg);
+}
+
+/* In a child, as the container's root. */
+static int in_container(const struct resident *r, int (*fn)(void *arg), void *arg)
+{
+	return in_child(enter, &(struct inside){ r, fn, arg });
+}
 
 /* --- Access ------------------------------------------------------------------------- */
 
@@ -97,11 +208,168 @@ static void one_of_several_processes_gets_it(void **state)
 		assert_ok(UNPUBLISH("v", in_dir("t%d", i)));
 }
 
+/* --- Propagation -------------------------------------------------------------------- */
+
+static bool has_tag(const char *path, const char *tag)
+{
+	return sh("awk '$5 == \"%s\"' /proc/self/mountinfo | tail -n 1 | grep -q ' %s:'", path,
+		  tag) == 0;
+}
+
+static int mounts_below(void *arg)
+{
+	CHILD_CHECK(mount("none", arg, "tmpfs", 0, NULL) == 0);
+	return 0;
+}
+
+/* On a shared mount, beside a namespace that has a copy of that. */
+static void propagation_is_as_asked_for(void **state)
+{
+	char parent[256], target[256], below[256];
+	bool there;
+
+	(void)state;
+	(void)snprintf(parent, sizeof(parent), "%s", make_dir("shared"));
+	(void)snprintf(target, sizeof(target), "%s", in_dir("shared/t"));
+	(void)snprintf(below, sizeof(below), "%s", in_dir("shared/t/below"));
+	assert_int_equal(mount("none", parent, "tmpfs", 0, NULL), 0);
+	assert_int_equal(mount(NULL, parent, NULL, MS_SHARED, NULL), 0);
+	assert_int_equal(mkdir(target, 0755), 0);
+	for (uint32_t p = 0; p <= KVOL_PROPAGATION_SHARED; p++) {
+		struct resident copy = resident_of(MS_REC | MS_SLAVE);
+
+		assert_ok(PUBLISH("v", target, .propagation = p));
+		assert_ok(PUBLISH("v", target, .propagation = p));
+		assert_int_equal(has_tag(target, "shared"),
+				 p == KVOL_PROPAGATION_DEFAULT ||
+					 p == KVOL_PROPAGATION_SHARED);
+		assert_kvol(PUBLISH("v", target, .propagation = (p + 1) % 4), -EEXIST,
+			    KVOL_R_EXISTS_DIFFERENT);
+		(void)mkdir(below, 0755);
+		assert_int_equal(mounts_below(below), 0);
+		there = in_namespace(copy.ns, is_mounted_there, below) == 0;
+		assert_int_equal(there, p == KVOL_PROPAGATION_DEFAULT ||
+						p == KVOL_PROPAGATION_SHARED);
+		assert_kvol(UNPUBLISH("v", target), -EBUSY, KVOL_R_BUSY_OPEN);
+		assert_int_equal(umount(below), 0);
+		assert_ok(UNPUBLISH("v", target));
+		assert_string_equal(info_of("v").device, "");
+		resident_end(&copy);
+	}
+	assert_int_equal(umount(parent), 0);
+	assert_invalid(PUBLISH("v", a, .propagation = 4));
+	assert_invalid(PUBLISH("raw", node, .flags = KVOL_PUBLISH_BLOCK,
+			       .propagation = KVOL_PROPAGATION_SHARED));
+}
+
+/* --- Rootless containers ------------------------------------------------------------ */
+
+static struct resident container;
+
+static int start(void **state)
+{
+	(void)state;
+	container = rootless_start();
+	return 0;
+}
+
+static int end(void **state)
+{
+	(void)state;
+	resident_end(&container);
+	return 0;
+}
+
+static int sees_the_volume(void *arg)
+{
+	struct stat st;
+
+	(void)arg;
+	CHILD_CHECK(is_mounted(a));
+	CHILD_CHECK(stat(a, &st) == 0);
+	CHILD_CHECK(st.st_uid == 65534); /* the host's root is nobody in there */
+	CHILD_CHECK(open(in_dir("a/x"), O_CREAT | O_WRONLY, 0600) < 0 && errno == EACCES);
+	return 0;
+}
+
+static void a_rootless_container_gets_a_volume(void **state)
+{
+	(void)state;
+	assert_ok(PUBLISH("v", a, .mount_namespace = container.ns));
+	assert_false(is_mounted(a));
+	assert_int_equal(in_container(&container, sees_the_volume, NULL), 0);
+	assert_ok(PUBLISH("v", a, .mount_namespace = container.ns));
+	assert_ok(unpublish_in("v", a, container.ns));
+	assert_ok(PUBLISH("v", a, .mount_namespace = container.ns,
+			  .propagation = KVOL_PROPAGATION_SHARED));
+	assert_ok(unpublish_in("v", a, container.ns));
+	assert_ok(PUBLISH("raw", node, .mount_namespace = container.ns,
+			  .flags = KVOL_PUBLISH_BLOCK));
+	assert_ok(unpublish_in("raw", node, container.ns));
+}
+
+static int holds_a_file_open(void *arg)
+{
+	int *pipes = arg;
+	char c = 1;
+
+	CHILD_CHECK(chdir(a) == 0);
+	CHILD_CHECK(write(pipes[1], &c, 1) == 1);
+	for (;;)
+		(void)pause();
+}
+
+static void a_container_that_holds_a_file_is_busy(void **state)
+{
+	int pipes[2];
+	pid_t pid;
+	char c;
+
+	(void)state;
+	assert_int_equal(pipe(pipes), 0);
+	assert_ok(PUBLISH("v", a, .mount_namespace = container.ns));
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0)
+		_exit(in_container(&container, holds_a_file_open, pipes) ? 1 : 0);
+	assert_int_equal(read(pipes[0], &c, 1), 1);
+	(void)close(pipes[0]);
+	(void)close(pipes[1]);
+	assert_kvol(unpublish_in("v", a, container.ns), -EBUSY, KVOL_R_BUSY_OPEN);
+	assert_non_null(strstr(err.msg, a));
+	assert_int_equal(kill(pid, SIGKILL), 0);
+	assert_true(waitpid(pid, NULL, 0) == pid);
+	assert_ok(unpublish_in("v", a, container.ns));
+}
+
+static void a_container_that_died_is_unpublished(void **state)
+{
+	char ns[64];
+
+	(void)state;
+	assert_ok(PUBLISH("v", a, .mount_namespace = container.ns));
+	(void)snprintf(ns, sizeof(ns), "%s", container.ns);
+	resident_end(&container);
+	assert_ok(unpublish_in("v", a, ns));
+	assert_ok(unpublish_in("v", a, ns));
+	assert_int_equal(info_of("v").n_targets, 0);
+	for (int i = 0; i < 1500 && info_of("v").device[0]; i++)
+		pause_ms(20);
+	assert_string_equal(info_of("v").device, "");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_single_writer_is_alone),
 		cmocka_unit_test(one_of_several_processes_gets_it),
+		cmocka_unit_test(propagation_is_as_asked_for),
+		cmocka_unit_test_setup_teardown(a_rootless_container_gets_a_volume, start,
+						end),
+		cmocka_unit_test_setup_teardown(a_container_that_holds_a_file_is_busy,
+						start, end),
+		cmocka_unit_test_setup_teardown(a_container_that_died_is_unpublished,
+						start, end),
 	};
 
 	need_device_mapper();

@@ -96,6 +96,8 @@ usage "format checks --block-size" "format: not a size: -64K" \
 	format p "$absent" --block-size=-64K
 usage "publish checks --access" "publish: not an access mode: sole" \
 	-p "$absent" publish v "$work" --access sole
+usage "publish checks --propagation" "publish: not a propagation: rshared" \
+	-p "$absent" publish v "$work" --propagation rshared
 usage "format checks --max-volumes" "format: not a number: 1K" \
 	format p "$absent" --max-volumes 1K
 check "bad usage of format made no file" test ! -e "$absent"

@@ -63,6 +63,7 @@ static struct kv_publication make(uint32_t volume, ino_t ns, const char *target)
 		.dev = 0xfd07,
 		.attr = 0x12,
 		.access = 2,
+		.propagation = 3,
 	};
 
 	(void)kv_strcpy(p.super, sizeof(p.super), "data=ordered,x=\"a,b\"");
@@ -81,6 +82,7 @@ static void assert_same(const struct kv_publication *a, const struct kv_publicat
 	assert_int_equal(a->dev, b->dev);
 	assert_int_equal(a->attr, b->attr);
 	assert_int_equal(a->access, b->access);
+	assert_int_equal(a->propagation, b->propagation);
 	assert_string_equal(a->super, b->super);
 	assert_string_equal(a->target, b->target);
 	assert_string_equal(a->ns_path, b->ns_path);
@@ -117,7 +119,7 @@ static void longest_strings_fit(void **state)
 	memset(a.ns_path, 'n', sizeof(a.ns_path) - 1);
 	memset(a.super, 's', sizeof(a.super) - 1);
 	a.ns.dev = a.ns.ino = a.dev = a.attr = UINT64_MAX;
-	a.flags = a.access = UINT32_MAX;
+	a.flags = a.access = a.propagation = UINT32_MAX;
 	assert_int_equal(kv_publication_write(p->dir_fd, &a), 0);
 	assert_int_equal(kv_publication_read(p->dir_fd, 7, &a.ns, a.target, &b), 0);
 	assert_same(&a, &b);

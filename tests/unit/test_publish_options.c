@@ -5,10 +5,13 @@
  * repeated, refused where it cannot be, and nothing left of what was refused.
  */
 
+#include <sys/mount.h>
 #include <sys/stat.h>
 
 #include "fixture.h"
 #include "verb.h"
+
+#define NS "/proc/11/ns/mnt"
 
 /* A pool with volumes v (ext4) and raw, and targets /t, /u (directories), /f (a file). */
 static int setup(void **state)
@@ -142,6 +145,69 @@ static void devices_have_access_modes_too(void **state)
 	assert_true(dev_of(f, "raw", true)->table.readonly);
 }
 
+/* --- Propagation -------------------------------------------------------------------- */
+
+static void propagation_is_set_where_the_mount_is(void **state)
+{
+	static const unsigned long kernel[] = { 0, MS_PRIVATE, MS_SLAVE, MS_SHARED };
+	struct fixture *f = *state;
+	struct kvol_publish_opts o = { .size = sizeof(o), .mount_namespace = NS };
+
+	model_ns_start(NS);
+	for (o.propagation = 0; o.propagation <= KVOL_PROPAGATION_SHARED; o.propagation++) {
+		succeeds(f, publish_as(f, "/t", &o));
+		assert_int_equal(model_mount_at(NS, "/t")->propagation,
+				 kernel[o.propagation]);
+		succeeds(f, publish_as(f, "/t", &o));
+		fails(f,
+		      PUBLISH(f, "/t", .mount_namespace = NS,
+			      .propagation = (o.propagation + 1) % 4),
+		      -EEXIST, KVOL_R_EXISTS_DIFFERENT);
+		succeeds(f, unpublish(f, "v", "/t", NS));
+	}
+	nothing_is_left(f);
+}
+
+static void unknown_propagation_is_refused(void **state)
+{
+	struct fixture *f = *state;
+
+	fails(f, PUBLISH(f, "/t", .propagation = KVOL_PROPAGATION_SHARED + 1), -EINVAL,
+	      KVOL_R_INVALID);
+	fails(f,
+	      PUBLISH(f, "/f", .propagation = KVOL_PROPAGATION_SHARED,
+		      .flags = KVOL_PUBLISH_BLOCK),
+	      -EINVAL, KVOL_R_INVALID);
+	nothing_is_left(f);
+}
+
+static void publish_whose_propagation_fails_is_taken_back(void **state)
+{
+	struct fixture *f = *state;
+
+	model_fail("mount propagate", 1, -ENOMEM);
+	fails(f, PUBLISH(f, "/t", .propagation = KVOL_PROPAGATION_SHARED), -ENOMEM,
+	      KVOL_R_SYSTEM);
+	nothing_is_left(f);
+}
+
+/* Killed between the move and the setting. */
+static void repeat_sets_what_a_crash_has_left_out(void **state)
+{
+	struct fixture *f = *state;
+
+	succeeds(f, PUBLISH(f, "/t", .propagation = KVOL_PROPAGATION_SLAVE));
+	model_mount_at(NULL, "/t")->propagation = 0;
+	succeeds(f, PUBLISH(f, "/t", .propagation = KVOL_PROPAGATION_SLAVE));
+	assert_int_equal(model_mount_at(NULL, "/t")->propagation, MS_SLAVE);
+	model_fail("mount propagate", 1, -EPERM);
+	fails(f, PUBLISH(f, "/t", .propagation = KVOL_PROPAGATION_SLAVE), -EPERM,
+	      KVOL_R_SYSTEM);
+	assert_non_null(model_mount_at(NULL, "/t"));
+	succeeds(f, unpublish(f, "v", "/t", NULL));
+	nothing_is_left(f);
+}
+
 #define on_pool(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -153,6 +219,10 @@ int main(void)
 		on_pool(unknown_access_is_refused),
 		on_pool(single_writer_that_is_gone_is_in_nobodys_way),
 		on_pool(devices_have_access_modes_too),
+		on_pool(propagation_is_set_where_the_mount_is),
+		on_pool(unknown_propagation_is_refused),
+		on_pool(publish_whose_propagation_fails_is_taken_back),
+		on_pool(repeat_sets_what_a_crash_has_left_out),
 	};
 
 	return cmocka_run_group_tests_name("publish options", tests, NULL, NULL);

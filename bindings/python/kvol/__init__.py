@@ -266,9 +266,11 @@ class Pool(_Handle):
 
     def publish(self, name: str, target: str, *, flags: int = 0,
                 mount_options: Optional[str] = None,
-                mount_namespace: Optional[str] = None, access: int = 0) -> None:
+                mount_namespace: Optional[str] = None, access: int = 0,
+                propagation: int = 0) -> None:
         opts = self._publish_opts(flags=flags, mount_options=mount_options,
-                                  mount_namespace=mount_namespace, access=access)
+                                  mount_namespace=mount_namespace, access=access,
+                                  propagation=propagation)
         _call("kvol_publish", self._handle, _encode(name), _encode(target), ctypes.byref(opts))
 
     def unpublish(self, name: str, target: str, *,

@@ -131,7 +131,7 @@ class kvol_publish_opts(Structure):
         ("mount_options", c_char_p),
         ("mount_namespace", c_char_p),
         ("access", c_uint32),
-        ("reserved0", c_uint32),
+        ("propagation", c_uint32),
     ]
 
 
