@@ -16,6 +16,8 @@ layer0_sources = \
 layer2_sources = \
 	lib/claim.c \
 	lib/claim.h \
+	lib/idmap.c \
+	lib/idmap.h \
 	lib/layout.c \
 	lib/layout.h \
 	lib/mountinfo.c \
@@ -48,7 +50,9 @@ layer1_sources = \
 	lib/spawn.c \
 	lib/spawn.h \
 	lib/thread.c \
-	lib/thread.h
+	lib/thread.h \
+	lib/userns.c \
+	lib/userns.h
 
 # L1 too, but nothing that the unit tests on the model have to replace.
 layer1_core_sources = \

@@ -233,6 +233,16 @@ int kv_mount_node(const char *path, dev_t dev, uint64_t attr_set)
 	return kv_take_fd(&fd);
 }
 
+int kv_mount_idmap(int mnt_fd, int userns_fd)
+{
+	const struct mount_attr attr = { .attr_set = MOUNT_ATTR_IDMAP,
+					 .userns_fd = (uint64_t)userns_fd };
+
+	if (sys_mount_setattr(mnt_fd, &attr) == 0)
+		return 0;
+	return errno == ENOSYS || errno == EINVAL ? -EOPNOTSUPP : -errno;
+}
+
 int kv_mount_root(int mnt_fd)
 {
 	int fd;

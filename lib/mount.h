@@ -46,6 +46,9 @@ int kv_mount_device(const char *fs_type, const char *source, const char *fs_opti
 /* Makes a detached bind mount of a device node (path as kv_blockdev_path gives it,
  * checked to be dev): -ENODEV when there is no attached node. attr_set as above. */
 int kv_mount_node(const char *path, dev_t dev, uint64_t attr_set);
+/* Maps the ids of a detached mount by a user namespace, once. -EOPNOTSUPP: the file system
+ * or the kernel cannot. */
+int kv_mount_idmap(int mnt_fd, int userns_fd);
 /* An ordinary fd of a detached mount's root, for ioctls, syncfs and openat. */
 int kv_mount_root(int mnt_fd);
 

@@ -25,7 +25,7 @@
 #include "publication.h"
 
 #define FORMAT	    "2"
-#define RECORD_SIZE (2 * PATH_MAX + 1024)
+#define RECORD_SIZE (2 * PATH_MAX + 2 * KV_IDMAP_SIZE + 1024)
 #define KEY_SIZE    64
 
 static void directory_of(uint32_t volume, char ret[KEY_SIZE])
@@ -74,10 +74,12 @@ int kv_publication_write(int dir_fd, const struct kv_publication *p)
 	n = snprintf(record, RECORD_SIZE,
 		     FORMAT "%c%" PRIu32 "%c%" PRIu64 "%c%" PRIu64 "%c%" PRIu64
 			    "%c%" PRIu64 "%c%" PRIu64 "%c%" PRIu32 "%c%" PRIu32
-			    "%c%s%c%s%c%s",
+			    "%c%" PRIu64 "%c%" PRIu64 "%c%s%c%s%c%s%c%s%c%s",
 		     0, p->flags, 0, (uint64_t)p->ns.dev, 0, (uint64_t)p->ns.ino, 0,
 		     p->mnt_id, 0, (uint64_t)p->dev, 0, p->attr, 0, p->access, 0,
-		     p->propagation, 0, p->super, 0, p->ns_path, 0, p->target);
+		     p->propagation, 0, (uint64_t)p->user_ns.dev, 0,
+		     (uint64_t)p->user_ns.ino, 0, p->uid_map, 0, p->gid_map, 0, p->super,
+		     0, p->ns_path, 0, p->target);
 	if (n < 0 || n >= RECORD_SIZE)
 		return -ENAMETOOLONG;
 	key_of(&p->ns, p->target, key);
@@ -125,7 +127,7 @@ static int parse(const char *record, size_t n, uint32_t volume,
 		 struct kv_publication *ret)
 {
 	struct fields f = { record, record + n };
-	uint64_t flags, ns_dev, ns_ino, dev, access, propagation;
+	uint64_t flags, ns_dev, ns_ino, dev, access, propagation, user_dev, user_ino;
 	char format[8];
 
 	if (!next_string(&f, format, sizeof(format)) || strcmp(format, FORMAT) ||
@@ -134,6 +136,9 @@ static int parse(const char *record, size_t n, uint32_t volume,
 	    !next_number(&f, &dev) || !next_number(&f, &ret->attr) ||
 	    !next_number(&f, &access) || access > UINT32_MAX ||
 	    !next_number(&f, &propagation) || propagation > UINT32_MAX ||
+	    !next_number(&f, &user_dev) || !next_number(&f, &user_ino) ||
+	    !next_string(&f, ret->uid_map, sizeof(ret->uid_map)) ||
+	    !next_string(&f, ret->gid_map, sizeof(ret->gid_map)) ||
 	    !next_string(&f, ret->super, sizeof(ret->super)) ||
 	    !next_string(&f, ret->ns_path, sizeof(ret->ns_path)) ||
 	    !next_string(&f, ret->target, sizeof(ret->target)) || f.at != f.end)
@@ -142,6 +147,8 @@ static int parse(const char *record, size_t n, uint32_t volume,
 	ret->flags = (uint32_t)flags;
 	ret->access = (uint32_t)access;
 	ret->propagation = (uint32_t)propagation;
+	ret->user_ns.dev = (dev_t)user_dev;
+	ret->user_ns.ino = (ino_t)user_ino;
 	ret->ns.dev = (dev_t)ns_dev;
 	ret->ns.ino = (ino_t)ns_ino;
 	ret->dev = (dev_t)dev;

@@ -5,6 +5,7 @@
 /* L3: what is to be remembered of a publish until the boot ends. */
 
 #include <limits.h>
+#include "idmap.h"
 #include "mount.h"
 
 struct kv_publication {
@@ -16,6 +17,8 @@ struct kv_publication {
 	uint64_t attr;	 /* MOUNT_ATTR_* asked for */
 	uint32_t access; /* KVOL_ACCESS_* */
 	uint32_t propagation; /* KVOL_PROPAGATION_* */
+	struct kv_ns user_ns; /* that maps its ids; 0: none, or the maps that follow */
+	char uid_map[KV_IDMAP_SIZE], gid_map[KV_IDMAP_SIZE]; /* "": none */
 	char super[512]; /* superblock options asked for */
 	char target[PATH_MAX];
 	char ns_path[PATH_MAX]; /* as given, "" for the caller's own */

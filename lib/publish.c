@@ -19,11 +19,14 @@
 
 #include "blockdev.h"
 #include "publish.h"
+#include "userns.h"
 
 static bool same_publish(const struct kv_publication *a, const struct kv_publication *b)
 {
 	return a->flags == b->flags && a->attr == b->attr && a->access == b->access &&
-	       a->propagation == b->propagation && !strcmp(a->super, b->super);
+	       a->propagation == b->propagation && a->user_ns.dev == b->user_ns.dev &&
+	       a->user_ns.ino == b->user_ns.ino && !strcmp(a->uid_map, b->uid_map) &&
+	       !strcmp(a->gid_map, b->gid_map) && !strcmp(a->super, b->super);
 }
 
 /* A publish at this target whose mount went elsewhere with a directory that was renamed:
@@ -172,6 +175,29 @@ static int make_node_mount(struct kv_job *job, struct kvol_error *e)
 		     : 0;
 }
 
+static int map_ids(struct kv_job *job, struct kvol_error *e)
+{
+	int r = 0;
+
+	if (job->want.uid_map[0])
+		r = job->userns_fd =
+			kv_userns_make(job->want.uid_map, job->want.gid_map);
+	if (r == -EOPNOTSUPP)
+		return kv_error(e, r, KVOL_R_NO_KERNEL_SUPPORT,
+				"volume '%s': user namespaces are not to be had here",
+				job->row.name);
+	if (r < 0)
+		return kv_error_errno(e, r, "volume '%s': make a user namespace of its maps",
+				      job->row.name);
+	if (job->userns_fd >= 0)
+		r = kv_mount_idmap(job->mnt_fd, job->userns_fd);
+	if (r == -EOPNOTSUPP)
+		return kv_error(e, r, KVOL_R_NO_KERNEL_SUPPORT,
+				"volume '%s': the kernel maps no ids of %s", job->row.name,
+				job->row.fs_type);
+	return r < 0 ? kv_error_errno(e, r, "volume '%s': map its ids", job->row.name) : 0;
+}
+
 static int make_fs_mount(struct kv_job *job, struct kvol_error *e)
 {
 	_cleanup_close_ int node_fd = -1;
@@ -214,7 +240,7 @@ static int make_fs_mount(struct kv_job *job, struct kvol_error *e)
 	if (job->mnt_fd < 0)
 		return kv_error_errno(e, job->mnt_fd, "volume '%s': mount (%s)",
 				      job->row.name, detail);
-	return 0;
+	return map_ids(job, e);
 }
 
 static int propagate(const struct kv_job *job, int fd)
@@ -430,5 +456,7 @@ int kvol_publish(struct kvol_pool *pool, const char *name, const char *target,
 		r = kv_volume_lock(pool, name, "volume", &lock, &job->row, reterr);
 	if (r < 0)
 		return r;
-	return check_and_publish(job, &o, reterr);
+	r = check_and_publish(job, &o, reterr);
+	(void)kv_close(job->userns_fd);
+	return r;
 }

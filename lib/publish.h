@@ -17,6 +17,7 @@ struct kv_job {
 	bool block;
 	dev_t dev;		 /* what appears: the thin device or its read-only face */
 	bool readonly;		 /* the thin device itself is read-only */
+	int userns_fd;		 /* maps the ids; -1: none, or one of want's maps */
 	int mnt_fd;		 /* the detached mount */
 	struct kv_target target; /* as last seen */
 	unsigned live;		 /* other publishes that stand */

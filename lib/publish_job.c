@@ -10,6 +10,7 @@
 #include <sys/mount.h>
 
 #include "publish.h"
+#include "userns.h"
 
 static int check_target_path(const char *target, struct kvol_error *e)
 {
@@ -76,6 +77,61 @@ static void normalise(char *target)
 	*to = 0;
 }
 
+static int parse_map(const struct kv_job *job, const char *field, const char *map,
+		     char ret[KV_IDMAP_SIZE], struct kvol_error *e)
+{
+	switch (kv_idmap_parse(map, ret)) {
+	case 0:
+		return 0;
+	case -ERANGE:
+		return kv_error_invalid(
+			e, "volume '%s': %s: an id is out of range, or mapped twice",
+			job->row.name, field);
+	case -E2BIG:
+		return kv_error_invalid(e, "volume '%s': %s: more than the kernel takes",
+					job->row.name, field);
+	default:
+		return kv_error_invalid(
+			e, "volume '%s': %s: is not a list of INSIDE OUTSIDE COUNT",
+			job->row.name, field);
+	}
+}
+
+/* Whose ids are mapped, and how; a namespace is opened, but none is made yet. */
+static int parse_id_maps(struct kv_job *job, const struct kvol_publish_opts *o,
+			 struct kvol_error *e)
+{
+	bool by_path = !kv_str_empty(o->user_namespace);
+	const char *gid_map = kv_str_empty(o->gid_map) ? o->uid_map : o->gid_map;
+	int r;
+
+	if (!by_path && kv_str_empty(gid_map))
+		return 0;
+	if (job->block)
+		return kv_error_invalid(
+			e, "volume '%s': id maps do not go with a block device",
+			job->row.name);
+	if (by_path ? !kv_str_empty(gid_map) : kv_str_empty(o->uid_map))
+		return kv_error_invalid(e,
+					by_path ? "volume '%s': a user namespace and maps, too"
+						: "volume '%s': gid_map without uid_map",
+					job->row.name);
+	if (!by_path) {
+		r = parse_map(job, "uid_map", o->uid_map, job->want.uid_map, e);
+		return r < 0 ? r
+			     : parse_map(job, "gid_map", gid_map, job->want.gid_map, e);
+	}
+	r = job->userns_fd = kv_userns_open(o->user_namespace, &job->want.user_ns);
+	if (r == -ENOENT)
+		return kv_error(e, r, KVOL_R_NOT_FOUND,
+				"user namespace '%s': does not exist", o->user_namespace);
+	if (r == -EINVAL)
+		return kv_error_invalid(e, "'%s': is not a user namespace that maps ids",
+					o->user_namespace);
+	return r < 0 ? kv_error_errno(e, r, "user namespace '%s': open", o->user_namespace)
+		     : 0;
+}
+
 int kv_job_options(struct kv_job *job, const struct kvol_publish_opts *o,
 		   struct kvol_error *e)
 {
@@ -114,7 +170,7 @@ int kv_job_options(struct kv_job *job, const struct kvol_publish_opts *o,
 	}
 	job->want.attr = job->opts.attr_set;
 	(void)kv_strcpy(job->want.super, sizeof(job->want.super), job->opts.super);
-	return 0;
+	return parse_id_maps(job, o, e);
 }
 
 /* Fills a job from the arguments, but for the volume. */
@@ -154,6 +210,6 @@ int kv_job_start(struct kvol_pool *pool, const char *name, const char *target,
 	if (!*ret)
 		return kv_error_errno(e, -ENOMEM, "volume '%s'", name);
 	(*ret)->pool = pool;
-	(*ret)->mnt_fd = -1;
+	(*ret)->mnt_fd = (*ret)->userns_fd = -1;
 	return set_place(*ret, target, ret_opts, e);
 }

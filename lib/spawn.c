@@ -66,10 +66,10 @@ struct job {
 
 /* --- In the children ---------------------------------------------------------------- */
 
-static long clone_child(uint64_t exit_signal, int *ret_pidfd)
+long kv_clone(uint64_t flags, uint64_t exit_signal, int *ret_pidfd)
 {
 	struct clone_args args = {
-		.flags = CLONE_PIDFD,
+		.flags = flags | CLONE_PIDFD,
 		.pidfd = (uint64_t)(uintptr_t)ret_pidfd,
 		.exit_signal = exit_signal,
 	};
@@ -171,7 +171,7 @@ _Noreturn static void run_minder(const struct job *job)
 	parent = (pid_t)syscall(SYS_getppid);
 	r = parent == job->caller || parent == 0 ? set_stdio(job) : -ESRCH;
 	if (r == 0) {
-		pid = clone_child(SIGCHLD, &pidfd);
+		pid = kv_clone(0, SIGCHLD, &pidfd);
 		if (pid == 0)
 			run_program(job);
 		r = pid < 0 ? -errno : 0;
@@ -234,7 +234,7 @@ static int read_some(int fd, struct last_line *l)
 	}
 }
 
-static void reap(int pidfd)
+void kv_reap(int pidfd)
 {
 	siginfo_t info;
 
@@ -269,12 +269,12 @@ static int follow(int pidfd, int read_fd, int64_t deadline_ms, struct last_line 
 		if (p[1].revents && !read_some(read_fd, l))
 			p[1].fd = -1;
 		if (p[0].revents) {
-			reap(pidfd);
+			kv_reap(pidfd);
 			return 0;
 		}
 	}
 	(void)syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
-	reap(pidfd);
+	kv_reap(pidfd);
 	return -ETIMEDOUT;
 }
 
@@ -289,7 +289,7 @@ static int start(const struct job *job, int *ret_pidfd)
 	r = pthread_sigmask(SIG_SETMASK, &all, &old);
 	if (r != 0)
 		return -r;
-	pid = clone_child(0, ret_pidfd);
+	pid = kv_clone(0, 0, ret_pidfd);
 	if (pid == 0)
 		run_minder(job);
 	r = pid < 0 ? -errno : 0;

@@ -12,6 +12,7 @@ unit_tests = \
 	tests/unit/test_error \
 	tests/unit/test_fs \
 	tests/unit/test_gpt \
+	tests/unit/test_idmap \
 	tests/unit/test_layout \
 	tests/unit/test_lock \
 	tests/unit/test_loop \
@@ -28,6 +29,7 @@ unit_tests = \
 	tests/unit/test_spawn_refused \
 	tests/unit/test_thin \
 	tests/unit/test_thinmeta \
+	tests/unit/test_userns \
 	tests/unit/test_util
 
 # So does this one, which needs root and a kernel that nobody else uses: it runs with the system tests.
@@ -56,6 +58,8 @@ tests_unit_test_spawn_refused_SOURCES = tests/unit/spawning.h tests/unit/test_sp
 tests_unit_test_spawn_refused_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=kv_now_ms -Wl,--wrap=mmap \
 	-Wl,--wrap=pipe2 -Wl,--wrap=poll -Wl,--wrap=pthread_sigmask -Wl,--wrap=syscall \
 	-Wl,--wrap=waitid
+tests_unit_test_userns_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=open -Wl,--wrap=pipe2 \
+	-Wl,--wrap=syscall -Wl,--wrap=kv_read_file_at
 
 # These link with the model of them: pools, devices and mounts in memory.
 unit_model_tests = \

@@ -41,6 +41,9 @@ static const struct {
 	[OPTION_BACKUP_DIR] = { "backup-dir", "DIR", 0 },
 	[OPTION_ACCESS] = { "access", "MODE", 0 },
 	[OPTION_PROPAGATION] = { "propagation", "TYPE", 0 },
+	[OPTION_USERNS] = { "userns", "PATH", 0 },
+	[OPTION_UID_MAP] = { "uid-map", "MAP", 0 },
+	[OPTION_GID_MAP] = { "gid-map", "MAP", 0 },
 };
 
 static const struct command_option format_options[] = {
@@ -69,6 +72,9 @@ static const struct command_option publish_options[] = {
 	{ OPTION_OPTIONS, "mount options, separated by commas" },
 	{ OPTION_ACCESS, "any, single-writer, multi-writer or reader" },
 	{ OPTION_PROPAGATION, "default, private, slave or shared" },
+	{ OPTION_USERNS, "map ids as this user namespace does, such as /proc/PID/ns/user" },
+	{ OPTION_UID_MAP, "map ids: INSIDE OUTSIDE COUNT, several separated by commas" },
+	{ OPTION_GID_MAP, "the same for groups (default: as --uid-map)" },
 	{ 0, NULL }
 };
 

@@ -37,7 +37,7 @@ _kvolctl()
 		word=${COMP_WORDS[i]}
 		case $word in
 		-p | --pool | --size | --block-size | --max-volumes | --fs | --mntns | --options | \
-			--backup-dir | --access | --propagation)
+			--backup-dir | --access | --propagation | --userns | --uid-map | --gid-map)
 			((i++))
 			[[ ${COMP_WORDS[i]} == '=' ]] && ((i++))
 			[[ $word != -p && $word != --pool ]] || pool=${COMP_WORDS[i]}
@@ -51,11 +51,11 @@ _kvolctl()
 	pool=${pool//[\"\'\\]/}
 
 	case $prev in
-	-p | --pool | --mntns | --backup-dir) files=yes ;;
+	-p | --pool | --mntns | --userns | --backup-dir) files=yes ;;
 	--fs) words='ext4 xfs btrfs' ;;
 	--propagation) words='default private slave shared' ;;
 	--access) words='any single-writer multi-writer reader' ;;
-	--size | --block-size | --max-volumes | --options) return 0 ;;
+	--size | --block-size | --max-volumes | --options | --uid-map | --gid-map) return 0 ;;
 	*)
 		case $command/$operands in
 		/*) words=$commands options+=' --version' ;;
@@ -70,7 +70,8 @@ _kvolctl()
 		repair) options+=' --check --backup-dir --force --accept --takeover' ;;
 		create) options+=' --fs' ;;
 		clone) options+=' --size' ;;
-		publish) options+=' --ro --block --mntns --options --access --propagation' ;;
+		publish) options+=' --ro --block --mntns --options --access --propagation --userns --uid-map
+			--gid-map' ;;
 		unpublish) options+=' --mntns' ;;
 		list) options+=' --volumes --snapshots --json' ;;
 		pool) options+=' --json --takeover' ;;

@@ -63,6 +63,9 @@ static int apply(struct invocation *inv, verb *call)
 		opts.flags |= KVOL_PUBLISH_BLOCK;
 	opts.mount_options = inv->options[OPTION_OPTIONS];
 	opts.mount_namespace = inv->options[OPTION_MNTNS];
+	opts.user_namespace = inv->options[OPTION_USERNS];
+	opts.uid_map = inv->options[OPTION_UID_MAP];
+	opts.gid_map = inv->options[OPTION_GID_MAP];
 	code = option_word(inv, OPTION_ACCESS, "an access mode", access_words,
 			   N_OF(access_words), &opts.access);
 	if (code == DONE)

@@ -529,6 +529,12 @@ struct kvol_publish_opts {
 	const char *mount_namespace;	/* a path such as /proc/123/ns/mnt; NULL: the caller's */
 	uint32_t access;		/* KVOL_ACCESS_* */
 	uint32_t propagation;		/* KVOL_PROPAGATION_*; not for devices */
+	/* Maps the ids of the file system: on the disk stands what the user namespace has inside.
+	 * The path of one, such as /proc/123/ns/user; or maps, each a list of INSIDE OUTSIDE COUNT,
+	 * separated by commas or line breaks ("0 100000 65536"). NULL or "": none. */
+	const char *user_namespace;
+	const char *uid_map;
+	const char *gid_map;		/* NULL or "": the same as uid_map */
 };
 
 /*
@@ -558,6 +564,8 @@ struct kvol_publish_opts {
  *                                      published at all (the message names the other target)
  *   -EBUSY    KVOL_R_BUSY_PUBLISHED    a snapshot that is published as a device, and has a log to
  *                                      replay before it can be mounted
+ *   -EOPNOTSUPP KVOL_R_NO_KERNEL_SUPPORT  ids cannot be mapped: Linux 5.12, for btrfs 5.15; user
+ *                                      namespaces are switched off
  *   -EROFS    KVOL_R_POOL_READ_ONLY    the pool takes no changes, and the publish would make some:
  *                                      it is not a read-only one
  * Since: 0.1

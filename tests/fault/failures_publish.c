@@ -10,7 +10,9 @@
 #include "util.h"
 
 #define NS	    "/proc/11/ns/mnt"
-#define ANY_PUBLISH "volume '|snapshot '|target '|mount namespace '|'tank'"
+#define USER_NS	    "/proc/11/ns/user"
+#define ANY_PUBLISH \
+	"volume '|snapshot '|target '|mount namespace '|user namespace '|'tank'"
 #define GROWN	    (600 * MIB)
 
 /* --- Disks and boots --- */
@@ -91,6 +93,20 @@ static int shared(struct fixture *f)
 {
 	struct kvol_publish_opts o = { .size = sizeof(o),
 				       .propagation = KVOL_PROPAGATION_SHARED };
+
+	return kvol_publish(f->pool, "v", "/t", &o, &f->e);
+}
+
+static int mapped(struct fixture *f)
+{
+	struct kvol_publish_opts o = { .size = sizeof(o), .uid_map = "0 100000 65536" };
+
+	return kvol_publish(f->pool, "v", "/t", &o, &f->e);
+}
+
+static int mapped_by_namespace(struct fixture *f)
+{
+	struct kvol_publish_opts o = { .size = sizeof(o), .user_namespace = USER_NS };
 
 	return kvol_publish(f->pool, "v", "/t", &o, &f->e);
 }
@@ -242,6 +258,10 @@ static const struct scenario scenarios[] = {
 	  open_here, .call = shared, .between = KILLED },
 	{ "publish with a propagation again", "kvol_publish", ANY_PUBLISH, one_of_each,
 	  published_shared, .call = shared },
+	{ "publish with maps of ids", "kvol_publish", ANY_PUBLISH, one_of_each,
+	  open_here, .call = mapped, .between = KILLED },
+	{ "publish with a user namespace", "kvol_publish", ANY_PUBLISH, one_of_each,
+	  with_namespace, .call = mapped_by_namespace, .between = KILLED },
 	{ "publish a snapshot", "kvol_publish", ANY_PUBLISH, one_of_each, open_here,
 	  .call = call_publish_snapshot, .between = KILLED },
 	{ "publish in a namespace", "kvol_publish", ANY_PUBLISH, one_of_each,

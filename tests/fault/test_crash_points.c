@@ -309,6 +309,13 @@ static int publish_shared(struct kvol_pool *pool)
 	return kvol_publish(pool, "v", "/a", &o, NULL);
 }
 
+static int publish_mapped(struct kvol_pool *pool)
+{
+	struct kvol_publish_opts o = { .size = sizeof(o), .uid_map = "0 100000 65536" };
+
+	return kvol_publish(pool, "v", "/a", &o, NULL);
+}
+
 static int publish_b(struct kvol_pool *pool)
 {
 	return publish(pool, "v", "/b");
@@ -443,6 +450,7 @@ static const struct scenario scenarios[] = {
 	{ "publish for a single writer after a dead one", .setup = has_leftover,
 	  .verb = publish_single_writer },
 	{ "publish with a propagation", .setup = has_ext4, .verb = publish_shared },
+	{ "publish with ids mapped", .setup = has_ext4, .verb = publish_mapped },
 	{ "publish at a second target", .setup = has_mounted, .verb = publish_b },
 	{ "publish block", .setup = has_raw, .verb = publish_block },
 	{ "publish block read-only", .setup = has_raw, .verb = publish_block_readonly },

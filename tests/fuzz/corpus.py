@@ -79,25 +79,32 @@ NAMES_RAW = {"stray": b"\xff\xfe", "cut": b"a\xe2\x82", "overlong": b"\xc0\xaf",
              "beyond": b"\xf4\x90\x80\x80"}
 
 
+IDMAP = {
+    "one": b"0 100000 65536", "two": b"0 1000 1,1 100000 65536\n", "lines": b"0 1000 1\n1 100000 65536\n", "blanks": b" \t0  1\t1 ,,\n",
+    "overlap": b"0 0 10,9 100 1", "overflow": b"4294967295 0 1", "large": b"99999999999999999999 0 1", "colons": b"0:1:2", "none": b"",
+    "many": b",".join(b"%d %d 1" % (i, i) for i in range(340)), "too-many": b",".join(b"%d %d 1" % (i, i) for i in range(341)),
+}
+
+
 def record(*fields):
     return b"".join(str(f).encode() + b"\0" for f in fields)
 
 
 def publication(flags, ns_ino, mnt_id, dev, attr, strings, more=(), version=2):
     """strings: of the superblock, of the namespace, the target."""
-    return record(version, flags, 4, ns_ino, mnt_id, dev, attr, *(more or (0, 0)), *strings)
+    return record(version, flags, 4, ns_ino, mnt_id, dev, attr, *(more or (0, 0, 0, 0, "", "")), *strings)
 
 
 RECORDS = {
     "publication": publication(0, 4026531840, 77, 64770, 0, ("", "", "/run/target")),
     "publication-options": publication(3, 9, 2**64 - 1, 0, 0x12, ('data=ordered,x="a,b"', "/proc/7/ns/mnt", "/a b/c"),
-                                       (3, 2)),
+                                       (3, 2, 4, 4026531837, "0 100000 65536\n", "0 7 1\n")),
     "publication-cut": record(2, 0, 4, 4026531840, 77)[:-1],
     "publication-version": publication(0, 4026531840, 77, 64770, 0, ("", "", "/run/target"), version=1),
     "publication-overflow": publication(0, 4026531840, 2**64, 64770, 0, ("", "", "/t")),
     "publication-flags": publication(2**32, 4026531840, 1, 64770, 0, ("", "", "/t")),
     "publication-more": publication(0, 4026531840, 1, 64770, 0, ("", "", "/t", "x")),
-    "publication-access": publication(0, 4026531840, 1, 64770, 0, ("", "", "/t"), (2**32, 0)),
+    "publication-access": publication(0, 4026531840, 1, 64770, 0, ("", "", "/t"), (2**32, 0, 0, 0, "", "")),
     "publication-long-target": publication(0, 1, 1, 1, 0, ("", "", "/" + "x" * 4094)),
     "publication-too-long": publication(0, 1, 1, 1, 0, ("", "", "/" + "x" * 4095)),
     "publication-long-super": publication(0, 1, 1, 1, 0, ("s" * 512, "", "/t")),
@@ -317,7 +324,7 @@ API = {
 
 
 def main():
-    for target, table in (("thin", THIN), ("mountopts", MOUNTOPTS), ("mountinfo", MOUNTINFO), ("records", RECORDS), ("gpt", GPT), ("thinmeta", THINMETA),
+    for target, table in (("thin", THIN), ("mountopts", MOUNTOPTS), ("mountinfo", MOUNTINFO), ("records", RECORDS), ("idmap", IDMAP), ("gpt", GPT), ("thinmeta", THINMETA),
                           ("btrfs", BTRFS), ("catalogue", CATALOGUE), ("api", API)):
         for name, data in table.items():
             write(target, name, data)

@@ -140,6 +140,7 @@ struct model_mount {
 	uint64_t attr;
 	bool super_readonly;
 	unsigned long propagation;
+	bool idmapped;
 	char super[512];
 	int ns;		/* where it is attached, -1: nowhere */
 	unsigned order; /* the higher, the further up on one target */

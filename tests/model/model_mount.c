@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "model.h"
+#include "userns.h"
 
 #define FIRST_MNT_ID 100
 #define ROOT_DEV     makedev(8, 1)
@@ -264,6 +265,29 @@ int kv_mount_node(const char *path, dev_t dev, uint64_t attr_set)
 	want.seen_dev = DEVTMPFS_DEV;
 	m = new_mount(&want);
 	r = m ? hold_mount(m) : -ENOSPC;
+	model_unlock();
+	return r;
+}
+
+int kv_mount_idmap(int mnt_fd, int userns_fd)
+{
+	struct model_hold *hold;
+	struct model_mount *m;
+	int r = model_step("mount idmap");
+
+	if (r < 0)
+		return r;
+	model_lock();
+	hold = model_hold_of(mnt_fd);
+	m = hold && hold->kind == MODEL_HOLD_MOUNT ? &model->mounts[hold->mount] : NULL;
+	if (!m || !model_hold_of(userns_fd))
+		r = -EBADF;
+	else if (m->ns >= 0 || m->node) /* can_idmap_mount() */
+		r = -EOPNOTSUPP;
+	else if (m->idmapped)
+		r = -EPERM;
+	else
+		m->idmapped = true;
 	model_unlock();
 	return r;
 }
@@ -537,6 +561,45 @@ int kv_ns_id(const char *ns_path, struct kv_ns *ret)
 		*ret = (struct kv_ns){ .dev = NS_DEV, .ino = NS_FIRST_INO + (ino_t)r };
 	model_unlock();
 	return r < 0 ? r : 0;
+}
+
+/* The user namespaces are those of the mount namespaces' processes. */
+int kv_userns_open(const char *path, struct kv_ns *ret)
+{
+	struct model_hold hold = { .kind = MODEL_HOLD_PLACE };
+	size_t n = strlen(path) - strlen("user");
+	int r = model_step("user namespace open");
+
+	if (r < 0)
+		return r;
+	if (!strstr(path, "/ns/user"))
+		return -EINVAL;
+	model_lock();
+	r = -ENOENT;
+	for (int i = 0; r == -ENOENT && i < MODEL_NS; i++) {
+		if (!model->ns[i].used || strncmp(model->ns[i].path, path, n) != 0)
+			continue;
+		*ret = (struct kv_ns){ .dev = NS_DEV,
+				       .ino = NS_FIRST_INO + MODEL_NS + (ino_t)i };
+		r = model_hold(&hold, NULL, O_RDWR | O_CREAT);
+	}
+	model_unlock();
+	return r;
+}
+
+int kv_userns_make(const char *uid_map, const char *gid_map)
+{
+	struct model_hold hold = { .kind = MODEL_HOLD_PLACE };
+	int r = model_step("user namespace make");
+
+	if (r < 0)
+		return r;
+	if (!uid_map[0] || !gid_map[0])
+		return -EINVAL;
+	model_lock();
+	r = model_hold(&hold, NULL, O_RDWR | O_CREAT);
+	model_unlock();
+	return r;
 }
 
 int kv_ns_run(const char *ns_path, int (*fn)(void *arg), void *arg)

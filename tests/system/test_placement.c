@@ -19,6 +19,7 @@ static int up(void **state)
 {
 	if (pool_up(state) < 0)
 		return -1;
+	assert_int_equal(chmod(dir, 0755), 0); /* others are to get to the targets */
 	(void)snprintf(a, sizeof(a), "%s", make_dir("a"));
 	(void)snprintf(b, sizeof(b), "%s", make_dir("b"));
 	(void)snprintf(node, sizeof(node), "%s", make_file("node"));
@@ -331,10 +332,11 @@ static void a_container_that_holds_a_file_is_busy(void **state)
 	pid = fork();
 	assert_true(pid >= 0);
 	if (pid == 0)
-		_exit(in_container(&container, holds_a_file_open, pipes) ? 1 : 0);
+		_exit(enter(&(struct inside){ &container, holds_a_file_open, pipes }) ? 1
+										: 0);
+	(void)close(pipes[1]);
 	assert_int_equal(read(pipes[0], &c, 1), 1);
 	(void)close(pipes[0]);
-	(void)close(pipes[1]);
 	assert_kvol(unpublish_in("v", a, container.ns), -EBUSY, KVOL_R_BUSY_OPEN);
 	assert_non_null(strstr(err.msg, a));
 	assert_int_equal(kill(pid, SIGKILL), 0);
@@ -358,6 +360,111 @@ static void a_container_that_died_is_unpublished(void **state)
 	assert_string_equal(info_of("v").device, "");
 }
 
+/* --- Ids that are mapped -------------------------------------------------------------- */
+
+static int writes_as_root_and_as_1000(void *arg)
+{
+	struct stat st;
+	int fd;
+
+	(void)arg;
+	CHILD_CHECK(stat(a, &st) == 0 && st.st_uid == 0 && st.st_gid == 0);
+	fd = open(in_dir("a/root"), O_CREAT | O_WRONLY, 0600);
+	CHILD_CHECK(fd >= 0 && close(fd) == 0);
+	CHILD_CHECK(mkdir(in_dir("a/home"), 0755) == 0);
+	CHILD_CHECK(chown(in_dir("a/home"), 1000, 1001) == 0);
+	CHILD_CHECK(setresgid(1001, 1001, 1001) == 0 && setresuid(1000, 1000, 1000) == 0);
+	fd = open(in_dir("a/home/mine"), O_CREAT | O_WRONLY, 0600);
+	CHILD_CHECK(fd >= 0 && close(fd) == 0);
+	CHILD_CHECK(open(in_dir("a/root"), O_RDONLY) < 0 && errno == EACCES);
+	return 0;
+}
+
+static bool is_owned(const char *path, uid_t uid, gid_t gid)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && st.st_uid == uid && st.st_gid == gid;
+}
+
+/* Inside root is root and 1000 is 1000, and so it stands on the disk. */
+static void check_mapped(const char *fs, const struct kvol_publish_opts *opts)
+{
+	struct kvol_publish_opts o = *opts;
+
+	o.mount_namespace = container.ns;
+	assert_ok(create_fs(fs, MIB(320), fs));
+	assert_ok(publish_as(fs, a, &o));
+	assert_ok(publish_as(fs, a, &o));
+	assert_int_equal(in_container(&container, writes_as_root_and_as_1000, NULL), 0);
+	assert_kvol(PUBLISH(fs, a, .mount_namespace = container.ns), -EEXIST,
+		    KVOL_R_EXISTS_DIFFERENT);
+	assert_ok(PUBLISH(fs, b, .flags = 0)); /* the same file system, not mapped */
+	assert_true(is_owned(in_dir("b/root"), 0, 0));
+	assert_true(is_owned(in_dir("b/home"), 1000, 1001));
+	assert_true(is_owned(in_dir("b/home/mine"), 1000, 1001));
+	assert_ok(UNPUBLISH(fs, b));
+	assert_ok(unpublish_in(fs, a, container.ns));
+	assert_string_equal(info_of(fs).device, "");
+	assert_ok(kvol_delete(pool, fs, 0, &err));
+}
+
+static void ids_are_mapped_on_every_file_system(void **state)
+{
+	static const char *const types[] = { "ext4", "xfs", "btrfs" };
+	char user_ns[64];
+
+	(void)state;
+	(void)snprintf(user_ns, sizeof(user_ns), "/proc/%d/ns/user", container.pid);
+	for (size_t i = 0; i < N_OF(types); i++) {
+		check_mapped(types[i],
+			     &(struct kvol_publish_opts){ .uid_map = "0 100000 65536" });
+		check_mapped(types[i],
+			     &(struct kvol_publish_opts){ .user_namespace = user_ns });
+	}
+}
+
+static void users_and_groups_have_maps_of_their_own(void **state)
+{
+	(void)state;
+	assert_ok(PUBLISH("v", a, .uid_map = "0 5000 10,10 0 10", .gid_map = "0 7000 10"));
+	assert_true(is_owned(a, 5000, 7000));
+	assert_ok(PUBLISH("v", a, .uid_map = "0 5000 10\n10 0 10\n", .gid_map = "0 7000 10"));
+	assert_int_equal(open(in_dir("a/unmapped"), O_CREAT | O_WRONLY, 0600), -1);
+	assert_int_equal(errno, EOVERFLOW); /* this gid 0 is none of its ids */
+	assert_ok(UNPUBLISH("v", a));
+}
+
+static void bad_maps_are_refused(void **state)
+{
+	char path[64];
+
+	(void)state;
+	assert_invalid(PUBLISH("v", a, .uid_map = "0 0"));
+	assert_invalid(PUBLISH("v", a, .uid_map = "0 0 0"));
+	assert_invalid(PUBLISH("v", a, .uid_map = "0 1 2,1 9 1"));
+	assert_invalid(PUBLISH("v", a, .gid_map = "0 1 2"));
+	assert_invalid(PUBLISH("v", a, .uid_map = "0 1 2", .gid_map = "x"));
+	assert_invalid(PUBLISH("raw", node, .uid_map = "0 1 2", .flags = KVOL_PUBLISH_BLOCK));
+	assert_invalid(PUBLISH("v", a, .user_namespace = "/proc/self/ns/user"));
+	assert_invalid(PUBLISH("v", a, .user_namespace = "/proc/self/ns/mnt"));
+	assert_kvol(PUBLISH("v", a, .user_namespace = "/proc/0/ns/user"), -ENOENT,
+		    KVOL_R_NOT_FOUND);
+	(void)snprintf(path, sizeof(path), "/proc/%d/ns/user", container.pid);
+	assert_invalid(PUBLISH("v", a, .user_namespace = path, .uid_map = "0 1 2"));
+}
+
+/* The child that carries the maps is nobody's business. */
+static void mapping_leaves_no_child(void **state)
+{
+	(void)state;
+	(void)signal(SIGCHLD, SIG_IGN);
+	assert_ok(PUBLISH("v", a, .uid_map = "0 100000 65536"));
+	assert_ok(UNPUBLISH("v", a));
+	(void)signal(SIGCHLD, SIG_DFL);
+	assert_true(waitpid(-1, NULL, WNOHANG | __WALL) <= 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -370,6 +477,11 @@ int main(void)
 						start, end),
 		cmocka_unit_test_setup_teardown(a_container_that_died_is_unpublished,
 						start, end),
+		cmocka_unit_test_setup_teardown(ids_are_mapped_on_every_file_system,
+						start, end),
+		cmocka_unit_test(users_and_groups_have_maps_of_their_own),
+		cmocka_unit_test_setup_teardown(bad_maps_are_refused, start, end),
+		cmocka_unit_test(mapping_leaves_no_child),
 	};
 
 	need_device_mapper();

@@ -64,9 +64,12 @@ static struct kv_publication make(uint32_t volume, ino_t ns, const char *target)
 		.attr = 0x12,
 		.access = 2,
 		.propagation = 3,
+		.user_ns = { 4, 7 },
 	};
 
 	(void)kv_strcpy(p.super, sizeof(p.super), "data=ordered,x=\"a,b\"");
+	(void)kv_strcpy(p.uid_map, sizeof(p.uid_map), "0 100000 65536\n");
+	(void)kv_strcpy(p.gid_map, sizeof(p.gid_map), "0 7 1\n1 9 1\n");
 	(void)kv_strcpy(p.target, sizeof(p.target), target);
 	(void)kv_strcpy(p.ns_path, sizeof(p.ns_path), "/proc/7/ns/mnt");
 	return p;
@@ -83,6 +86,10 @@ static void assert_same(const struct kv_publication *a, const struct kv_publicat
 	assert_int_equal(a->attr, b->attr);
 	assert_int_equal(a->access, b->access);
 	assert_int_equal(a->propagation, b->propagation);
+	assert_int_equal(a->user_ns.dev, b->user_ns.dev);
+	assert_int_equal(a->user_ns.ino, b->user_ns.ino);
+	assert_string_equal(a->uid_map, b->uid_map);
+	assert_string_equal(a->gid_map, b->gid_map);
 	assert_string_equal(a->super, b->super);
 	assert_string_equal(a->target, b->target);
 	assert_string_equal(a->ns_path, b->ns_path);
@@ -118,6 +125,9 @@ static void longest_strings_fit(void **state)
 	memset(a.target, 't', sizeof(a.target) - 1);
 	memset(a.ns_path, 'n', sizeof(a.ns_path) - 1);
 	memset(a.super, 's', sizeof(a.super) - 1);
+	memset(a.uid_map, 'u', sizeof(a.uid_map) - 1);
+	memset(a.gid_map, 'g', sizeof(a.gid_map) - 1);
+	a.user_ns.dev = a.user_ns.ino = UINT64_MAX;
 	a.ns.dev = a.ns.ino = a.dev = a.attr = UINT64_MAX;
 	a.flags = a.access = a.propagation = UINT32_MAX;
 	assert_int_equal(kv_publication_write(p->dir_fd, &a), 0);

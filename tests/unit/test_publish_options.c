@@ -11,7 +11,8 @@
 #include "fixture.h"
 #include "verb.h"
 
-#define NS "/proc/11/ns/mnt"
+#define NS	"/proc/11/ns/mnt"
+#define USER_NS "/proc/11/ns/user"
 
 /* A pool with volumes v (ext4) and raw, and targets /t, /u (directories), /f (a file). */
 static int setup(void **state)
@@ -208,6 +209,103 @@ static void repeat_sets_what_a_crash_has_left_out(void **state)
 	nothing_is_left(f);
 }
 
+/* --- Ids that are mapped -------------------------------------------------------------- */
+
+#define MAPS .uid_map = "0 100000 65536", .gid_map = "0 200000 65536"
+
+static void ids_are_mapped_by_maps_or_by_a_namespace(void **state)
+{
+	struct fixture *f = *state;
+
+	model_ns_start(NS);
+	succeeds(f, PUBLISH(f, "/t", MAPS));
+	assert_true(model_mount_at(NULL, "/t")->idmapped);
+	succeeds(f, PUBLISH(f, "/t", .uid_map = " 0 100000 65536\n",
+			    .gid_map = "0 0200000 65536,"));
+	succeeds(f, PUBLISH(f, "/u", .user_namespace = USER_NS));
+	assert_true(model_mount_at(NULL, "/u")->idmapped);
+	succeeds(f, PUBLISH(f, "/u", .user_namespace = USER_NS));
+	succeeds(f, unpublish(f, "v", "/t", NULL));
+	succeeds(f, unpublish(f, "v", "/u", NULL));
+	succeeds(f, PUBLISH(f, "/t", .uid_map = "", .gid_map = "", .user_namespace = ""));
+	assert_false(model_mount_at(NULL, "/t")->idmapped);
+	succeeds(f, unpublish(f, "v", "/t", NULL));
+	nothing_is_left(f);
+}
+
+static void maps_are_told_apart(void **state)
+{
+	struct fixture *f = *state;
+
+	model_ns_start(NS);
+	model_ns_start("/proc/12/ns/mnt");
+	succeeds(f, PUBLISH(f, "/t", .uid_map = "0 100000 65536"));
+	succeeds(f, PUBLISH(f, "/t", .uid_map = "0 100000 65536",
+			    .gid_map = "0 100000 65536"));
+	fails(f, PUBLISH(f, "/t", MAPS), -EEXIST, KVOL_R_EXISTS_DIFFERENT);
+	fails(f, PUBLISH(f, "/t", .uid_map = "0 100000 65535"), -EEXIST,
+	      KVOL_R_EXISTS_DIFFERENT);
+	fails(f, PUBLISH(f, "/t", .user_namespace = USER_NS), -EEXIST,
+	      KVOL_R_EXISTS_DIFFERENT);
+	fails(f, PUBLISH(f, "/t", .flags = 0), -EEXIST, KVOL_R_EXISTS_DIFFERENT);
+	succeeds(f, PUBLISH(f, "/u", .user_namespace = USER_NS));
+	fails(f, PUBLISH(f, "/u", .user_namespace = "/proc/12/ns/user"), -EEXIST,
+	      KVOL_R_EXISTS_DIFFERENT);
+}
+
+static void bad_maps_are_refused(void **state)
+{
+	static const char *const bad[] = { " ", "0", "0 1 2 3", "0 0 0", "0 1 1,0 2 1" };
+	struct fixture *f = *state;
+
+	model_ns_start(NS);
+	for (size_t i = 0; i < KV_ARRAY_SIZE(bad); i++) {
+		fails(f, PUBLISH(f, "/t", .uid_map = bad[i]), -EINVAL, KVOL_R_INVALID);
+		assert_non_null(strstr(f->e.msg, "uid_map"));
+		fails(f, PUBLISH(f, "/t", .uid_map = "0 1 1", .gid_map = bad[i]), -EINVAL,
+		      KVOL_R_INVALID);
+		assert_non_null(strstr(f->e.msg, "gid_map"));
+	}
+	fails(f, PUBLISH(f, "/t", .gid_map = "0 1 1"), -EINVAL, KVOL_R_INVALID);
+	fails(f, PUBLISH(f, "/t", .user_namespace = USER_NS, .uid_map = "0 1 1"), -EINVAL,
+	      KVOL_R_INVALID);
+	fails(f, PUBLISH(f, "/t", .user_namespace = USER_NS, .gid_map = "0 1 1"), -EINVAL,
+	      KVOL_R_INVALID);
+	fails(f, PUBLISH(f, "/t", .user_namespace = "/dev/null"), -EINVAL, KVOL_R_INVALID);
+	fails(f, PUBLISH(f, "/t", .user_namespace = "/proc/13/ns/user"), -ENOENT,
+	      KVOL_R_NOT_FOUND);
+	fails(f, PUBLISH(f, "/f", .flags = KVOL_PUBLISH_BLOCK, MAPS), -EINVAL,
+	      KVOL_R_INVALID);
+	fails(f, PUBLISH(f, "/f", .flags = KVOL_PUBLISH_BLOCK, .user_namespace = USER_NS),
+	      -EINVAL, KVOL_R_INVALID);
+	nothing_is_left(f);
+}
+
+static void publish_whose_mapping_fails_leaves_nothing(void **state)
+{
+	static const struct {
+		const char *step;
+		int code;
+		uint32_t reason;
+	} steps[] = {
+		{ "user namespace make", -EOPNOTSUPP, KVOL_R_NO_KERNEL_SUPPORT },
+		{ "user namespace make", -EPERM, KVOL_R_SYSTEM },
+		{ "mount idmap", -EOPNOTSUPP, KVOL_R_NO_KERNEL_SUPPORT },
+		{ "mount idmap", -ENOMEM, KVOL_R_SYSTEM },
+	};
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < KV_ARRAY_SIZE(steps); i++) {
+		model_fail(steps[i].step, 1, steps[i].code);
+		fails(f, PUBLISH(f, "/t", MAPS), steps[i].code, steps[i].reason);
+		nothing_is_left(f);
+	}
+	model_ns_start(NS);
+	model_fail("user namespace open", 1, -EMFILE);
+	fails(f, PUBLISH(f, "/t", .user_namespace = USER_NS), -EMFILE, KVOL_R_SYSTEM);
+	nothing_is_left(f);
+}
+
 #define on_pool(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -223,6 +321,10 @@ int main(void)
 		on_pool(unknown_propagation_is_refused),
 		on_pool(publish_whose_propagation_fails_is_taken_back),
 		on_pool(repeat_sets_what_a_crash_has_left_out),
+		on_pool(ids_are_mapped_by_maps_or_by_a_namespace),
+		on_pool(maps_are_told_apart),
+		on_pool(bad_maps_are_refused),
+		on_pool(publish_whose_mapping_fails_leaves_nothing),
 	};
 
 	return cmocka_run_group_tests_name("publish options", tests, NULL, NULL);

@@ -132,6 +132,9 @@ class kvol_publish_opts(Structure):
         ("mount_namespace", c_char_p),
         ("access", c_uint32),
         ("propagation", c_uint32),
+        ("user_namespace", c_char_p),
+        ("uid_map", c_char_p),
+        ("gid_map", c_char_p),
     ]
 
 

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * User namespaces, for mounts whose ids are mapped by one.
+ *
+ * Only a process can be born into a new one, and the embedder's has threads and may not
+ * change. So there is a child, cloned with no exit signal, which never execs: it waits at
+ * a pipe while its maps are written, and is killed and reaped before the call returns. It
+ * makes raw system calls only, with all signals blocked, so that nothing of the embedder's
+ * runs in it, neither handlers nor what is registered at exit. Should the caller be killed
+ * meanwhile, it dies with it. The namespace then lives by its fd, and later by the mount.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/nsfs.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "spawn.h"
+#include "userns.h"
+
+int kv_userns_open(const char *path, struct kv_ns *ret)
+{
+	_cleanup_close_ int fd = -1, parent_fd = -1;
+	struct stat st;
+
+	do {
+		fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	} while (fd < 0 && errno == EINTR);
+	if (fd < 0)
+		return errno == ESRCH ? -ENOENT : -errno;
+	if (ioctl(fd, NS_GET_NSTYPE) != CLONE_NEWUSER)
+		return -EINVAL;
+	parent_fd = ioctl(fd, NS_GET_PARENT);
+	if (parent_fd < 0)
+		return errno == EPERM ? -EINVAL : -errno;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	ret->dev = st.st_dev;
+	ret->ino = st.st_ino;
+	return kv_take_fd(&fd);
+}
+
+/* --- In the child ------------------------------------------------------------------- */
+
+_Noreturn static void wait_for_end(int pipe_fd, pid_t caller)
+{
+	pid_t parent;
+	long fd;
+	char c;
+
+	(void)syscall(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+	/* The caller may have died before that; 0 is one outside of our pid namespace. */
+	parent = (pid_t)syscall(SYS_getppid);
+	fd = syscall(SYS_fcntl, pipe_fd, F_DUPFD, 3);
+	if ((parent == caller || parent == 0) && fd >= 0 &&
+	    syscall(SYS_close_range, 0U, (unsigned)fd - 1, 0U) == 0 &&
+	    syscall(SYS_close_range, (unsigned)fd + 1, ~0U, 0U) == 0)
+		(void)syscall(SYS_read, fd, &c, 1);
+	for (;;)
+		(void)syscall(SYS_exit_group, 0);
+}
+
+/* --- In the caller ------------------------------------------------------------------ */
+
+static int start(int pipe_fd, int *ret_pidfd)
+{
+	pid_t caller = getpid();
+	sigset_t all, old;
+	long pid;
+	int r;
+
+	(void)sigfillset(&all);
+	r = pthread_sigmask(SIG_SETMASK, &all, &old);
+	if (r != 0)
+		return -r;
+	pid = kv_clone(CLONE_NEWUSER, 0, ret_pidfd);
+	if (pid == 0)
+		wait_for_end(pipe_fd, caller);
+	r = pid < 0 ? -errno : 0;
+	(void)pthread_sigmask(SIG_SETMASK, &old, NULL);
+	/* ENOSPC: user.max_user_namespaces is 0, most likely. */
+	return r == -ENOSYS || r == -EINVAL || r == -ENOSPC ? -EOPNOTSUPP : r;
+}
+
+/* The child's number in the /proc that we see, which may be of another pid namespace than
+ * we are: a number of our own could be another process's there. */
+static int find_pid(int pidfd, int *ret)
+{
+	char path[64], info[512];
+	const char *line;
+	int r;
+
+	(void)snprintf(path, sizeof(path), "/proc/thread-self/fdinfo/%d", pidfd);
+	r = kv_read_file_at(AT_FDCWD, path, info, sizeof(info));
+	if (r < 0)
+		return r == -ENOENT ? -EOPNOTSUPP : r;
+	line = strstr(info, "\nPid:");
+	*ret = line ? atoi(line + strlen("\nPid:")) : 0;
+	return *ret > 0 ? 0 : -EOPNOTSUPP;
+}
+
+static int write_map(int pid, const char *name, const char *map)
+{
+	_cleanup_close_ int fd = -1;
+	size_t n = strlen(map);
+	char path[64];
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/%s", pid, name);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	/* The kernel takes it in one write, or not at all. */
+	if (fd < 0 || write(fd, map, n) < 0)
+		return -errno;
+	return 0;
+}
+
+static int fill(int pidfd, const char *uid_map, const char *gid_map)
+{
+	char path[64];
+	int pid, fd, r;
+
+	r = find_pid(pidfd, &pid);
+	if (r == 0)
+		r = write_map(pid, "uid_map", uid_map);
+	if (r == 0)
+		r = write_map(pid, "gid_map", gid_map);
+	if (r < 0)
+		return r;
+	(void)snprintf(path, sizeof(path), "/proc/%d/ns/user", pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+int kv_userns_make(const char *uid_map, const char *gid_map)
+{
+	_cleanup_close_ int read_fd = -1, write_fd = -1, pidfd = -1;
+	int pipe_fds[2], r;
+
+	if (pipe2(pipe_fds, O_CLOEXEC) < 0)
+		return -errno;
+	read_fd = pipe_fds[0];
+	write_fd = pipe_fds[1];
+	r = start(read_fd, &pidfd);
+	if (r < 0)
+		return r;
+	r = fill(pidfd, uid_map, gid_map);
+	(void)syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
+	kv_reap(pidfd);
+	return r;
+}
