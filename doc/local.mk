@@ -7,6 +7,7 @@ dist_man_MANS = \
 	doc/kvol_pool_repair.3 \
 	doc/kvol_publish.3 \
 	doc/kvol_snapshot.3 \
+	doc/kvol_why.3 \
 	doc/kvol.7 \
 	doc/kvolctl.8
 
@@ -34,7 +35,9 @@ man_aliases = \
 	kvol_reason_str.3:kvol_context.3 \
 	kvol_stat.3:kvol_list.3 \
 	kvol_unpublish.3:kvol_publish.3 \
-	kvol_version.3:kvol_context.3
+	kvol_version.3:kvol_context.3 \
+	kvol_why_free.3:kvol_why.3 \
+	kvol_why_next.3:kvol_why.3
 
 install-data-hook:
 	@$(MKDIR_P) $(DESTDIR)$(man3dir)

@@ -11,7 +11,8 @@ examples_kvolctl_kvolctl_SOURCES = \
 	examples/kvolctl/repair.c \
 	examples/kvolctl/size.c \
 	examples/kvolctl/table.c \
-	examples/kvolctl/volume.c
+	examples/kvolctl/volume.c \
+	examples/kvolctl/why.c
 examples_kvolctl_kvolctl_LDADD = lib/libkvol.la
 
 # bash looks for the completion under the program's own name.

@@ -24,6 +24,8 @@ layer2_sources = \
 	lib/mountinfo.h \
 	lib/names.c \
 	lib/names.h \
+	lib/procinfo.c \
+	lib/procinfo.h \
 	lib/thin.c \
 	lib/thin.h \
 	lib/thinmeta.c \
@@ -40,6 +42,8 @@ layer1_sources = \
 	lib/fs_xfs.c \
 	lib/gpt.c \
 	lib/gpt.h \
+	lib/holders.c \
+	lib/holders.h \
 	lib/loop.c \
 	lib/loop.h \
 	lib/mount.c \
@@ -112,7 +116,8 @@ layer4_sources = \
 	lib/stat.c \
 	lib/unpublish.c \
 	lib/verb.h \
-	lib/volume.c
+	lib/volume.c \
+	lib/why.c
 
 # Three archives, each using only those to its right: core, adapters, base. The unit tests put an
 # in-memory model in the adapters' place.

@@ -70,6 +70,9 @@ int kv_mountinfo_parse(const char *s, struct kv_mountinfo *ret)
 	} while (n != 1 || *word != '-');
 	if (!take_word(&s, &m.fs_type, &m.fs_type_len))
 		return -EBADMSG;
+	/* Some have none: then there are two blanks. */
+	if (!take_word(&s, &m.source, &m.source_len))
+		m.source_len = 0;
 	*ret = m;
 	return 0;
 }

@@ -16,6 +16,8 @@ struct kv_mountinfo {
 	size_t point_len; /* where it is now, as seen from the namespace's root */
 	const char *fs_type;
 	size_t fs_type_len;
+	const char *source; /* what it was mounted from, as the file system has it */
+	size_t source_len;
 };
 
 /* -EBADMSG: no such line; the output is untouched then. */

@@ -12,6 +12,7 @@ unit_tests = \
 	tests/unit/test_error \
 	tests/unit/test_fs \
 	tests/unit/test_gpt \
+	tests/unit/test_holders \
 	tests/unit/test_idmap \
 	tests/unit/test_layout \
 	tests/unit/test_lock \
@@ -22,6 +23,7 @@ unit_tests = \
 	tests/unit/test_names \
 	tests/unit/test_namespace \
 	tests/unit/test_opts \
+	tests/unit/test_procinfo \
 	tests/unit/test_probe \
 	tests/unit/test_publication \
 	tests/unit/test_rundir \
@@ -79,7 +81,8 @@ unit_model_tests = \
 	tests/unit/test_stack \
 	tests/unit/test_stat \
 	tests/unit/test_unfinished \
-	tests/unit/test_volume
+	tests/unit/test_volume \
+	tests/unit/test_why
 
 model_sources = \
 	tests/model/model.c \
@@ -135,6 +138,8 @@ tests_unit_test_pool_LDADD = $(model_ldadd)
 tests_unit_test_pool_LDFLAGS = $(model_ldflags)
 tests_unit_test_publish_LDADD = $(model_ldadd)
 tests_unit_test_publish_LDFLAGS = $(model_ldflags)
+tests_unit_test_why_LDADD = $(model_ldadd)
+tests_unit_test_why_LDFLAGS = $(model_ldflags)
 tests_unit_test_publish_options_LDADD = $(model_ldadd)
 tests_unit_test_publish_options_LDFLAGS = $(model_ldflags)
 tests_unit_test_recover_LDADD = $(model_ldadd)

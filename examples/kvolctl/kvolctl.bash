@@ -23,7 +23,7 @@ _kvolctl()
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
 	local pool=$KVOL_POOL command= operands=0 i word line
 	local commands='format pool deactivate repair create snapshot clone expand publish unpublish
-		delete list show version help'
+		delete list show why version help'
 	local options='--help --pool' words= files= names=no
 
 	COMPREPLY=()
@@ -61,7 +61,7 @@ _kvolctl()
 		/*) words=$commands options+=' --version' ;;
 		format/1) files=yes ;;
 		publish/1 | unpublish/1) files=yes ;;
-		snapshot/0 | clone/0 | publish/0 | unpublish/0 | delete/0 | show/0) names= ;;
+		snapshot/0 | clone/0 | publish/0 | unpublish/0 | delete/0 | show/0 | why/0) names= ;;
 		expand/0) names=--volumes ;;
 		help/0) words=$commands ;;
 		esac
@@ -75,7 +75,7 @@ _kvolctl()
 		unpublish) options+=' --mntns' ;;
 		list) options+=' --volumes --snapshots --json' ;;
 		pool) options+=' --json --takeover' ;;
-		show) options+=' --json' ;;
+		show | why) options+=' --json' ;;
 		esac
 		[[ $cur == -* ]] && words=$options files= names=no
 		;;

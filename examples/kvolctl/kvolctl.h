@@ -149,5 +149,6 @@ int run_publish(struct invocation *inv);
 int run_unpublish(struct invocation *inv);
 int run_list(struct invocation *inv);
 int run_show(struct invocation *inv);
+int run_why(struct invocation *inv);
 
 #endif

@@ -69,6 +69,7 @@ extern "C" {
 struct kvol_ctx;	/* settings and logging; immutable after kvol_new() */
 struct kvol_pool;	/* one open pool */
 struct kvol_iter;	/* a consistent listing */
+struct kvol_why_iter;	/* who holds a volume */
 
 /* --- Errors ------------------------------------------------------------------------------- */
 
@@ -591,6 +592,52 @@ int kvol_publish(struct kvol_pool *pool, const char *name, const char *target,
  */
 int kvol_unpublish(struct kvol_pool *pool, const char *name, const char *target,
 		   const struct kvol_publish_opts *opts, struct kvol_error *reterr);
+
+#define KVOL_WHY_MOUNT     1u	/* a mount in the caller's namespace, or a publish out of sight */
+#define KVOL_WHY_NAMESPACE 2u	/* another mount namespace that has it, by one of its processes */
+#define KVOL_WHY_PROCESS   3u	/* a process that uses what is mounted, or the device */
+#define KVOL_WHY_DEVICE    4u	/* a device on top of the volume's */
+
+#define KVOL_WHY_PUBLISHED (1u << 0)	/* it is a publish: kvol_unpublish takes it away */
+
+#define KVOL_WHY_BY_FILE   (1u << 0)	/* an open file or directory */
+#define KVOL_WHY_BY_CWD    (1u << 1)
+#define KVOL_WHY_BY_ROOT   (1u << 2)
+#define KVOL_WHY_BY_EXE    (1u << 3)
+#define KVOL_WHY_BY_MMAP   (1u << 4)
+#define KVOL_WHY_BY_DEVICE (1u << 5)	/* the device, by its node in /dev */
+
+struct kvol_why_info {
+	uint32_t size;
+	uint32_t flags;			/* KVOL_WHY_PUBLISHED */
+	uint32_t kind;			/* KVOL_WHY_MOUNT to _DEVICE */
+	uint32_t how;			/* of a process: KVOL_WHY_BY_*, all that were found */
+	uint32_t pid;			/* of the process, or of one in the namespace; else 0 */
+	uint32_t uid;			/* of the process */
+	uint64_t mount_namespace;	/* its inode number, as in /proc/PID/ns/mnt; 0: unknown */
+	char what[256];			/* the process's or device's name; the namespace's path */
+	char target[256];		/* where it is mounted, what is open, the device's node */
+};
+
+/*
+ * Tells who holds a volume: why it cannot be unpublished, deactivated or deleted. Reads /proc and
+ * /sys alone and touches neither the volume nor its file system: one that hangs does not hang the
+ * caller. What is told was so a moment ago; a namespace without a process that is no publish's, a
+ * detached mount and a device node outside of /dev are not seen. A process whose thread waits in
+ * the kernel is not asked for what it has mapped.
+ *
+ * May block for the catalogue; then at most 10 seconds. Items are bounded at 4096 (2 MiB).
+ * `flags`: none defined, 0. Errors: -ENOENT KVOL_R_NOT_FOUND. Since: 0.1
+ */
+int kvol_why(struct kvol_pool *pool, const char *name, uint32_t flags,
+	     struct kvol_why_iter **ret_iter, struct kvol_error *reterr);
+
+/* The next item: 1 and an item, 0 at the end. The end of a list that is not whole: -ETIMEDOUT for
+ * the time, -E2BIG for the bound. Since: 0.1 */
+int kvol_why_next(struct kvol_why_iter *iter, struct kvol_why_info *ret_info);
+
+/* NULL is a no-op. It may outlive the pool's handle. Since: 0.1 */
+void kvol_why_free(struct kvol_why_iter *iter);
 
 #ifdef __cplusplus
 }

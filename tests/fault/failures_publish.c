@@ -241,6 +241,58 @@ static int call_unpublish_none(struct fixture *f)
 /* A publish that was killed leaves a record without a mount. */
 #define KILLED "!target attach"
 
+static struct kvol_why_iter *open_why;
+
+static void asked_why(struct fixture *f)
+{
+	published_twice(f);
+	succeeds(f, kvol_why(f->pool, "v", 0, &open_why, &f->e));
+}
+
+static int call_why(struct fixture *f)
+{
+	struct kvol_why_iter *iter;
+	int r;
+
+	memset(&iter, PATTERN, sizeof(iter));
+	r = kvol_why(f->pool, "v", 0, &iter, &f->e);
+	if (r < 0 && touched(&iter, sizeof(iter)))
+		flaw("the output is touched");
+	if (r == 0)
+		kvol_why_free(iter);
+	return r;
+}
+
+static int call_why_none(struct fixture *f)
+{
+	struct kvol_why_iter *iter;
+
+	return kvol_why(f->pool, "none", 0, &iter, &f->e);
+}
+
+static int call_why_next(struct fixture *f)
+{
+	struct kvol_why_info info = { .size = sizeof(info) };
+	unsigned n = 0;
+
+	(void)f;
+	while (kvol_why_next(open_why, &info) == 1)
+		n++;
+	if (n != 2)
+		flaw("it tells of %u holders", n);
+	kvol_why_free(open_why);
+	open_why = NULL;
+	return 0;
+}
+
+static int call_why_free(struct fixture *f)
+{
+	(void)f;
+	kvol_why_free(open_why);
+	open_why = NULL;
+	return 0;
+}
+
 static const struct scenario scenarios[] = {
 	{ "publish", "kvol_publish", ANY_PUBLISH, one_of_each, open_here,
 	  .call = call_publish, .between = KILLED },
@@ -307,6 +359,16 @@ static const struct scenario scenarios[] = {
 	  .call = call_unpublish },
 	{ "unpublish no volume", "kvol_unpublish", ANY_PUBLISH, one_of_each, open_here,
 	  .call = call_unpublish_none },
+	{ "why", "kvol_why", ANY_PUBLISH, one_of_each, published_twice,
+	  .call = call_why },
+	{ "why, in another namespace", "kvol_why", ANY_PUBLISH, one_of_each,
+	  published_in_namespace, .call = call_why },
+	{ "why of nothing", "kvol_why", ANY_PUBLISH, one_of_each, open_here,
+	  .call = call_why_none, .result = -ENOENT },
+	{ "why_next", "kvol_why_next", "", one_of_each, asked_why, .call = call_why_next,
+	  .silent = true, .no_repeat = true, .cannot_fail = true },
+	{ "why_free", "kvol_why_free", "", one_of_each, asked_why, .call = call_why_free,
+	  .no_repeat = true, .cannot_fail = true },
 };
 
 const struct group publish_failures = { "failures of publishes", scenarios,

@@ -86,6 +86,15 @@ IDMAP = {
 }
 
 
+PROCINFO = {
+    "ns": b"mnt:[4026531841]", "ns-more": b"mnt:[1]x", "fdinfo": b"pos:\t0\nflags:\t0100002\nmnt_id:\t29\nino:\t5\n",
+    "fdinfo-cut": b"pos:\t0\nmnt_id:\t29", "status": b"Name:\tState:\nState:\tD (disk sleep)\nUid:\t1000\t0\t0\t0\n",
+    "status-name": b"Name:\ta\\nUid:\t0\t0\t\n", "map": b"7f1c2a000000-7f1c2a021000 r-xp 00001000 fd:03 131 /srv/a b\n",
+    "map-anonymous": b"7f1c2a000000-7f1c2a021000 rw-p 00000000 00:00 0 \n", "map-cut": b"7f1c2a000000-7f1c2a021000 rw-p", "empty": b"",
+    "map-large": b"0-ffffffffffffffff ---p 0 fffffffff:1 1 /x\n",
+}
+
+
 def record(*fields):
     return b"".join(str(f).encode() + b"\0" for f in fields)
 
@@ -324,7 +333,7 @@ API = {
 
 
 def main():
-    for target, table in (("thin", THIN), ("mountopts", MOUNTOPTS), ("mountinfo", MOUNTINFO), ("records", RECORDS), ("idmap", IDMAP), ("gpt", GPT), ("thinmeta", THINMETA),
+    for target, table in (("thin", THIN), ("mountopts", MOUNTOPTS), ("mountinfo", MOUNTINFO), ("records", RECORDS), ("idmap", IDMAP), ("procinfo", PROCINFO), ("gpt", GPT), ("thinmeta", THINMETA),
                           ("btrfs", BTRFS), ("catalogue", CATALOGUE), ("api", API)):
         for name, data in table.items():
             write(target, name, data)

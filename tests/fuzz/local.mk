@@ -15,6 +15,7 @@ fuzz_targets = \
 	tests/fuzz/fuzz_mountinfo \
 	tests/fuzz/fuzz_mountopts \
 	tests/fuzz/fuzz_names \
+	tests/fuzz/fuzz_procinfo \
 	tests/fuzz/fuzz_records \
 	tests/fuzz/fuzz_thin \
 	tests/fuzz/fuzz_thinmeta
@@ -56,6 +57,8 @@ tests_fuzz_fuzz_mountopts_LDADD = $(fuzz_ldadd)
 tests_fuzz_fuzz_mountopts_LDFLAGS = $(fuzz_ldflags)
 tests_fuzz_fuzz_names_LDADD = $(fuzz_ldadd)
 tests_fuzz_fuzz_names_LDFLAGS = $(fuzz_ldflags)
+tests_fuzz_fuzz_procinfo_LDADD = $(fuzz_ldadd)
+tests_fuzz_fuzz_procinfo_LDFLAGS = $(fuzz_ldflags)
 tests_fuzz_fuzz_records_LDADD = $(fuzz_ldadd)
 tests_fuzz_fuzz_records_LDFLAGS = $(fuzz_ldflags)
 tests_fuzz_fuzz_thin_LDADD = $(fuzz_ldadd)

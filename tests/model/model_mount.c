@@ -19,6 +19,9 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include <kvol/kvol.h>
+
+#include "holders.h"
 #include "model.h"
 #include "userns.h"
 
@@ -641,6 +644,43 @@ int kv_mount_find(const char *ns_path, uint64_t mnt_id, dev_t dev, bool node,
 
 	if (r == 1 && ret_point)
 		(void)kv_strcpy(ret_point, PATH_MAX, want.path);
+	return r;
+}
+
+/* --- Who holds what ----------------------------------------------------------------- */
+
+static int tell_mount(const struct model_mount *m,
+		      int (*fn)(const struct kv_holder *h, void *arg), void *arg)
+{
+	bool own = m->ns == current_ns;
+	struct kv_holder h = {
+		.kind = own ? KVOL_WHY_MOUNT : KVOL_WHY_NAMESPACE,
+		.pid = own ? 0 : 1000 + (uint32_t)m->ns,
+		.ns = NS_FIRST_INO + (uint64_t)m->ns,
+		.mnt_id = m->mnt_id,
+		.what = own ? "" : "init",
+		.target = m->path,
+	};
+
+	return fn(&h, arg);
+}
+
+/* Mounts only; the model's processes have no names. */
+int kv_holders_each(const struct kv_holders_query *q,
+		    int (*fn)(const struct kv_holder *h, void *arg), void *arg)
+{
+	bool told[MODEL_NS] = { false };
+	int r = model_step("holders");
+
+	for (struct model_mount *m = model->mounts; r == 0 && m < model->mounts + MODEL_MOUNTS;
+	     m++) {
+		if (!m->used || m->ns < 0 || (m->dev != q->dev && m->dev != q->face))
+			continue;
+		if (m->ns != current_ns && told[m->ns])
+			continue;
+		told[m->ns] = true;
+		r = tell_mount(m, fn, arg);
+	}
 	return r;
 }
 

@@ -157,6 +157,11 @@ quiet "unpublish --mntns" unpublish copy "$work/b" --mntns /proc/$resident/ns/mn
 kill $resident
 wait $resident 2>/dev/null
 
+done_ "why" why fs
+check "it tells of the publish" grep -q "^mount .*published .*$work/a" "$work/out"
+done_ "why --json" why fs --json
+json "it is an array of holders" "any(i['kind'] == 'mount' and i['target'] == '$work/a' for i in v)"
+refused "why of what is not there" KVOL_R_NOT_FOUND why absent
 refused "delete what is published" KVOL_R_BUSY_PUBLISHED delete fs
 refused "deactivate with something published" KVOL_R_BUSY_PUBLISHED deactivate
 done_ "list" list

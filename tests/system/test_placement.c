@@ -465,6 +465,187 @@ static void mapping_leaves_no_child(void **state)
 	assert_true(waitpid(-1, NULL, WNOHANG | __WALL) <= 0);
 }
 
+/* --- Who holds a volume ---------------------------------------------------------------- */
+
+/* The item of this kind and, for a process, pid; flags tell if there is one. */
+static bool find_holder(const char *name, uint32_t kind, pid_t pid, struct kvol_why_info *ret)
+{
+	struct kvol_why_info info = { .size = sizeof(info) };
+	struct kvol_why_iter *iter;
+	bool found = false;
+	int r;
+
+	assert_ok(kvol_why(pool, name, 0, &iter, &err));
+	while ((r = kvol_why_next(iter, &info)) == 1) {
+		if (info.kind == kind && (!pid || info.pid == (uint32_t)pid)) {
+			*ret = info;
+			found = true;
+		}
+		info.size = sizeof(info);
+	}
+	assert_int_equal(r, 0);
+	kvol_why_free(iter);
+	return found;
+}
+
+static pid_t holder_start(const char *command)
+{
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (pid > 0)
+		return pid;
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	(void)close_range(3, ~0u, 0);
+	(void)execl("/bin/sh", "sh", "-c", command, NULL);
+	_exit(9);
+}
+
+static void await_holder(const char *name, pid_t pid, struct kvol_why_info *ret)
+{
+	for (int i = 0; i < 1500; i++) {
+		if (find_holder(name, KVOL_WHY_PROCESS, pid, ret))
+			return;
+		pause_ms(20);
+	}
+	fail_msg("%s is not held by %d", name, pid);
+}
+
+static void holder_end(pid_t pid)
+{
+	(void)kill(pid, SIGKILL);
+	assert_true(waitpid(pid, NULL, 0) == pid);
+}
+
+static void processes_that_hold_are_named(void **state)
+{
+	static const char *const types[] = { "ext4", "xfs", "btrfs" };
+	char command[512];
+	struct kvol_why_info info;
+	pid_t pid;
+
+	(void)state;
+	for (size_t i = 0; i < N_OF(types); i++) {
+		assert_ok(create_fs(types[i], MIB(320), types[i]));
+		assert_false(find_holder(types[i], KVOL_WHY_MOUNT, 0, &info));
+		assert_ok(PUBLISH(types[i], a, .flags = 0));
+		assert_true(find_holder(types[i], KVOL_WHY_MOUNT, 0, &info));
+		assert_int_equal(info.flags, KVOL_WHY_PUBLISHED);
+		assert_string_equal(info.target, a);
+		assert_false(find_holder(types[i], KVOL_WHY_PROCESS, 0, &info));
+
+		(void)snprintf(command, sizeof(command),
+			       "exec 5>%s/open; exec sleep 1000", a);
+		pid = holder_start(command);
+		await_holder(types[i], pid, &info);
+		assert_true(info.how & KVOL_WHY_BY_FILE);
+		assert_true(!strcmp(info.what, "sh") || !strcmp(info.what, "sleep"));
+		assert_int_equal(info.uid, 0);
+		assert_kvol(UNPUBLISH(types[i], a), -EBUSY, KVOL_R_BUSY_OPEN);
+		assert_null(strchr(err.msg, '\n'));
+		holder_end(pid);
+
+		(void)snprintf(command, sizeof(command), "cd %s; exec sleep 1000", a);
+		pid = holder_start(command);
+		await_holder(types[i], pid, &info);
+		assert_int_equal(info.how, KVOL_WHY_BY_CWD);
+		holder_end(pid);
+
+		assert_sh("cp /bin/sleep %s/sleeper", a);
+		(void)snprintf(command, sizeof(command), "exec %s/sleeper 1000", a);
+		pid = holder_start(command);
+		await_holder(types[i], pid, &info);
+		assert_true(info.how & KVOL_WHY_BY_EXE);
+		if (!strcmp(types[i], "ext4"))
+			assert_true(info.how & KVOL_WHY_BY_MMAP);
+		holder_end(pid);
+		assert_ok(UNPUBLISH(types[i], a));
+		assert_ok(kvol_delete(pool, types[i], 0, &err));
+	}
+}
+
+/* A namespace that copied a mount, which is unpublished here. */
+static void copied_namespaces_are_named(void **state)
+{
+	struct kvol_why_info info;
+	struct resident copy;
+
+	(void)state;
+	assert_ok(PUBLISH("v", a, .flags = 0));
+	copy = resident_start();
+	assert_true(find_holder("v", KVOL_WHY_NAMESPACE, 0, &info));
+	assert_int_equal(info.flags, 0);
+	assert_ok(UNPUBLISH("v", a));
+	assert_true(find_holder("v", KVOL_WHY_NAMESPACE, copy.pid, &info));
+	assert_string_equal(info.target, a);
+	assert_false(find_holder("v", KVOL_WHY_MOUNT, 0, &info));
+	resident_end(&copy);
+
+	copy = resident_start();
+	assert_ok(PUBLISH("v", a, .mount_namespace = copy.ns));
+	assert_true(find_holder("v", KVOL_WHY_NAMESPACE, copy.pid, &info));
+	assert_int_equal(info.flags, KVOL_WHY_PUBLISHED);
+	assert_ok(unpublish_in("v", a, copy.ns));
+	resident_end(&copy);
+}
+
+static void who_has_the_device_open_is_named(void **state)
+{
+	struct kvol_why_info info;
+	char command[256];
+	pid_t pid;
+
+	(void)state;
+	assert_ok(PUBLISH("raw", node, .flags = KVOL_PUBLISH_BLOCK));
+	assert_true(find_holder("raw", KVOL_WHY_MOUNT, 0, &info));
+	assert_string_equal(info.target, node);
+	(void)snprintf(command, sizeof(command), "exec 5<%s; exec sleep 1000",
+		       info_of("raw").device);
+	pid = holder_start(command);
+	await_holder("raw", pid, &info);
+	assert_int_equal(info.how, KVOL_WHY_BY_DEVICE);
+	holder_end(pid);
+	assert_sh("echo 0 2048 linear %s 0 | dmsetup create kvol-test-top", info_of("raw").device);
+	assert_true(find_holder("raw", KVOL_WHY_DEVICE, 0, &info));
+	assert_string_equal(info.what, "kvol-test-top");
+	assert_sh("dmsetup remove kvol-test-top");
+	assert_ok(UNPUBLISH("raw", node));
+}
+
+/* Writers hang in it; who asks does not. */
+static void a_frozen_file_system_can_be_asked_about(void **state)
+{
+	struct kvol_why_info info;
+	char command[512];
+	pid_t pid;
+
+	(void)state;
+	assert_ok(PUBLISH("v", a, .flags = 0));
+	assert_sh("fsfreeze -f %s", a);
+	(void)snprintf(command, sizeof(command), "cd %s; : >written", a);
+	pid = holder_start(command);
+	await_holder("v", pid, &info);
+	assert_true(info.how & KVOL_WHY_BY_CWD);
+	assert_sh("fsfreeze -u %s", a);
+	assert_true(waitpid(pid, NULL, 0) == pid);
+	assert_ok(UNPUBLISH("v", a));
+}
+
+static void asking_about_nothing(void **state)
+{
+	struct kvol_why_info small = { .size = 4 };
+	struct kvol_why_iter *iter;
+
+	(void)state;
+	assert_kvol(kvol_why(pool, "absent", 0, &iter, &err), -ENOENT, KVOL_R_NOT_FOUND);
+	assert_invalid(kvol_why(pool, "v", UNKNOWN_FLAG, &iter, &err));
+	assert_invalid(kvol_why(pool, "v", 0, NULL, &err));
+	assert_ok(kvol_why(pool, "v", 0, &iter, &err));
+	assert_int_equal(kvol_why_next(iter, &small), -EINVAL);
+	kvol_why_free(iter);
+	kvol_why_free(NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -482,6 +663,11 @@ int main(void)
 		cmocka_unit_test(users_and_groups_have_maps_of_their_own),
 		cmocka_unit_test_setup_teardown(bad_maps_are_refused, start, end),
 		cmocka_unit_test(mapping_leaves_no_child),
+		cmocka_unit_test(processes_that_hold_are_named),
+		cmocka_unit_test(copied_namespaces_are_named),
+		cmocka_unit_test(who_has_the_device_open_is_named),
+		cmocka_unit_test(a_frozen_file_system_can_be_asked_about),
+		cmocka_unit_test(asking_about_nothing),
 	};
 
 	need_device_mapper();

@@ -53,7 +53,7 @@ refused() {
 }
 
 commands="format pool deactivate repair create snapshot clone expand publish unpublish delete list show
-	version help"
+	why version help"
 absent=$work/absent
 
 # --- bad usage ---

@@ -69,6 +69,19 @@ class PoolInfo(NamedTuple):
     host: str
 
 
+class Holder(NamedTuple):
+    """Who or what holds a volume: struct kvol_why_info."""
+
+    kind: int
+    how: int
+    pid: int
+    uid: int
+    mount_namespace: int
+    what: str
+    target: str
+    flags: int
+
+
 class RepairInfo(NamedTuple):
     """What a repair came to: struct kvol_repair_info."""
 
@@ -254,6 +267,22 @@ class Pool(_Handle):
                 info.size = ctypes.sizeof(info)
         finally:
             _library().kvol_iter_free(iterator)
+        if r < 0:
+            raise OSError(-r, os.strerror(-r))
+        return iter(items)
+
+    def why(self, name: str) -> Iterator[Holder]:
+        """Who holds a volume. Raises OSError where the list is not whole."""
+        iterator = ctypes.c_void_p()
+        _call("kvol_why", self._handle, _encode(name), 0, ctypes.byref(iterator))
+        items = []
+        try:
+            info = _sized(_structs.kvol_why_info)
+            while (r := _library().kvol_why_next(iterator, ctypes.byref(info))) > 0:
+                items.append(_to_tuple(Holder, info))
+                info.size = ctypes.sizeof(info)
+        finally:
+            _library().kvol_why_free(iterator)
         if r < 0:
             raise OSError(-r, os.strerror(-r))
         return iter(items)

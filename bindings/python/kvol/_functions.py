@@ -33,6 +33,9 @@ FUNCTIONS = {
     "kvol_iter_free": (None, [_iter]),
     "kvol_publish": (c_int, [_pool, c_char_p, c_char_p, POINTER(s.kvol_publish_opts), _err]),
     "kvol_unpublish": (c_int, [_pool, c_char_p, c_char_p, POINTER(s.kvol_publish_opts), _err]),
+    "kvol_why": (c_int, [_pool, c_char_p, c_uint32, _out, _err]),
+    "kvol_why_next": (c_int, [_iter, POINTER(s.kvol_why_info)]),
+    "kvol_why_free": (None, [_iter]),
 }
 
 

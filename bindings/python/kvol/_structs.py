@@ -138,6 +138,20 @@ class kvol_publish_opts(Structure):
     ]
 
 
+class kvol_why_info(Structure):
+    _fields_ = [
+        ("size", c_uint32),
+        ("flags", c_uint32),
+        ("kind", c_uint32),
+        ("how", c_uint32),
+        ("pid", c_uint32),
+        ("uid", c_uint32),
+        ("mount_namespace", c_uint64),
+        ("what", c_char * 256),
+        ("target", c_char * 256),
+    ]
+
+
 STRUCTS = (
     kvol_error,
     kvol_ctx_opts,
@@ -150,4 +164,5 @@ STRUCTS = (
     kvol_snapshot_opts,
     kvol_info,
     kvol_publish_opts,
+    kvol_why_info,
 )
