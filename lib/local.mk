@@ -55,6 +55,8 @@ layer1_sources = \
 	lib/spawn.h \
 	lib/thread.c \
 	lib/thread.h \
+	lib/tree.c \
+	lib/tree.h \
 	lib/userns.c \
 	lib/userns.h
 

@@ -73,11 +73,11 @@ int kv_publication_write(int dir_fd, const struct kv_publication *p)
 		return fd;
 	n = snprintf(record, RECORD_SIZE,
 		     FORMAT "%c%" PRIu32 "%c%" PRIu64 "%c%" PRIu64 "%c%" PRIu64
-			    "%c%" PRIu64 "%c%" PRIu64 "%c%" PRIu32 "%c%" PRIu32
+			    "%c%" PRIu64 "%c%" PRIu64 "%c%" PRIu32 "%c%" PRIu32 "%c%" PRIu32
 			    "%c%" PRIu64 "%c%" PRIu64 "%c%s%c%s%c%s%c%s%c%s",
 		     0, p->flags, 0, (uint64_t)p->ns.dev, 0, (uint64_t)p->ns.ino, 0,
 		     p->mnt_id, 0, (uint64_t)p->dev, 0, p->attr, 0, p->access, 0,
-		     p->propagation, 0, (uint64_t)p->user_ns.dev, 0,
+		     p->propagation, 0, p->group, 0, (uint64_t)p->user_ns.dev, 0,
 		     (uint64_t)p->user_ns.ino, 0, p->uid_map, 0, p->gid_map, 0, p->super,
 		     0, p->ns_path, 0, p->target);
 	if (n < 0 || n >= RECORD_SIZE)
@@ -127,7 +127,7 @@ static int parse(const char *record, size_t n, uint32_t volume,
 		 struct kv_publication *ret)
 {
 	struct fields f = { record, record + n };
-	uint64_t flags, ns_dev, ns_ino, dev, access, propagation, user_dev, user_ino;
+	uint64_t flags, ns_dev, ns_ino, dev, access, propagation, group, user_dev, user_ino;
 	char format[8];
 
 	if (!next_string(&f, format, sizeof(format)) || strcmp(format, FORMAT) ||
@@ -136,6 +136,7 @@ static int parse(const char *record, size_t n, uint32_t volume,
 	    !next_number(&f, &dev) || !next_number(&f, &ret->attr) ||
 	    !next_number(&f, &access) || access > UINT32_MAX ||
 	    !next_number(&f, &propagation) || propagation > UINT32_MAX ||
+	    !next_number(&f, &group) || group > UINT32_MAX ||
 	    !next_number(&f, &user_dev) || !next_number(&f, &user_ino) ||
 	    !next_string(&f, ret->uid_map, sizeof(ret->uid_map)) ||
 	    !next_string(&f, ret->gid_map, sizeof(ret->gid_map)) ||
@@ -147,6 +148,7 @@ static int parse(const char *record, size_t n, uint32_t volume,
 	ret->flags = (uint32_t)flags;
 	ret->access = (uint32_t)access;
 	ret->propagation = (uint32_t)propagation;
+	ret->group = (uint32_t)group;
 	ret->user_ns.dev = (dev_t)user_dev;
 	ret->user_ns.ino = (ino_t)user_ino;
 	ret->ns.dev = (dev_t)ns_dev;

@@ -17,6 +17,7 @@ struct kv_publication {
 	uint64_t attr;	 /* MOUNT_ATTR_* asked for */
 	uint32_t access; /* KVOL_ACCESS_* */
 	uint32_t propagation; /* KVOL_PROPAGATION_* */
+	uint32_t group;	      /* with KVOL_PUBLISH_GROUP */
 	struct kv_ns user_ns; /* that maps its ids; 0: none, or the maps that follow */
 	char uid_map[KV_IDMAP_SIZE], gid_map[KV_IDMAP_SIZE]; /* "": none */
 	char super[512]; /* superblock options asked for */

@@ -19,11 +19,16 @@
 
 #include "blockdev.h"
 #include "publish.h"
+#include "tree.h"
 #include "userns.h"
+
+/* How long the giving of a volume to a group may take. */
+#define GROUP_MS (15 * 60 * 1000)
 
 static bool same_publish(const struct kv_publication *a, const struct kv_publication *b)
 {
 	return a->flags == b->flags && a->attr == b->attr && a->access == b->access &&
+	       a->group == b->group &&
 	       a->propagation == b->propagation && a->user_ns.dev == b->user_ns.dev &&
 	       a->user_ns.ino == b->user_ns.ino && !strcmp(a->uid_map, b->uid_map) &&
 	       !strcmp(a->gid_map, b->gid_map) && !strcmp(a->super, b->super);
@@ -175,6 +180,33 @@ static int make_node_mount(struct kv_job *job, struct kvol_error *e)
 		     : 0;
 }
 
+/* On another mount out of sight: its ids are not mapped, and it has no devices. */
+static int own_group(struct kv_job *job, const char *fs_type, const char *source,
+		     const char *fs_options, struct kvol_error *e)
+{
+	struct kv_mount_opts opts = { .attr_set = MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID |
+						  MOUNT_ATTR_NOEXEC };
+	_cleanup_close_ int mnt_fd = -1, root_fd = -1;
+	int r;
+
+	(void)kv_strcpy(opts.super, sizeof(opts.super), job->opts.super);
+	r = mnt_fd = kv_mount_device(fs_type, source, fs_options, &opts, false, NULL, 0);
+	if (r >= 0)
+		r = root_fd = kv_mount_root(mnt_fd);
+	if (r >= 0)
+		r = kv_tree_has_group(root_fd, job->want.group);
+	if (r == 0)
+		r = kv_tree_group(root_fd, job->want.group, kv_deadline(GROUP_MS));
+	if (r == -ELOOP)
+		return kv_error(e, -EINVAL, KVOL_R_LIMIT,
+				"volume '%s': give it to group %u: directories more than "
+				"%d deep",
+				job->row.name, job->want.group, KV_TREE_DEPTH);
+	return r < 0 ? kv_error_errno(e, r, "volume '%s': give it to group %u",
+				      job->row.name, job->want.group)
+		     : 0;
+}
+
 static int map_ids(struct kv_job *job, struct kvol_error *e)
 {
 	int r = 0;
@@ -240,6 +272,11 @@ static int make_fs_mount(struct kv_job *job, struct kvol_error *e)
 	if (job->mnt_fd < 0)
 		return kv_error_errno(e, job->mnt_fd, "volume '%s': mount (%s)",
 				      job->row.name, detail);
+	if (job->want.flags & KVOL_PUBLISH_GROUP) {
+		r = own_group(job, fs->name, source, fs->mount_options, e);
+		if (r < 0)
+			return r;
+	}
 	return map_ids(job, e);
 }
 

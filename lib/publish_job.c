@@ -132,6 +132,27 @@ static int parse_id_maps(struct kv_job *job, const struct kvol_publish_opts *o,
 		     : 0;
 }
 
+static int check_group(struct kv_job *job, const struct kvol_publish_opts *o,
+		       struct kvol_error *e)
+{
+	if (!(o->flags & KVOL_PUBLISH_GROUP))
+		return o->group ? kv_error_invalid(e,
+						   "volume '%s': a group without "
+						   "KVOL_PUBLISH_GROUP",
+						   job->row.name)
+				: 0;
+	if (o->group == UINT32_MAX)
+		return kv_error_invalid(e, "volume '%s': %u is no group", job->row.name,
+					o->group);
+	if (job->block || (job->want.flags & KVOL_PUBLISH_READONLY))
+		return kv_error_invalid(e,
+					"volume '%s': a group does not go with a block "
+					"device or a read-only publish",
+					job->row.name);
+	job->want.group = o->group;
+	return 0;
+}
+
 int kv_job_options(struct kv_job *job, const struct kvol_publish_opts *o,
 		   struct kvol_error *e)
 {
@@ -170,7 +191,8 @@ int kv_job_options(struct kv_job *job, const struct kvol_publish_opts *o,
 	}
 	job->want.attr = job->opts.attr_set;
 	(void)kv_strcpy(job->want.super, sizeof(job->want.super), job->opts.super);
-	return parse_id_maps(job, o, e);
+	r = check_group(job, o, e);
+	return r < 0 ? r : parse_id_maps(job, o, e);
 }
 
 /* Fills a job from the arguments, but for the volume. */
@@ -202,7 +224,8 @@ int kv_job_start(struct kvol_pool *pool, const char *name, const char *target,
 	r = kv_volume_name_check(name, "volume", e);
 	if (r == 0)
 		r = kv_opts_in(ret_opts, sizeof(*ret_opts), sizeof(*ret_opts), opts,
-			       KVOL_PUBLISH_READONLY | KVOL_PUBLISH_BLOCK,
+			       KVOL_PUBLISH_READONLY | KVOL_PUBLISH_BLOCK |
+				       KVOL_PUBLISH_GROUP,
 			       "kvol_publish_opts", e);
 	if (r < 0)
 		return r;

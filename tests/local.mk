@@ -31,6 +31,7 @@ unit_tests = \
 	tests/unit/test_spawn_refused \
 	tests/unit/test_thin \
 	tests/unit/test_thinmeta \
+	tests/unit/test_tree \
 	tests/unit/test_userns \
 	tests/unit/test_util
 

@@ -44,6 +44,7 @@ static const struct {
 	[OPTION_USERNS] = { "userns", "PATH", 0 },
 	[OPTION_UID_MAP] = { "uid-map", "MAP", 0 },
 	[OPTION_GID_MAP] = { "gid-map", "MAP", 0 },
+	[OPTION_GROUP] = { "group", "GID", 0 },
 };
 
 static const struct command_option format_options[] = {
@@ -75,6 +76,7 @@ static const struct command_option publish_options[] = {
 	{ OPTION_USERNS, "map ids as this user namespace does, such as /proc/PID/ns/user" },
 	{ OPTION_UID_MAP, "map ids: INSIDE OUTSIDE COUNT, several separated by commas" },
 	{ OPTION_GID_MAP, "the same for groups (default: as --uid-map)" },
+	{ OPTION_GROUP, "give all that is in it to this group first" },
 	{ 0, NULL }
 };
 

@@ -37,7 +37,8 @@ _kvolctl()
 		word=${COMP_WORDS[i]}
 		case $word in
 		-p | --pool | --size | --block-size | --max-volumes | --fs | --mntns | --options | \
-			--backup-dir | --access | --propagation | --userns | --uid-map | --gid-map)
+			--backup-dir | --access | --propagation | --userns | --uid-map | --gid-map | \
+			--group)
 			((i++))
 			[[ ${COMP_WORDS[i]} == '=' ]] && ((i++))
 			[[ $word != -p && $word != --pool ]] || pool=${COMP_WORDS[i]}
@@ -55,7 +56,7 @@ _kvolctl()
 	--fs) words='ext4 xfs btrfs' ;;
 	--propagation) words='default private slave shared' ;;
 	--access) words='any single-writer multi-writer reader' ;;
-	--size | --block-size | --max-volumes | --options | --uid-map | --gid-map) return 0 ;;
+	--size | --block-size | --max-volumes | --options | --uid-map | --gid-map | --group) return 0 ;;
 	*)
 		case $command/$operands in
 		/*) words=$commands options+=' --version' ;;
@@ -71,7 +72,7 @@ _kvolctl()
 		create) options+=' --fs' ;;
 		clone) options+=' --size' ;;
 		publish) options+=' --ro --block --mntns --options --access --propagation --userns --uid-map
-			--gid-map' ;;
+			--gid-map --group' ;;
 		unpublish) options+=' --mntns' ;;
 		list) options+=' --volumes --snapshots --json' ;;
 		pool) options+=' --json --takeover' ;;

@@ -50,6 +50,22 @@ static int option_word(const struct invocation *inv, enum option_id id, const ch
 		    : DONE;
 }
 
+/* 0, or USAGE. */
+static int option_group(const struct invocation *inv, struct kvol_publish_opts *opts)
+{
+	uint64_t group = 0;
+	int code = option_count(inv, OPTION_GROUP, &group);
+
+	if (code || !inv->options[OPTION_GROUP])
+		return code;
+	if (group >= UINT32_MAX)
+		return usage_error(inv, "%s: not a group: %s", inv->command->name,
+				   inv->options[OPTION_GROUP]);
+	opts->flags |= KVOL_PUBLISH_GROUP;
+	opts->group = (uint32_t)group;
+	return DONE;
+}
+
 static int apply(struct invocation *inv, verb *call)
 {
 	struct kvol_publish_opts opts = { .size = sizeof(opts) };
@@ -63,6 +79,9 @@ static int apply(struct invocation *inv, verb *call)
 		opts.flags |= KVOL_PUBLISH_BLOCK;
 	opts.mount_options = inv->options[OPTION_OPTIONS];
 	opts.mount_namespace = inv->options[OPTION_MNTNS];
+	code = option_group(inv, &opts);
+	if (code)
+		return code;
 	opts.user_namespace = inv->options[OPTION_USERNS];
 	opts.uid_map = inv->options[OPTION_UID_MAP];
 	opts.gid_map = inv->options[OPTION_GID_MAP];

@@ -509,6 +509,7 @@ void kvol_iter_free(struct kvol_iter *iter);
 
 #define KVOL_PUBLISH_READONLY (1u << 0)
 #define KVOL_PUBLISH_BLOCK    (1u << 1)	/* the target is a file on which the device appears */
+#define KVOL_PUBLISH_GROUP    (1u << 2)	/* all in it belongs to `group` before it appears */
 
 /* Which other publishes of the volume on this host one goes with. A namespace that copied a
  * mount, and whoever has the device open, is none. */
@@ -536,6 +537,12 @@ struct kvol_publish_opts {
 	const char *user_namespace;
 	const char *uid_map;
 	const char *gid_map;		/* NULL or "": the same as uid_map */
+	/* With KVOL_PUBLISH_GROUP: the group as it stands on the disk. If the root directory does not
+	 * belong to it with g+rwx and set-group-id, all files and directories are given to it, with
+	 * g+rwX, the root last; set-id bits of files are dropped, links not followed, and what is
+	 * immutable stays. Not for devices and read-only publishes. */
+	uint32_t group;
+	uint32_t reserved0;
 };
 
 /*
@@ -549,7 +556,8 @@ struct kvol_publish_opts {
  * Idempotent: the same volume on the same target with the same options is 0.
  * Durable: no. Publishes end with the boot, as mounts do. A crash leaves the target published or not.
  * Blocks: on the disk (a journal may be replayed); on the file system's growing after a clone
- *   that was made larger than its source.
+ *   that was made larger than its source; with KVOL_PUBLISH_GROUP on each file that is changed,
+ *   at most 15 minutes, then -ETIMEDOUT: the next publish goes on.
  * Errors:
  *   -ENOENT   KVOL_R_NOT_FOUND         no such volume, target or namespace
  *   -ENOTDIR, -EISDIR  KVOL_R_INVALID  the target is not what the flags ask for
@@ -567,6 +575,7 @@ struct kvol_publish_opts {
  *                                      replay before it can be mounted
  *   -EOPNOTSUPP KVOL_R_NO_KERNEL_SUPPORT  ids cannot be mapped: Linux 5.12, for btrfs 5.15; user
  *                                      namespaces are switched off
+ *   -EINVAL   KVOL_R_LIMIT             KVOL_PUBLISH_GROUP: directories more than 200 deep
  *   -EROFS    KVOL_R_POOL_READ_ONLY    the pool takes no changes, and the publish would make some:
  *                                      it is not a read-only one
  * Since: 0.1

@@ -111,6 +111,15 @@ static int mapped_by_namespace(struct fixture *f)
 	return kvol_publish(f->pool, "v", "/t", &o, &f->e);
 }
 
+static int for_group(struct fixture *f)
+{
+	struct kvol_publish_opts o = { .size = sizeof(o),
+				       .flags = KVOL_PUBLISH_GROUP,
+				       .group = 1000 };
+
+	return kvol_publish(f->pool, "v", "/t", &o, &f->e);
+}
+
 static void published_shared(struct fixture *f)
 {
 	open_pool(f);
@@ -314,6 +323,8 @@ static const struct scenario scenarios[] = {
 	  open_here, .call = mapped, .between = KILLED },
 	{ "publish with a user namespace", "kvol_publish", ANY_PUBLISH, one_of_each,
 	  with_namespace, .call = mapped_by_namespace, .between = KILLED },
+	{ "publish for a group", "kvol_publish", ANY_PUBLISH, one_of_each, open_here,
+	  .call = for_group, .between = "target attach|" KILLED },
 	{ "publish a snapshot", "kvol_publish", ANY_PUBLISH, one_of_each, open_here,
 	  .call = call_publish_snapshot, .between = KILLED },
 	{ "publish in a namespace", "kvol_publish", ANY_PUBLISH, one_of_each,

@@ -316,6 +316,15 @@ static int publish_mapped(struct kvol_pool *pool)
 	return kvol_publish(pool, "v", "/a", &o, NULL);
 }
 
+static int publish_for_group(struct kvol_pool *pool)
+{
+	struct kvol_publish_opts o = { .size = sizeof(o),
+				       .flags = KVOL_PUBLISH_GROUP,
+				       .group = 1000 };
+
+	return kvol_publish(pool, "v", "/a", &o, NULL);
+}
+
 static int publish_b(struct kvol_pool *pool)
 {
 	return publish(pool, "v", "/b");
@@ -451,6 +460,7 @@ static const struct scenario scenarios[] = {
 	  .verb = publish_single_writer },
 	{ "publish with a propagation", .setup = has_ext4, .verb = publish_shared },
 	{ "publish with ids mapped", .setup = has_ext4, .verb = publish_mapped },
+	{ "publish for a group", .setup = has_ext4, .verb = publish_for_group },
 	{ "publish at a second target", .setup = has_mounted, .verb = publish_b },
 	{ "publish block", .setup = has_raw, .verb = publish_block },
 	{ "publish block read-only", .setup = has_raw, .verb = publish_block_readonly },

@@ -101,19 +101,19 @@ def record(*fields):
 
 def publication(flags, ns_ino, mnt_id, dev, attr, strings, more=(), version=2):
     """strings: of the superblock, of the namespace, the target."""
-    return record(version, flags, 4, ns_ino, mnt_id, dev, attr, *(more or (0, 0, 0, 0, "", "")), *strings)
+    return record(version, flags, 4, ns_ino, mnt_id, dev, attr, *(more or (0, 0, 0, 0, 0, "", "")), *strings)
 
 
 RECORDS = {
     "publication": publication(0, 4026531840, 77, 64770, 0, ("", "", "/run/target")),
     "publication-options": publication(3, 9, 2**64 - 1, 0, 0x12, ('data=ordered,x="a,b"', "/proc/7/ns/mnt", "/a b/c"),
-                                       (3, 2, 4, 4026531837, "0 100000 65536\n", "0 7 1\n")),
+                                       (3, 2, 1000, 4, 4026531837, "0 100000 65536\n", "0 7 1\n")),
     "publication-cut": record(2, 0, 4, 4026531840, 77)[:-1],
     "publication-version": publication(0, 4026531840, 77, 64770, 0, ("", "", "/run/target"), version=1),
     "publication-overflow": publication(0, 4026531840, 2**64, 64770, 0, ("", "", "/t")),
     "publication-flags": publication(2**32, 4026531840, 1, 64770, 0, ("", "", "/t")),
     "publication-more": publication(0, 4026531840, 1, 64770, 0, ("", "", "/t", "x")),
-    "publication-access": publication(0, 4026531840, 1, 64770, 0, ("", "", "/t"), (2**32, 0, 0, 0, "", "")),
+    "publication-access": publication(0, 4026531840, 1, 64770, 0, ("", "", "/t"), (2**32, 0, 0, 0, 0, "", "")),
     "publication-long-target": publication(0, 1, 1, 1, 0, ("", "", "/" + "x" * 4094)),
     "publication-too-long": publication(0, 1, 1, 1, 0, ("", "", "/" + "x" * 4095)),
     "publication-long-super": publication(0, 1, 1, 1, 0, ("s" * 512, "", "/t")),

@@ -157,13 +157,17 @@ static void options_call(const struct call *c)
 		break;
 	case 6:
 		WITH_OPTIONS(struct kvol_publish_opts,
-			     KVOL_PUBLISH_READONLY | KVOL_PUBLISH_BLOCK, good_a,
+			     KVOL_PUBLISH_READONLY | KVOL_PUBLISH_BLOCK |
+				     KVOL_PUBLISH_GROUP,
+			     good_a,
 			     kvol_publish(f->pool, c->a, c->b, o, &e),
 			     .mount_options = (const char *)c->b);
 		break;
 	default:
 		WITH_OPTIONS(struct kvol_publish_opts,
-			     KVOL_PUBLISH_READONLY | KVOL_PUBLISH_BLOCK, good_a,
+			     KVOL_PUBLISH_READONLY | KVOL_PUBLISH_BLOCK |
+				     KVOL_PUBLISH_GROUP,
+			     good_a,
 			     kvol_unpublish(f->pool, c->a, c->b, o, &e),
 			     .mount_namespace = c->number & 1 ? c->b : NULL);
 	}

@@ -32,7 +32,7 @@ static void check_numbers(const struct kv_publication *p, const uint8_t *data, s
 	const uint64_t taken[] = { p->flags,  p->ns.dev, p->ns.ino,
 				   p->mnt_id, p->dev,	 p->attr,
 				   p->access, p->propagation,
-				   p->user_ns.dev, p->user_ns.ino };
+				   p->group, p->user_ns.dev, p->user_ns.ino };
 	const char *at = (const char *)data, *end = at + n;
 
 	for (size_t i = 0; i < sizeof(taken) / sizeof(taken[0]); i++) {
@@ -67,7 +67,7 @@ static void check_publication(int fd, const uint8_t *data, size_t n)
 	      again.ns.dev == p->ns.dev && again.ns.ino == p->ns.ino &&
 	      again.mnt_id == p->mnt_id && again.dev == p->dev && again.attr == p->attr &&
 	      again.access == p->access &&
-	      again.propagation == p->propagation &&
+	      again.propagation == p->propagation && again.group == p->group &&
 	      again.user_ns.dev == p->user_ns.dev && again.user_ns.ino == p->user_ns.ino &&
 	      !strcmp(again.uid_map, p->uid_map) && !strcmp(again.gid_map, p->gid_map) &&
 	      !strcmp(again.super, p->super) && !strcmp(again.target, p->target) &&

@@ -51,6 +51,7 @@ struct model_content {
 	bool torn;	/* copied from an active origin that was not suspended */
 	bool unclean;	/* copied from a mounted origin that was not frozen */
 	uint64_t mark;	/* what a test has written into it */
+	uint32_t group; /* of all that is in it */
 };
 
 struct model_thin {

@@ -23,6 +23,7 @@
 
 #include "holders.h"
 #include "model.h"
+#include "tree.h"
 #include "userns.h"
 
 #define FIRST_MNT_ID 100
@@ -314,6 +315,45 @@ int kv_mount_root(int mnt_fd)
 		r = -ENOTDIR;
 	model_unlock();
 	return r;
+}
+
+static struct model_thin *thin_of_mount(int root_fd)
+{
+	struct model_hold *hold = model_hold_of(root_fd);
+
+	return hold && hold->kind == MODEL_HOLD_MOUNT
+		       ? model_thin_under(model->mounts[hold->mount].dev)
+		       : NULL;
+}
+
+int kv_tree_has_group(int root_fd, uint32_t group)
+{
+	struct model_thin *thin;
+	int r = model_step("tree look");
+
+	if (r < 0)
+		return r;
+	model_lock();
+	thin = thin_of_mount(root_fd);
+	r = !thin ? -EBADF : thin->content.group == group;
+	model_unlock();
+	return r;
+}
+
+int kv_tree_group(int root_fd, uint32_t group, int64_t deadline_ms)
+{
+	struct model_thin *thin;
+	int r = model_step("tree group");
+
+	(void)deadline_ms;
+	if (r < 0)
+		return r;
+	model_lock();
+	thin = thin_of_mount(root_fd);
+	if (thin)
+		thin->content.group = group;
+	model_unlock();
+	return thin ? 0 : -EBADF;
 }
 
 /* --- Targets

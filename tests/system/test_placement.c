@@ -465,6 +465,67 @@ static void mapping_leaves_no_child(void **state)
 	assert_true(waitpid(-1, NULL, WNOHANG | __WALL) <= 0);
 }
 
+/* --- Groups --------------------------------------------------------------------------- */
+
+static bool has_mode(const char *path, gid_t gid, mode_t mode)
+{
+	struct stat st;
+
+	if (lstat(path, &st) < 0)
+		return false;
+	if (st.st_gid == gid && (st.st_mode & 07777) == mode)
+		return true;
+	print_error("%s: group %u, mode %o\n", path, st.st_gid, st.st_mode & 07777);
+	return false;
+}
+
+/* What is in it wants to get out, or to keep the publish from coming to an end. */
+static void all_in_it_is_given_to_a_group(void **state)
+{
+	static const char *const types[] = { "ext4", "xfs", "btrfs" };
+	char outside[256];
+
+	(void)state;
+	(void)snprintf(outside, sizeof(outside), "%s", make_file("outside"));
+	assert_int_equal(chmod(outside, 0600), 0);
+	for (size_t i = 0; i < N_OF(types); i++) {
+		assert_ok(create_fs(types[i], MIB(320), types[i]));
+		assert_ok(PUBLISH(types[i], a, .flags = 0));
+		assert_sh("cd %s && mkdir -p d/e && echo x >d/e/file && chmod 640 d/e/file && "
+			  "cp /bin/true d/tool && chmod 4711 d/tool && ln d/e/file d/hard && "
+			  "ln -s %s out && ln -s .. d/up && mkfifo d/fifo && mknod d/null c 1 3 && "
+			  "chmod 600 d/null",
+			  a, outside);
+		assert_ok(UNPUBLISH(types[i], a));
+
+		assert_ok(PUBLISH(types[i], a, .flags = KVOL_PUBLISH_GROUP, .group = 4321));
+		assert_true(has_mode(a, 4321, 02775));
+		assert_true(has_mode(in_dir("a/d/e"), 4321, 02775));
+		assert_true(has_mode(in_dir("a/d/e/file"), 4321, 0660));
+		assert_true(has_mode(in_dir("a/d/tool"), 4321, 0771)); /* no longer set-uid */
+		assert_true(has_mode(in_dir("a/d/null"), 4321, 0600));
+		assert_true(has_mode(in_dir("a/out"), 4321, 0777));
+		assert_true(has_mode(outside, 0, 0600));
+		assert_kvol(PUBLISH(types[i], a, .flags = KVOL_PUBLISH_GROUP, .group = 1),
+			    -EEXIST, KVOL_R_EXISTS_DIFFERENT);
+		assert_int_equal(chmod(in_dir("a/d/e/file"), 0600), 0);
+		assert_ok(UNPUBLISH(types[i], a));
+
+		/* The root is so already: nothing is looked at. */
+		assert_ok(PUBLISH(types[i], a, .flags = KVOL_PUBLISH_GROUP, .group = 4321));
+		assert_true(has_mode(in_dir("a/d/e/file"), 4321, 0600));
+		assert_ok(UNPUBLISH(types[i], a));
+		assert_string_equal(info_of(types[i]).device, "");
+		assert_ok(kvol_delete(pool, types[i], 0, &err));
+	}
+	assert_invalid(PUBLISH("v", a, .group = 1));
+	assert_invalid(PUBLISH("v", a, .group = 1,
+			       .flags = KVOL_PUBLISH_GROUP | KVOL_PUBLISH_READONLY));
+	assert_invalid(PUBLISH("raw", node, .group = 1,
+			       .flags = KVOL_PUBLISH_GROUP | KVOL_PUBLISH_BLOCK));
+	assert_invalid(PUBLISH("v", a, .group = UINT32_MAX, .flags = KVOL_PUBLISH_GROUP));
+}
+
 /* --- Who holds a volume ---------------------------------------------------------------- */
 
 /* The item of this kind and, for a process, pid; flags tell if there is one. */
@@ -663,6 +724,7 @@ int main(void)
 		cmocka_unit_test(users_and_groups_have_maps_of_their_own),
 		cmocka_unit_test_setup_teardown(bad_maps_are_refused, start, end),
 		cmocka_unit_test(mapping_leaves_no_child),
+		cmocka_unit_test(all_in_it_is_given_to_a_group),
 		cmocka_unit_test(processes_that_hold_are_named),
 		cmocka_unit_test(copied_namespaces_are_named),
 		cmocka_unit_test(who_has_the_device_open_is_named),

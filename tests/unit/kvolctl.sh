@@ -98,6 +98,8 @@ usage "publish checks --access" "publish: not an access mode: sole" \
 	-p "$absent" publish v "$work" --access sole
 usage "publish checks --propagation" "publish: not a propagation: rshared" \
 	-p "$absent" publish v "$work" --propagation rshared
+usage "publish checks --group" "publish: not a group: 4294967295" \
+	-p "$absent" publish v "$work" --group 4294967295
 usage "format checks --max-volumes" "format: not a number: 1K" \
 	format p "$absent" --max-volumes 1K
 check "bad usage of format made no file" test ! -e "$absent"

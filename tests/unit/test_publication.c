@@ -64,6 +64,7 @@ static struct kv_publication make(uint32_t volume, ino_t ns, const char *target)
 		.attr = 0x12,
 		.access = 2,
 		.propagation = 3,
+		.group = 1000,
 		.user_ns = { 4, 7 },
 	};
 
@@ -86,6 +87,7 @@ static void assert_same(const struct kv_publication *a, const struct kv_publicat
 	assert_int_equal(a->attr, b->attr);
 	assert_int_equal(a->access, b->access);
 	assert_int_equal(a->propagation, b->propagation);
+	assert_int_equal(a->group, b->group);
 	assert_int_equal(a->user_ns.dev, b->user_ns.dev);
 	assert_int_equal(a->user_ns.ino, b->user_ns.ino);
 	assert_string_equal(a->uid_map, b->uid_map);
@@ -129,7 +131,7 @@ static void longest_strings_fit(void **state)
 	memset(a.gid_map, 'g', sizeof(a.gid_map) - 1);
 	a.user_ns.dev = a.user_ns.ino = UINT64_MAX;
 	a.ns.dev = a.ns.ino = a.dev = a.attr = UINT64_MAX;
-	a.flags = a.access = a.propagation = UINT32_MAX;
+	a.flags = a.access = a.propagation = a.group = UINT32_MAX;
 	assert_int_equal(kv_publication_write(p->dir_fd, &a), 0);
 	assert_int_equal(kv_publication_read(p->dir_fd, 7, &a.ns, a.target, &b), 0);
 	assert_same(&a, &b);

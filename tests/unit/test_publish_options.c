@@ -306,6 +306,64 @@ static void publish_whose_mapping_fails_leaves_nothing(void **state)
 	nothing_is_left(f);
 }
 
+/* --- Groups --------------------------------------------------------------------------- */
+
+#define GROUP(n) .flags = KVOL_PUBLISH_GROUP, .group = (n)
+
+static void contents_are_given_to_the_group(void **state)
+{
+	struct fixture *f = *state;
+
+	succeeds(f, PUBLISH(f, "/t", GROUP(1000)));
+	assert_int_equal(thin_of(f, "v")->content.group, 1000);
+	assert_int_equal(model_n_mounts(), 1);
+	succeeds(f, PUBLISH(f, "/t", GROUP(1000)));
+	fails(f, PUBLISH(f, "/t", GROUP(1001)), -EEXIST, KVOL_R_EXISTS_DIFFERENT);
+	fails(f, PUBLISH(f, "/t", .flags = 0), -EEXIST, KVOL_R_EXISTS_DIFFERENT);
+	model_fail("tree group", 1, -EIO); /* it is so already */
+	succeeds(f, PUBLISH(f, "/u", GROUP(1000)));
+	model_forget_plans();
+	succeeds(f, unpublish(f, "v", "/t", NULL));
+	succeeds(f, unpublish(f, "v", "/u", NULL));
+	nothing_is_left(f);
+}
+
+static void bad_groups_are_refused(void **state)
+{
+	struct fixture *f = *state;
+
+	fails(f, PUBLISH(f, "/t", .group = 1000), -EINVAL, KVOL_R_INVALID);
+	fails(f, PUBLISH(f, "/t", GROUP(UINT32_MAX)), -EINVAL, KVOL_R_INVALID);
+	fails(f, PUBLISH(f, "/t", .group = 7, .flags = KVOL_PUBLISH_GROUP | KVOL_PUBLISH_READONLY),
+	      -EINVAL, KVOL_R_INVALID);
+	fails(f, PUBLISH(f, "/t", GROUP(7), .access = KVOL_ACCESS_READER), -EINVAL,
+	      KVOL_R_INVALID);
+	fails(f, PUBLISH(f, "/f", .group = 7, .flags = KVOL_PUBLISH_GROUP | KVOL_PUBLISH_BLOCK),
+	      -EINVAL, KVOL_R_INVALID);
+	nothing_is_left(f);
+}
+
+static void publish_whose_group_fails_leaves_nothing(void **state)
+{
+	static const struct {
+		const char *step;
+		int code, gives;
+		uint32_t reason;
+	} steps[] = {
+		{ "tree look", -EIO, -EIO, KVOL_R_IO },
+		{ "tree group", -ETIMEDOUT, -ETIMEDOUT, KVOL_R_TIMEOUT },
+		{ "tree group", -ELOOP, -EINVAL, KVOL_R_LIMIT },
+		{ "mount root", -EMFILE, -EMFILE, KVOL_R_SYSTEM },
+	};
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < KV_ARRAY_SIZE(steps); i++) {
+		model_fail(steps[i].step, 1, steps[i].code);
+		fails(f, PUBLISH(f, "/t", GROUP(1000)), steps[i].gives, steps[i].reason);
+		nothing_is_left(f);
+	}
+}
+
 #define on_pool(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -325,6 +383,9 @@ int main(void)
 		on_pool(maps_are_told_apart),
 		on_pool(bad_maps_are_refused),
 		on_pool(publish_whose_mapping_fails_leaves_nothing),
+		on_pool(contents_are_given_to_the_group),
+		on_pool(bad_groups_are_refused),
+		on_pool(publish_whose_group_fails_leaves_nothing),
 	};
 
 	return cmocka_run_group_tests_name("publish options", tests, NULL, NULL);

@@ -297,11 +297,12 @@ class Pool(_Handle):
                 mount_options: Optional[str] = None,
                 mount_namespace: Optional[str] = None, access: int = 0,
                 propagation: int = 0, user_namespace: Optional[str] = None,
-                uid_map: Optional[str] = None, gid_map: Optional[str] = None) -> None:
+                uid_map: Optional[str] = None, gid_map: Optional[str] = None,
+                group: int = 0) -> None:
         opts = self._publish_opts(flags=flags, mount_options=mount_options,
                                   mount_namespace=mount_namespace, access=access,
                                   propagation=propagation, user_namespace=user_namespace,
-                                  uid_map=uid_map, gid_map=gid_map)
+                                  uid_map=uid_map, gid_map=gid_map, group=group)
         _call("kvol_publish", self._handle, _encode(name), _encode(target), ctypes.byref(opts))
 
     def unpublish(self, name: str, target: str, *,

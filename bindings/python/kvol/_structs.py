@@ -135,6 +135,8 @@ class kvol_publish_opts(Structure):
         ("user_namespace", c_char_p),
         ("uid_map", c_char_p),
         ("gid_map", c_char_p),
+        ("group", c_uint32),
+        ("reserved0", c_uint32),
     ]
 
 
