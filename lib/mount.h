@@ -59,9 +59,12 @@ struct kv_target {
 	uint64_t mnt_id;
 	mode_t mode;
 	bool mount_root; /* a mount stands on it */
+	bool dead; /* it is of a file system that is shut down and does not answer: nothing
+		      but mnt_id is known */
 };
 
-/* Describes a detached mount as it will look on its target; ret->fd is -1. */
+/* Describes a detached mount as it will look on its target; ret->fd is -1. -EIO: it is
+ * dead. */
 int kv_target_describe(int mnt_fd, struct kv_target *ret);
 /* Absolute paths that end in a name (-EINVAL). -ELOOP: a link in it. */
 int kv_target_open(const char *path, struct kv_target *ret);

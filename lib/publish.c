@@ -209,7 +209,14 @@ static int check_target(struct job *job, struct kvol_error *e)
 	if (r < 0 && r != -ENOENT)
 		return kv_error_errno(e, r, "target '%s': read its record",
 				      job->want.target);
-	if (r == -ENOENT || !kv_publication_stands(old, &job->target))
+	if (r == 0 && kv_publication_stands(old, &job->target))
+		r = 1;
+	else if (r == 0)
+		r = kv_publication_stands_dead(old, job->ns_path, &job->target);
+	if (r < 0 && r != -ENOENT)
+		return kv_error_errno(e, r, "target '%s': look for its mount",
+				      job->want.target);
+	if (r != 1)
 		return kv_error(e, -EBUSY, KVOL_R_BUSY_OPEN,
 				"target '%s': something else is mounted on it",
 				job->want.target);
@@ -499,6 +506,7 @@ int kvol_publish(struct kvol_pool *pool, const char *name, const char *target,
 struct detach {
 	const struct kv_publication *p;
 	const char *path;
+	bool found; /* the namespace has p's mount; its id tells it when it is dead */
 };
 
 /* -ESTALE: it is not to be seen there. */
@@ -514,16 +522,18 @@ static int detach(void *arg)
 	if (r < 0)
 		return r;
 	t.fd = kv_close(t.fd); /* it would hold the mount */
-	if (!kv_publication_stands(x->p, &t))
+	if (!kv_publication_stands(x->p, &t) &&
+	    !(x->found && t.dead && t.mnt_id == x->p->mnt_id))
 		return -ESTALE;
 	return kv_target_detach(x->path, &t);
 }
 
-/* At its target; or wherever it has got to, with a directory that somebody renamed. */
+/* At its target; or wherever it has got to, with a directory that somebody renamed, or
+ * where it is known only by the kernel's list, for it is dead. */
 static int unmount(struct job *job, struct kvol_error *e)
 {
 	_cleanup_free_ char *point = malloc(PATH_MAX);
-	struct detach x = { &job->want, job->want.target };
+	struct detach x = { .p = &job->want, .path = job->want.target };
 	int r;
 
 	if (!point)
@@ -534,6 +544,7 @@ static int unmount(struct job *job, struct kvol_error *e)
 		if (r <= 0)
 			break; /* somebody unmounted it */
 		x.path = point;
+		x.found = true;
 		r = kv_ns_run(job->ns_path, detach, &x);
 	}
 	if (r == -EBUSY)

@@ -47,7 +47,7 @@ int kv_publication_look(const struct kv_publication *p, struct kv_target *ret)
  * volume's: btrfs shows a number of its own.) */
 bool kv_publication_stands(const struct kv_publication *p, const struct kv_target *t)
 {
-	return t->mount_root && t->mnt_id == p->mnt_id &&
+	return t->mount_root && !t->dead && t->mnt_id == p->mnt_id &&
 	       (p->flags & KVOL_PUBLISH_BLOCK ? t->rdev : t->dev) == p->dev;
 }
 
@@ -56,6 +56,13 @@ int kv_publication_find(const struct kv_publication *p, const char *ns_path,
 {
 	return kv_mount_find(ns_path, p->mnt_id, p->dev, p->flags & KVOL_PUBLISH_BLOCK,
 			     ret_point);
+}
+
+int kv_publication_stands_dead(const struct kv_publication *p, const char *ns_path,
+			       const struct kv_target *t)
+{
+	return t->dead && t->mnt_id == p->mnt_id ? kv_publication_find(p, ns_path, NULL)
+						 : 0;
 }
 
 static bool held_open(const struct kvol_pool *pool, const struct kv_publication *p)

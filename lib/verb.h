@@ -92,6 +92,9 @@ int kv_volume_settle(struct kvol_pool *pool, struct kv_row *row, dev_t dev, bool
 /* What is seen at a publication's target, in its namespace; ret->fd is -1. */
 int kv_publication_look(const struct kv_publication *p, struct kv_target *ret);
 bool kv_publication_stands(const struct kv_publication *p, const struct kv_target *seen);
+/* The same of a target that is dead: 1, 0, or the error that keeps us from knowing. */
+int kv_publication_stands_dead(const struct kv_publication *p, const char *ns_path,
+			       const struct kv_target *seen);
 /* 1: its mount is somewhere in its namespace (by this path, NULL: the caller's), seen or
  * not, and ret_point (may be NULL) gets where; 0: it is gone. */
 int kv_publication_find(const struct kv_publication *p, const char *ns_path,

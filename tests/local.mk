@@ -46,7 +46,8 @@ tests_unit_test_loop_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=access -Wl,--wrap=ioctl 
 	-Wl,--wrap=opendir -Wl,--wrap=kv_backoff -Wl,--wrap=kv_blockdev_open \
 	-Wl,--wrap=kv_read_file_at
 tests_unit_test_mount_refused_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=fchdir -Wl,--wrap=fstat \
-	-Wl,--wrap=openat -Wl,--wrap=read -Wl,--wrap=statx -Wl,--wrap=syscall
+	-Wl,--wrap=name_to_handle_at -Wl,--wrap=openat -Wl,--wrap=read -Wl,--wrap=statx \
+	-Wl,--wrap=syscall
 tests_unit_test_namespace_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=fstat -Wl,--wrap=ioctl \
 	-Wl,--wrap=open -Wl,--wrap=openat -Wl,--wrap=pthread_attr_init \
 	-Wl,--wrap=pthread_create -Wl,--wrap=pthread_sigmask -Wl,--wrap=setns \
@@ -175,6 +176,7 @@ system_tests = \
 	tests/system/test_recovery \
 	tests/system/test_repair \
 	tests/system/test_snapshot \
+	tests/system/test_standing \
 	tests/system/test_udev \
 	tests/system/test_wrong_catalogue
 
@@ -260,6 +262,8 @@ tests_system_test_repair_LDADD = $(system_ldadd)
 tests_system_test_repair_LDFLAGS = $(AM_LDFLAGS) -no-install
 tests_system_test_snapshot_LDADD = $(system_ldadd)
 tests_system_test_snapshot_LDFLAGS = $(AM_LDFLAGS) -no-install
+tests_system_test_standing_LDADD = $(system_ldadd)
+tests_system_test_standing_LDFLAGS = $(AM_LDFLAGS) -no-install
 tests_system_test_udev_LDADD = $(system_ldadd)
 tests_system_test_udev_LDFLAGS = $(AM_LDFLAGS) -no-install
 tests_system_test_wrong_catalogue_LDADD = $(system_ldadd)

@@ -21,6 +21,7 @@ static void one_of_each(struct fixture *f)
 
 	succeeds(f, create_volume(f, "v", "ext4"));
 	succeeds(f, create_volume(f, "b", "btrfs"));
+	succeeds(f, create_volume(f, "x", "xfs"));
 	succeeds(f, kvol_create(f->pool, "raw", 64 * MIB, NULL, &f->e));
 	succeeds(f, kvol_snapshot(f->pool, "v", "s", NULL, &f->e));
 	succeeds(f, kvol_clone(f->pool, "v", "larger", &larger, &f->e));
@@ -83,6 +84,13 @@ static void unmounted(struct fixture *f)
 {
 	published(f);
 	model_umount(NULL, "/t");
+}
+
+static void dead(struct fixture *f)
+{
+	open_pool(f);
+	succeeds(f, publish(f, "x", "/t", 0, NULL, NULL));
+	model_shut_down(NULL, "/t");
 }
 
 static void covered(struct fixture *f)
@@ -174,6 +182,11 @@ static int call_unpublish(struct fixture *f)
 	return unpublish(f, "v", "/t", NULL);
 }
 
+static int call_unpublish_dead(struct fixture *f)
+{
+	return unpublish(f, "x", "/t", NULL);
+}
+
 static int call_unpublish_in_namespace(struct fixture *f)
 {
 	return unpublish(f, "v", "/t", NS);
@@ -242,6 +255,8 @@ static const struct scenario scenarios[] = {
 	{ "unpublish one of two blocks", "kvol_unpublish", ANY_PUBLISH, one_of_each,
 	  block_published_twice, .call = call_unpublish_block,
 	  .stopped = without_block_mount },
+	{ "unpublish what is shut down", "kvol_unpublish", ANY_PUBLISH, one_of_each,
+	  dead, .call = call_unpublish_dead, .stopped = without_mount },
 	{ "unpublish nothing", "kvol_unpublish", ANY_PUBLISH, one_of_each, open_here,
 	  .call = call_unpublish },
 	{ "unpublish no volume", "kvol_unpublish", ANY_PUBLISH, one_of_each, open_here,

@@ -106,6 +106,15 @@ static int has_mounted_xfs(struct kvol_pool *pool)
 	return r < 0 ? r : publish(pool, "v", "/a");
 }
 
+static int has_dead_xfs(struct kvol_pool *pool)
+{
+	int r = has_mounted_xfs(pool);
+
+	if (r == 0)
+		model_shut_down(NULL, "/a");
+	return r;
+}
+
 static int has_mounted_btrfs(struct kvol_pool *pool)
 {
 	int r = has_btrfs(pool);
@@ -437,6 +446,8 @@ static const struct scenario scenarios[] = {
 	{ "publish in a namespace", .setup = has_ext4, .verb = publish_in_namespace },
 	{ "unpublish", .setup = has_mounted, .verb = unpublish_a },
 	{ "unpublish one of two", .setup = has_two_targets, .verb = unpublish_a },
+	{ "unpublish xfs that is shut down", .setup = has_dead_xfs,
+	  .verb = unpublish_a },
 	{ "unpublish block", .setup = has_block, .verb = unpublish_block },
 	{ "unpublish block read-only", .setup = has_block_readonly,
 	  .verb = unpublish_block },

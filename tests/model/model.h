@@ -140,6 +140,7 @@ struct model_mount {
 	uint64_t attr;
 	bool super_readonly;
 	char super[512];
+	bool shut_down; /* its superblock, and so all mounts of that */
 	int ns;		/* where it is attached, -1: nowhere */
 	unsigned order; /* the higher, the further up on one target */
 	char path[MODEL_PATH];
@@ -295,6 +296,8 @@ struct model_mount *model_mount_at(const char *ns_path, const char *path);
 /* What others do: mounts a stranger's file system there; unmounts the topmost. */
 void model_mount_stranger(const char *ns_path, const char *path);
 void model_umount(const char *ns_path, const char *path);
+/* The file system that is mounted there shuts down, for errors or by order. */
+void model_shut_down(const char *ns_path, const char *path);
 void model_ns_start(const char *ns_path); /* a copy of the caller's, mounts and all */
 void model_ns_end(const char *ns_path);
 

@@ -576,6 +576,76 @@ static void killed_unpublish_is_done_by_the_next(void **state)
 	}
 }
 
+/* --- File systems that are shut down
+ * ------------------------------------------------------------------------- */
+
+static void dead_file_system_is_unpublished(void **state)
+{
+	static const char *const types[] = { "xfs", "ext4", "btrfs" };
+	struct fixture *f = *state;
+
+	model_ns_start(NS_A);
+	for (size_t i = 0; i < KV_ARRAY_SIZE(types); i++) {
+		succeeds(f, create_volume(f, "dead", types[i]));
+		succeeds(f, publish(f, "dead", "/t", 0, NULL, NULL));
+		succeeds(f, publish(f, "dead", "/u", 0, "ro", NULL));
+		succeeds(f, publish(f, "dead", "/t", 0, NULL, NS_A));
+		model_shut_down(NULL, "/t");
+		/* It stands where it stood. */
+		succeeds(f, publish(f, "dead", "/t", 0, NULL, NULL));
+		fails(f, publish(f, "dead", "/t", 0, "noatime", NULL), -EEXIST,
+		      KVOL_R_EXISTS_DIFFERENT);
+		fails(f, publish(f, "v", "/t", 0, NULL, NULL), -EBUSY, KVOL_R_BUSY_OPEN);
+		succeeds(f, unpublish(f, "v", "/t", NULL));
+		assert_non_null(model_mount_at(NULL, "/t"));
+		fails(f, kvol_pool_deactivate(f->pool, &f->e), -EBUSY,
+		      KVOL_R_BUSY_PUBLISHED);
+		succeeds(f, unpublish(f, "dead", "/t", NULL));
+		assert_null(model_mount_at(NULL, "/t"));
+		assert_int_equal(info_of(f, "dead").n_targets, 2);
+		succeeds(f, unpublish(f, "dead", "/u", NULL));
+		succeeds(f, unpublish(f, "dead", "/t", NS_A));
+		nothing_is_left(f);
+		succeeds(f, kvol_delete(f->pool, "dead", 0, &f->e));
+	}
+}
+
+/* Dead as well, and with its id; but it is of another device. */
+static void dead_mount_of_another_volume_is_not_ours(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t id;
+
+	succeeds(f, create_volume(f, "x", "xfs"));
+	succeeds(f, create_volume(f, "y", "xfs"));
+	succeeds(f, publish(f, "x", "/t", 0, NULL, NULL));
+	id = model_mount_at(NULL, "/t")->mnt_id;
+	model_umount(NULL, "/t");
+	succeeds(f, publish(f, "y", "/t", 0, NULL, NULL));
+	assert_int_equal(model_mount_at(NULL, "/t")->mnt_id, id);
+	model_shut_down(NULL, "/t");
+	fails(f, publish(f, "x", "/t", 0, NULL, NULL), -EBUSY, KVOL_R_BUSY_OPEN);
+	succeeds(f, unpublish(f, "x", "/t", NULL));
+	assert_non_null(model_mount_at(NULL, "/t"));
+	succeeds(f, unpublish(f, "y", "/t", NULL));
+	nothing_is_left(f);
+}
+
+static void dead_file_system_that_is_covered_is_published_still(void **state)
+{
+	struct fixture *f = *state;
+
+	succeeds(f, create_volume(f, "x", "xfs"));
+	succeeds(f, publish(f, "x", "/t", 0, NULL, NULL));
+	model_shut_down(NULL, "/t");
+	model_mount_stranger(NULL, "/t");
+	fails(f, unpublish(f, "x", "/t", NULL), -EBUSY, KVOL_R_BUSY_OPEN);
+	fails(f, kvol_delete(f->pool, "x", 0, &f->e), -EBUSY, KVOL_R_BUSY_PUBLISHED);
+	model_umount(NULL, "/t");
+	succeeds(f, unpublish(f, "x", "/t", NULL));
+	nothing_is_left(f);
+}
+
 /* --- Hostile records
  * ------------------------------------------------------------------------- */
 
@@ -627,6 +697,9 @@ int main(void)
 		on_pool(copy_of_a_mount_keeps_the_device),
 		on_pool(killed_publish_stands_or_not),
 		on_pool(killed_unpublish_is_done_by_the_next),
+		on_pool(dead_file_system_is_unpublished),
+		on_pool(dead_mount_of_another_volume_is_not_ours),
+		on_pool(dead_file_system_that_is_covered_is_published_still),
 		on_pool(damaged_record_is_reported_and_nothing_is_unmounted),
 	};
 
