@@ -104,6 +104,8 @@ static int clear_mark(struct kvol_pool *pool, struct kv_row *row, struct kvol_er
 
 static int only_blocks(const struct kv_publication *p, void *arg)
 {
+	if (p->damaged[0])
+		return -EUCLEAN; /* it may have been either */
 	*(bool *)arg = *(bool *)arg && (p->flags & KVOL_PUBLISH_BLOCK);
 	return 0;
 }

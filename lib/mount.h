@@ -90,6 +90,12 @@ int kv_ns_id(const char *ns_path, struct kv_ns *ret);
  * NULL) gets where it is now; "" if that is longer than a path can be. */
 int kv_mount_find(const char *ns_path, uint64_t mnt_id, dev_t dev, bool node,
 		  char ret_point[PATH_MAX]);
+/* 1: the mount of that id in the namespace is of the file system on device-mapper's device
+ * dev; 0: of another, or there is none. */
+int kv_mount_shows(const char *ns_path, uint64_t mnt_id, dev_t dev);
+/* 1: a bind mount of the node of device-mapper's device dev is in the namespace of some
+ * process that this /proc shows; 0: in none. */
+int kv_node_bound(dev_t dev);
 /* Runs fn inside the namespace: in place if it is the caller's own, else on a
  * short-lived thread that has entered it, with all signals blocked and little stack
  * (256 KiB). Returns what fn returns, or what kv_ns_id returns. */

@@ -171,8 +171,12 @@ static int check_moved(const struct job *job, struct kv_publication *old,
 
 	if (r == -ENOENT)
 		return 0;
-	if (r == 0)
+	if (r == -EUCLEAN) {
+		*old = job->want;
+		r = kv_publication_recognise(job->pool, job->ns_path, old);
+	} else if (r == 0) {
 		r = kv_publication_find(old, job->ns_path, NULL);
+	}
 	if (r < 0)
 		return kv_error_errno(e, r, "target '%s': look for its mount",
 				      job->want.target);
@@ -233,6 +237,8 @@ static int other_super(const struct kv_publication *p, void *arg)
 {
 	const struct job *job = arg;
 
+	if (p->damaged[0])
+		return -EUCLEAN;
 	return !(p->flags & KVOL_PUBLISH_BLOCK) && strcmp(p->super, job->want.super);
 }
 
@@ -571,7 +577,7 @@ static int drop_gone(const struct kv_publication *p, void *arg)
 {
 	const struct gone *x = arg;
 
-	if (strcmp(p->ns_path, x->job->want.ns_path) ||
+	if (p->damaged[0] || strcmp(p->ns_path, x->job->want.ns_path) ||
 	    strcmp(p->target, x->job->want.target))
 		return 0;
 	return kv_publication_remove(x->pool->dir_fd, p);
@@ -595,6 +601,16 @@ static int take_away(struct job *job, struct kvol_error *e)
 				job->want.target, &job->want);
 	if (r == -ENOENT)
 		return 0;
+	if (r == -EUCLEAN) {
+		r = kv_publication_recognise(job->pool, job->ns_path, &job->want);
+		if (r == 0)
+			return 0;
+	}
+	if (r == -EUCLEAN)
+		return kv_error(e, r, KVOL_R_CORRUPT,
+				"target '%s': its record is damaged, and the volume is "
+				"not seen there but in use",
+				job->want.target);
 	if (r < 0)
 		return kv_error_errno(e, r, "target '%s': read its record",
 				      job->want.target);
@@ -624,6 +640,7 @@ int kvol_unpublish(struct kvol_pool *pool, const char *name, const char *target,
 	r = kv_volume_lock(pool, name, NULL, &lock, &job->row, reterr);
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;
+	job->want.volume = job->row.id;
 	r = take_away(job, reterr);
 	if (r < 0)
 		return r;

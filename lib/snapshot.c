@@ -35,7 +35,7 @@ struct copy {
 
 static int any_mount(const struct kv_publication *p, void *arg)
 {
-	*(bool *)arg = !(p->flags & KVOL_PUBLISH_BLOCK);
+	*(bool *)arg = !p->damaged[0] && !(p->flags & KVOL_PUBLISH_BLOCK);
 	return *(bool *)arg;
 }
 

@@ -557,6 +557,7 @@ int kvol_publish(struct kvol_pool *pool, const char *name, const char *target,
  *   -EBUSY  KVOL_R_BUSY_OPEN  a file, a working directory or another mount below it is in use; or
  *                             it cannot be reached: something covers it, or somebody keeps
  *                             exchanging the directories above it
+ *   -EUCLEAN KVOL_R_CORRUPT   its record is damaged, and the volume in use but not seen there
  * Since: 0.1
  */
 int kvol_unpublish(struct kvol_pool *pool, const char *name, const char *target,

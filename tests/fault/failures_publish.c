@@ -93,6 +93,24 @@ static void dead(struct fixture *f)
 	model_shut_down(NULL, "/t");
 }
 
+static void damaged(struct fixture *f)
+{
+	published(f);
+	damage_records(f, "v");
+}
+
+static void block_damaged(struct fixture *f)
+{
+	block_published(f);
+	damage_records(f, "raw");
+}
+
+static void damaged_and_unmounted(struct fixture *f)
+{
+	damaged(f);
+	model_umount(NULL, "/t");
+}
+
 static void covered(struct fixture *f)
 {
 	open_pool(f);
@@ -257,6 +275,16 @@ static const struct scenario scenarios[] = {
 	  .stopped = without_block_mount },
 	{ "unpublish what is shut down", "kvol_unpublish", ANY_PUBLISH, one_of_each,
 	  dead, .call = call_unpublish_dead, .stopped = without_mount },
+	{ "unpublish with a damaged record", "kvol_unpublish", ANY_PUBLISH, one_of_each,
+	  damaged, .call = call_unpublish, .stopped = without_mount },
+	{ "unpublish a block with a damaged record", "kvol_unpublish", ANY_PUBLISH,
+	  one_of_each, block_damaged, .call = call_unpublish_block,
+	  .stopped = without_block_mount },
+	{ "unpublish by a damaged record", "kvol_unpublish", ANY_PUBLISH, one_of_each,
+	  damaged_and_unmounted, .call = call_unpublish },
+	{ "publish over a damaged record", "kvol_publish", ANY_PUBLISH, one_of_each,
+	  damaged_and_unmounted, .call = call_publish,
+	  .between = "target attach|!dm create|" KILLED },
 	{ "unpublish nothing", "kvol_unpublish", ANY_PUBLISH, one_of_each, open_here,
 	  .call = call_unpublish },
 	{ "unpublish no volume", "kvol_unpublish", ANY_PUBLISH, one_of_each, open_here,

@@ -581,6 +581,40 @@ int kv_mount_find(const char *ns_path, uint64_t mnt_id, dev_t dev, bool node,
 	return r;
 }
 
+static int find_shown(void *arg)
+{
+	const struct model_mount *want = arg;
+
+	for (const struct model_mount *m = model->mounts;
+	     m < model->mounts + MODEL_MOUNTS; m++)
+		if (m->used && m->ns == current_ns && m->mnt_id == want->mnt_id)
+			return !m->node && m->dev == want->dev;
+	return 0;
+}
+
+int kv_mount_shows(const char *ns_path, uint64_t mnt_id, dev_t dev)
+{
+	struct model_mount want = { .mnt_id = mnt_id, .dev = dev };
+
+	return kv_ns_run(ns_path, find_shown, &want);
+}
+
+int kv_node_bound(dev_t dev)
+{
+	int r = model_step("namespaces search");
+
+	if (r < 0)
+		return r;
+	model_lock();
+	model_sweep();
+	for (const struct model_mount *m = model->mounts;
+	     m < model->mounts + MODEL_MOUNTS; m++)
+		if (m->used && m->ns >= 0 && m->node && m->dev == dev)
+			r = 1;
+	model_unlock();
+	return r;
+}
+
 /* --- What others do
  * -------------------------------------------------------------------------- */
 

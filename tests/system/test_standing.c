@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * Publishes of which little is left to go by: file systems that are shut down, or whose
- * disk is gone. What the kernel shows decides: each can be taken away, nothing else is,
- * and the pool goes out of use after it.
+ * disk is gone, and records that somebody has written over. What the kernel shows decides:
+ * each can be taken away, nothing else is, and the pool goes out of use after it.
  */
 #include <fcntl.h>
 #include <sys/ioctl.h>
@@ -14,6 +14,7 @@
 
 #define POOL_BYTES GIB(2)
 #define FS_BYTES   MIB(512)
+#define BLOCK	   KVOL_PUBLISH_BLOCK
 #define READONLY   KVOL_PUBLISH_READONLY
 
 /* XFS_IOC_GOINGDOWN and EXT4_IOC_SHUTDOWN; btrfs has none. */
@@ -193,12 +194,128 @@ static void a_file_system_whose_disk_is_gone(void **state)
 	}
 }
 
+/* --- Records that are damaged --- */
+
+static void damage_records(void)
+{
+	assert_sh("set -e; n=0; for r in /run/kvol/%s/publish/*/*; do "
+		  "echo junk > $r; n=$((n + 1)); done; test $n -gt 0",
+		  pool_info().uuid);
+}
+
+static void a_publish_whose_record_is_damaged(void **state)
+{
+	static const struct {
+		const char *name;
+		uint32_t flags;
+		bool dead;
+	} cases[] = {
+		{ "xfs", 0, false },  { "xfs", 0, true },   { "ext4", READONLY, false },
+		{ "ext4", 0, true },  { "btrfs", 0, false }, { "raw", BLOCK, false },
+		{ "raw", BLOCK | READONLY, false },
+	};
+	(void)state;
+	for (size_t i = 0; i < 2 * N_OF(cases); i++) {
+		const char *name = cases[i / 2].name, *ns = i % 2 ? elsewhere.ns : NULL;
+		const char *target = cases[i / 2].flags & BLOCK ? f : a;
+
+		assert_ok(publish_in(name, target, cases[i / 2].flags, ns));
+		if (cases[i / 2].dead && !ns)
+			shut_down(a);
+		damage_records();
+		assert_int_equal(info_of(name).n_targets, 1);
+		assert_kvol(kvol_pool_deactivate(pool, &err), -EBUSY,
+			    KVOL_R_BUSY_PUBLISHED);
+		assert_kvol(kvol_delete(pool, name, 0, &err), -EBUSY,
+			    KVOL_R_BUSY_PUBLISHED);
+		if (i < 2)
+			pool_reopen();
+		/* Elsewhere there is nothing of it. */
+		assert_ok(unpublish(name, b, ns));
+		assert_ok(unpublish(name, target, ns ? NULL : elsewhere.ns));
+		assert_ok(unpublish(name, target, ns));
+		assert_int_equal(info_of(name).n_targets, 0);
+		assert_string_equal(info_of(name).device, "");
+		assert_at_rest(name);
+	}
+}
+
+/* Whoever takes the mount away himself has done enough. */
+static void a_damaged_record_without_a_mount(void **state)
+{
+	(void)state;
+	assert_ok(kvol_publish(pool, "ext4", a, NULL, &err));
+	assert_ok(kvol_publish(pool, "btrfs", b, NULL, &err));
+	assert_ok(publish("raw", f, BLOCK, NULL));
+	damage_records();
+	assert_int_equal(umount(a), 0);
+	/* It may come as far as to drop what is of no use any more. */
+	assert_int_equal(kvol_pool_deactivate(pool, &err), -EBUSY);
+	assert_int_equal(err.reason, KVOL_R_BUSY_PUBLISHED);
+	assert_int_equal(umount(b), 0);
+	assert_int_equal(umount(f), 0);
+	assert_ok(kvol_publish(pool, "ext4", a, NULL, &err));
+	assert_int_equal(info_of("ext4").n_targets, 1);
+	assert_ok(unpublish("ext4", a, NULL));
+	pool_cycle();
+	assert_int_equal(info_of("btrfs").n_targets, 0);
+	assert_int_equal(info_of("raw").n_targets, 0);
+	assert_at_rest("damaged records without mounts");
+}
+
+/* The node would be another volume's tomorrow. The last test: it ends the namespace. */
+static void a_damaged_record_of_a_node_in_another_namespace(void **state)
+{
+	(void)state;
+	assert_ok(publish_in("raw", f, BLOCK, elsewhere.ns));
+	damage_records();
+	assert_kvol(kvol_delete(pool, "raw", 0, &err), -EBUSY, KVOL_R_BUSY_PUBLISHED);
+	assert_kvol(kvol_pool_deactivate(pool, &err), -EBUSY, KVOL_R_BUSY_PUBLISHED);
+	pool_reopen();
+	assert_int_equal(info_of("raw").n_targets, 1);
+	resident_end(&elsewhere);
+	pool_cycle();
+	assert_at_rest("a node in a namespace that is gone");
+	assert_int_equal(info_of("raw").n_targets, 0);
+}
+
+/* What cannot be seen is not guessed at, and what is seen is somebody else's. */
+static void a_damaged_publish_under_something_else(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < N_OF(types); i++) {
+		assert_ok(kvol_publish(pool, types[i], a, NULL, &err));
+		damage_records();
+		assert_int_equal(mount("none", a, "tmpfs", 0, NULL), 0);
+		write_file(in_dir("a/foreign"), "x");
+		assert_kvol(unpublish(types[i], a, NULL), -EUCLEAN, KVOL_R_CORRUPT);
+		assert_string_equal(read_file(in_dir("a/foreign")), "x");
+		assert_int_equal(umount(a), 0);
+		assert_ok(unpublish(types[i], a, NULL));
+		assert_at_rest(types[i]);
+	}
+	/* Another volume of ours, where the damaged one was. */
+	assert_ok(kvol_publish(pool, "btrfs", a, NULL, &err));
+	damage_records();
+	assert_int_equal(umount(a), 0);
+	assert_ok(kvol_publish(pool, "ext4", a, NULL, &err));
+	assert_ok(unpublish("btrfs", a, NULL));
+	assert_true(is_mounted(a));
+	assert_int_equal(info_of("btrfs").n_targets, 0);
+	assert_ok(unpublish("ext4", a, NULL));
+	assert_at_rest("another volume");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_file_system_that_is_shut_down),
 		cmocka_unit_test(a_dead_file_system_whose_target_was_renamed),
 		cmocka_unit_test(a_file_system_whose_disk_is_gone),
+		cmocka_unit_test(a_publish_whose_record_is_damaged),
+		cmocka_unit_test(a_damaged_record_without_a_mount),
+		cmocka_unit_test(a_damaged_publish_under_something_else),
+		cmocka_unit_test(a_damaged_record_of_a_node_in_another_namespace),
 	};
 
 	need_device_mapper();
