@@ -166,6 +166,7 @@ system_tests = \
 	tests/system/test_host \
 	tests/system/test_hostile \
 	tests/system/test_kill \
+	tests/system/test_kill_room \
 	tests/system/test_list \
 	tests/system/test_namespace \
 	tests/system/test_neighbours \
@@ -183,6 +184,8 @@ system_tests = \
 tests_system_libsystem_la_SOURCES = \
 	tests/system/disk.c \
 	tests/system/disk.h \
+	tests/system/full.c \
+	tests/system/full.h \
 	tests/system/member.c \
 	tests/system/member.h \
 	tests/system/scene.c \
@@ -226,6 +229,8 @@ tests_system_test_kill_SOURCES = \
 	tests/system/test_kill.c
 tests_system_test_kill_LDADD = $(system_ldadd)
 tests_system_test_kill_LDFLAGS = $(AM_LDFLAGS) -no-install
+tests_system_test_kill_room_LDADD = $(system_ldadd)
+tests_system_test_kill_room_LDFLAGS = $(AM_LDFLAGS) -no-install
 tests_system_test_host_LDADD = $(system_ldadd)
 tests_system_test_host_LDFLAGS = $(AM_LDFLAGS) -no-install
 tests_system_test_hostile_SOURCES = \

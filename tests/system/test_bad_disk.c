@@ -89,23 +89,6 @@ static unsigned allowed(const struct fault *f, enum verb v)
 	}
 }
 
-static void close_down(void)
-{
-	scene_clear();
-	watched("deactivate");
-	assert_ok(kvol_pool_deactivate(pool, &err));
-	unwatched();
-	kvol_pool_close(pool);
-	pool = NULL;
-}
-
-static void open_up(void)
-{
-	watched("open");
-	assert_ok(kvol_pool_open(ctx, pool_path, NULL, &pool, &err));
-	unwatched();
-}
-
 /* What the kernel wrote down stands in the way until somebody checked. */
 static void check_if_needed(void)
 {
@@ -118,7 +101,7 @@ static void check_if_needed(void)
 	kvol_pool_close(pool);
 	pool = NULL;
 	with_metadata("thin_check --clear-needs-check-flag $metadata");
-	open_up();
+	scene_open_up();
 }
 
 static void cell(const struct fault *f, enum verb v)
@@ -136,8 +119,8 @@ static void cell(const struct fault *f, enum verb v)
 	/* What is published can be taken away before the disk is replaced. */
 	(void)verb_try(UNPUBLISH, A_OK, f->name);
 	disk_set(NULL);
-	close_down();
-	open_up();
+	scene_close_down();
+	scene_open_up();
 	check_if_needed();
 	assert_int_equal(pool_info().flags, 0);
 	verb_assert_kept(v, got == A_OK, f->name);
@@ -172,12 +155,12 @@ static void deactivating_on_a_dead_disk(void **state)
 	(void)state;
 	scene_set();
 	disk_set(dead);
-	close_down();
+	scene_close_down();
 	assert_nothing_frozen("deactivate");
 	assert_kvol(kvol_pool_open(ctx, pool_path, NULL, &p, &err), -EIO, KVOL_R_IO);
 	assert_null(p);
 	disk_set(NULL);
-	open_up();
+	scene_open_up();
 	assert_int_equal(pool_info().flags, 0);
 	scene_check();
 }
@@ -214,7 +197,7 @@ static void disk_that_lies(void **state)
 			(void)kvol_delete(pool, "new", 0, NULL);
 		}
 		disk_set(NULL);
-		close_down();
+		scene_close_down();
 		watched("open after lies");
 		r = kvol_pool_open(ctx, pool_path, NULL, &pool, &err);
 		unwatched();
@@ -233,13 +216,13 @@ static void disk_that_lies(void **state)
 			}
 			assert_ok(kvol_stat(pool, "raw", &info, &err));
 			(void)count(0);
-			close_down();
+			scene_close_down();
 		} else {
 			assert_int_equal(r, -EUCLEAN);
 			assert_int_equal(err.reason, KVOL_R_CORRUPT);
 		}
 		assert_ok(kvol_pool_format(ctx, pool_name, pool_path, &o, &err));
-		open_up();
+		scene_open_up();
 	}
 }
 
@@ -255,7 +238,7 @@ static int up(void **state)
 static int down(void **state)
 {
 	if (pool)
-		close_down();
+		scene_close_down();
 	printf("# figure bad-disk cells: %u (%u calls)\n", cells, verbs_tried);
 	return disk_down(state);
 }
