@@ -165,6 +165,58 @@ static void deactivating_on_a_dead_disk(void **state)
 	scene_check();
 }
 
+/* Drops what this handle, and the kernel, remember of the catalogue's pages: the handle
+ * because another one has changed them, the kernel by order. */
+static void forget_the_catalogue(void)
+{
+	struct kvol_pool *other = NULL;
+
+	assert_ok(kvol_pool_open(ctx, pool_path, NULL, &other, &err));
+	assert_ok(kvol_create(other, "new", MIB(8), NULL, &err));
+	assert_ok(kvol_delete(other, "new", 0, &err));
+	kvol_pool_close(other);
+	assert_sh("sync; echo 1 > /proc/sys/vm/drop_caches");
+}
+
+/* The names that the messages have are on the disk, and nothing else is needed of it. */
+static void deactivating_without_a_catalogue(void **state)
+{
+	static const enum disk_fault dead[DISK_PARTS] = { DISK_DEAD, DISK_DEAD, DISK_DEAD,
+							  DISK_DEAD, DISK_DEAD };
+	struct kvol_info info = { .size = sizeof(info) };
+
+	(void)state;
+	scene_set();
+	forget_the_catalogue();
+	disk_set(dead);
+	/* Or nothing of it was tested. SQLite takes a page that it cannot read for a
+	 * damaged one. */
+	assert_true(kvol_stat(pool, "live", &info, &err) < 0);
+	assert_true(err.code == -EIO || err.code == -EUCLEAN);
+	assert_true(kvol_unpublish(pool, "live", in_dir("live"), NULL, &err) < 0);
+	assert_true(is_mounted(in_dir("live")));
+	watched("deactivate with a publish");
+	assert_int_equal(kvol_pool_deactivate(pool, &err), -EBUSY);
+	unwatched();
+	assert_int_equal(err.reason, KVOL_R_BUSY_PUBLISHED);
+	assert_null(strstr(err.msg, "'live'"));
+	assert_null(strstr(err.msg, "'away'"));
+	assert_non_null(strstr(err.msg, "published at"));
+	/* Without the catalogue nobody can say which volume is meant; umount(8) can. */
+	assert_sh("umount %s; umount %s", in_dir("live"), in_dir("away"));
+	watched("deactivate without a catalogue");
+	assert_ok(kvol_pool_deactivate(pool, &err));
+	unwatched();
+	kvol_pool_close(pool);
+	pool = NULL;
+	assert_nothing_frozen("deactivate");
+	assert_sh("dmsetup ls | grep kvol-; test $? = 1");
+	disk_set(NULL);
+	scene_open_up();
+	assert_int_equal(pool_info().flags, 0);
+	scene_check();
+}
+
 /* A disk that says "done" and writes nothing. Nobody can keep what was promised on it;
  * but the pool says that something is wrong, or works, and neither hangs nor deletes. */
 static void disk_that_lies(void **state)
@@ -248,6 +300,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_verb_meets_every_fault),
 		cmocka_unit_test(deactivating_on_a_dead_disk),
+		cmocka_unit_test(deactivating_without_a_catalogue),
 		cmocka_unit_test(disk_that_lies),
 	};
 
