@@ -101,10 +101,13 @@ model_ldadd = tests/libfixture.la lib/libkvcore.la tests/libmodel.la lib/libkvba
 	$(SQLITE_LIBS) $(CMOCKA_LIBS)
 model_ldflags = $(AM_LDFLAGS) \
 	-Wl,--wrap=close \
+	-Wl,--wrap=ftruncate \
 	-Wl,--wrap=getrandom \
 	-Wl,--wrap=kv_backoff \
 	-Wl,--wrap=kv_db_commit \
 	-Wl,--wrap=kv_deadline \
+	-Wl,--wrap=kv_expired \
+	-Wl,--wrap=kv_now_ms \
 	-Wl,--wrap=kv_pread_full \
 	-Wl,--wrap=kv_pwrite_full \
 	-Wl,--wrap=kv_write_file_at \

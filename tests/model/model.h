@@ -379,6 +379,10 @@ void model_render(const struct model_disk *disk, int fd);
 
 /* Link with --wrap for these, see tests/local.mk. */
 struct kv_db;
+int64_t __real_kv_now_ms(void);
+int64_t __wrap_kv_now_ms(void);
+bool __real_kv_expired(int64_t deadline_ms);
+bool __wrap_kv_expired(int64_t deadline_ms);
 int64_t __real_kv_deadline(int64_t timeout_ms);
 int64_t __wrap_kv_deadline(int64_t timeout_ms);
 int __real_kv_db_commit(struct kv_db *db);
@@ -393,6 +397,8 @@ int __real_kv_backoff(unsigned *step, int64_t deadline_ms);
 int __wrap_kv_backoff(unsigned *step, int64_t deadline_ms);
 int __real_close(int fd);
 int __wrap_close(int fd);
+int __real_ftruncate(int fd, off_t size);
+int __wrap_ftruncate(int fd, off_t size);
 int __real_unlink(const char *path);
 int __wrap_unlink(const char *path);
 int __real_unlinkat(int dirfd, const char *path, int flags);
