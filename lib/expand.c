@@ -179,7 +179,7 @@ int kvol_expand(struct kvol_pool *pool, const char *name, uint64_t bytes, uint32
 	struct kv_row row;
 	int owes, r;
 
-	r = kv_pool_enter(pool, &call, reterr);
+	r = kv_pool_enter_to_change(pool, &call, reterr);
 	if (r == 0)
 		r = kv_volume_name_check(name, "volume", reterr);
 	if (r == 0 && flags)

@@ -481,6 +481,9 @@ int kvol_publish(struct kvol_pool *pool, const char *name, const char *target,
 	if (r < 0)
 		return r;
 	r = kv_volume_lock(pool, name, "volume", &lock, &job->row, reterr);
+	/* Under the lock: whoever had it may have failed to delete the volume. */
+	if (r == 0 && !kv_pool_only_reads(pool))
+		r = kv_pool_certain(pool, reterr);
 	if (r < 0)
 		return r;
 	job->block = o.flags & KVOL_PUBLISH_BLOCK;

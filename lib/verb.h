@@ -51,6 +51,11 @@ int kv_pool_activate(struct kvol_pool *pool, const struct kv_member *m, const ch
 /* Each public function on a pool begins with this; the handle is not deactivated before
  * *ret is left. */
 int kv_pool_enter(struct kvol_pool *pool, struct kvol_pool **ret, struct kvol_error *e);
+/* The same for what changes something; refused while a commit is in doubt. */
+int kv_pool_enter_to_change(struct kvol_pool *pool, struct kvol_pool **ret,
+			    struct kvol_error *e);
+/* Refuses if a commit is in doubt, and cannot be settled. */
+int kv_pool_certain(const struct kvol_pool *pool, struct kvol_error *e);
 void kv_pool_leave(struct kvol_pool **pool); /* sets it to NULL, which is a no-op */
 #define _cleanup_call_ _cleanup_(kv_pool_leave)
 int kv_volume_name_check(const char *name, const char *what, struct kvol_error *e);

@@ -41,7 +41,8 @@
  *   -ENOMEM    KVOL_R_SYSTEM             out of memory
  *   -EIO       KVOL_R_IO                 the disk failed. When it failed in the middle of a commit
  *                                        and does not take it back either, only the next opening
- *                                        of the pool tells if the whole change was made or none
+ *                                        of the pool tells if the whole change was made or none;
+ *                                        until one is taken back, every other change gets this
  *   -EUCLEAN   KVOL_R_CORRUPT            the catalogue or the pool's metadata is damaged
  *   -ETIMEDOUT KVOL_R_TIMEOUT            a lock was not had within its deadline (see "Waiting")
  *   -EOPNOTSUPP KVOL_R_NO_KERNEL_SUPPORT the kernel lacks device-mapper, thin provisioning, or a
