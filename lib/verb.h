@@ -123,9 +123,15 @@ struct kv_left {
 };
 int kv_publications_tidy(struct kvol_pool *pool, uint32_t id, struct kv_left *ret);
 
-/* Removes the maps that a killed format left on a device or file; its lock is held. */
-int kv_leftover_remove(const struct kv_dm *dm, const char *run_dir,
-		       const struct stat *st);
+/* Before a new pool's first map: returns an fd, to be kept open until the last is gone and
+ * the announcement withdrawn. */
+int kv_leftover_announce(int run_fd, const char *uuid);
+void kv_leftover_withdraw(int run_fd, const char *uuid);
+/* Removes what killed formats have announced and left. */
+int kv_leftover_remove(const struct kv_dm *dm, int run_fd);
+/* Removes what a killed activation left of a pool that is about to be wiped. -EBUSY:
+ * somebody uses it. */
+int kv_leftover_remove_pool(const struct kv_dm *dm, int run_fd, const char *uuid);
 
 int kv_recover(struct kvol_pool *pool, struct kvol_error *e);
 

@@ -172,7 +172,7 @@ struct kvol_format_opts {
  * Errors:
  *   -EEXIST  KVOL_R_HAS_SIGNATURE     PATH carries a signature (the message names it)
  *   -EEXIST  KVOL_R_EXISTS_DIFFERENT  PATH is a pool of another name or other parameters; or
- *                                     file_bytes is set and PATH has another size
+ *                                     file_bytes is set and PATH has another size (but 0)
  *   -EBUSY   KVOL_R_BUSY_OPEN         PATH is mounted, an active pool, or held by somebody
  *   -EINVAL  KVOL_R_INVALID           too small (the message has the least size), a bad name,
  *                                     path or parameter
