@@ -104,6 +104,8 @@ static int clear_mark(struct kvol_pool *pool, struct kv_row *row, struct kvol_er
 
 static int only_blocks(const struct kv_publication *p, void *arg)
 {
+	if (p->damaged[0])
+		return -EUCLEAN; /* it may have been either */
 	*(bool *)arg = *(bool *)arg && (p->flags & KVOL_PUBLISH_BLOCK);
 	return 0;
 }
@@ -177,7 +179,7 @@ int kvol_expand(struct kvol_pool *pool, const char *name, uint64_t bytes, uint32
 	struct kv_row row;
 	int owes, r;
 
-	r = kv_pool_enter(pool, &call, reterr);
+	r = kv_pool_enter_to_change(pool, &call, reterr);
 	if (r == 0)
 		r = kv_volume_name_check(name, "volume", reterr);
 	if (r == 0 && flags)

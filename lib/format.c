@@ -6,9 +6,9 @@
  * The partition table comes last. Before it stand, at the places that it will name: the
  * catalogue's file system and database, and the thin pool's empty metadata, both made
  * through the same device-mapper maps as later use. A crash before the table is whole
- * leaves something that is no pool, and devices that the next format takes down
- * (leftover.c). On failure every device is taken down again, and a file that was made is
- * removed.
+ * leaves something that is no pool, and devices that the next format, of any path, takes
+ * down (leftover.c). On failure every device is taken down again, and a file that was made
+ * is removed.
  *
  * Anything but blank space is refused without KVOL_FORMAT_FORCE, and unreadable is not
  * blank. With it, old signatures go first, so that a crash in the middle leaves nothing
@@ -28,6 +28,7 @@
 #include "loop.h"
 #include "mount.h"
 #include "probe.h"
+#include "rundir.h"
 #include "spawn.h"
 #include "verb.h"
 
@@ -42,8 +43,9 @@ struct format {
 	const char *path;
 	struct kvol_format_opts o;
 	struct kv_dm dm;
-	int fd; /* the device or file, locked */
-	bool made_file;
+	int fd;	    /* the device or file, locked */
+	int run_fd; /* the run directory */
+	bool made_file, sized_file;
 	int loop_fd;
 	dev_t member;
 	struct kv_geometry geo;
@@ -53,15 +55,12 @@ struct format {
 
 /* --- The device or file --- */
 
-static int make_file(struct format *f, struct kvol_error *e)
+static int make_file(struct format *f)
 {
 	f->fd = open(f->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (f->fd < 0)
 		return -errno;
 	f->made_file = true;
-	if (ftruncate(f->fd, (off_t)f->o.file_bytes) < 0)
-		return kv_error_errno(e, -errno, "'%s': make it %" PRIu64 " bytes large",
-				      f->path, f->o.file_bytes);
 	return 0;
 }
 
@@ -71,11 +70,11 @@ static int open_path(struct format *f, struct kvol_error *e)
 	int r;
 
 	if (f->o.file_bytes) {
-		r = make_file(f, e);
-		if (r == 0 || f->fd >= 0)
-			return r;
+		r = make_file(f);
 		if (r != -EEXIST)
-			return kv_error_errno(e, r, "'%s': make the file", f->path);
+			return r < 0 ? kv_error_errno(e, r, "'%s': make the file",
+						      f->path)
+				     : 0;
 	}
 	f->fd = open(f->path, O_RDWR | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (f->fd < 0 && errno == ENOENT)
@@ -89,11 +88,29 @@ static int open_path(struct format *f, struct kvol_error *e)
 		return kv_error_invalid(
 			e, "'%s': neither a block device nor a regular file", f->path);
 	f->member = S_ISBLK(st.st_mode) ? st.st_rdev : 0;
-	if (f->o.file_bytes && (f->member || (uint64_t)st.st_size != f->o.file_bytes))
+	return 0;
+}
+
+/* Under the lock: a new file may have become somebody else's pool before we had it. An
+ * empty one is what a format leaves that is killed before this. */
+static int size_file(struct format *f, struct kvol_error *e)
+{
+	struct stat st;
+
+	if (!f->o.file_bytes)
+		return 0;
+	if (fstat(f->fd, &st) < 0)
+		return kv_error_errno(e, -errno, "'%s': stat", f->path);
+	f->made_file = f->made_file && st.st_size == 0;
+	if (f->member || (st.st_size && (uint64_t)st.st_size != f->o.file_bytes))
 		return kv_error(e, -EEXIST, KVOL_R_EXISTS_DIFFERENT,
 				"'%s': is there already, and is not a "
 				"file of %" PRIu64 " bytes",
 				f->path, f->o.file_bytes);
+	f->sized_file = st.st_size == 0;
+	if (f->sized_file && ftruncate(f->fd, (off_t)f->o.file_bytes) < 0)
+		return kv_error_errno(e, -errno, "'%s': make it %" PRIu64 " bytes large",
+				      f->path, f->o.file_bytes);
 	return 0;
 }
 
@@ -106,10 +123,6 @@ static int check_unclaimed(struct format *f, struct kvol_error *e)
 
 	if (fstat(f->fd, &st) < 0)
 		return kv_error_errno(e, -errno, "'%s': stat", f->path);
-	r = kv_leftover_remove(&f->dm, f->ctx->run_dir, &st);
-	if (r < 0)
-		return kv_error_errno(e, r, "'%s': remove what a killed format left",
-				      f->path);
 	if (!f->member) {
 		r = kv_loop_attached(st.st_dev, st.st_ino);
 		if (r < 0)
@@ -209,6 +222,11 @@ static int check_contents(struct format *f, struct kvol_error *e)
 		active = find_active(f, e);
 	if (active < 0)
 		return active;
+	if (r == 0 && !active)
+		active = kv_leftover_remove_pool(&f->dm, f->run_fd, f->layout.uuid);
+	if (active < 0 && active != -EBUSY)
+		return kv_error_errno(e, active, "'%s': remove what a killed open left",
+				      f->path);
 	if (active)
 		return kv_error(e, -EBUSY, KVOL_R_BUSY_OPEN, "'%s': is an active pool",
 				f->path);
@@ -413,15 +431,10 @@ static int unmap(struct format *f)
 	return r;
 }
 
-static int make_pool(struct format *f, struct kvol_error *e)
+static int make_parts(struct format *f, struct kvol_error *e)
 {
-	int r, s;
+	int r;
 
-	r = attach(f, e);
-	if (r == 0)
-		r = clear(f, e);
-	if (r < 0)
-		return r;
 	r = kv_stack_map_catalogue(&f->dm, &f->layout, f->member, &f->stack);
 	if (r == -EBUSY)
 		return kv_error(e, r, KVOL_R_BUSY_OPEN, "'%s': mounted or in use",
@@ -429,13 +442,41 @@ static int make_pool(struct format *f, struct kvol_error *e)
 	if (r < 0)
 		return kv_error_errno(e, r, "'%s': map the catalogue", f->path);
 	r = make_catalogue(f, e);
-	if (r == 0)
-		r = make_thin_pool(f, e);
+	return r == 0 ? make_thin_pool(f, e) : r;
+}
+
+/* Nobody would ever find the maps by the disk. */
+static int make_announced_parts(struct format *f, struct kvol_error *e)
+{
+	_cleanup_close_ int announced_fd = kv_leftover_announce(f->run_fd,
+								f->layout.uuid);
+	int r, s;
+
+	if (announced_fd < 0)
+		return kv_error_errno(e, announced_fd,
+				      "'%s': announce the new pool in the run directory",
+				      f->path);
+	r = make_parts(f, e);
 	s = unmap(f);
+	if (s == 0)
+		kv_leftover_withdraw(f->run_fd, f->layout.uuid);
 	if (r < 0)
 		return r;
-	if (s < 0)
-		return kv_error_errno(e, s, "'%s': take the new devices down", f->path);
+	return s < 0 ? kv_error_errno(e, s, "'%s': take the new devices down", f->path)
+		     : 0;
+}
+
+static int make_pool(struct format *f, struct kvol_error *e)
+{
+	int r;
+
+	r = attach(f, e);
+	if (r == 0)
+		r = clear(f, e);
+	if (r == 0)
+		r = make_announced_parts(f, e);
+	if (r < 0)
+		return r;
 	r = kv_blockdev_flush(f->loop_fd >= 0 ? f->loop_fd : f->fd);
 	if (r == 0)
 		r = kv_blockdev_flush(f->fd);
@@ -447,10 +488,30 @@ static int make_pool(struct format *f, struct kvol_error *e)
 		     : 0;
 }
 
-static int format(struct format *f, struct kvol_error *e)
+/* udev holds this lock while it looks at a device that has just appeared; and a loop device
+ * that a killed format has left holds the file with that one's lock. */
+static int lock(struct format *f, struct kvol_error *e)
 {
 	int64_t deadline = kv_deadline(LOCK_MS);
 	unsigned step = 0;
+	int r;
+
+	do {
+		r = kv_leftover_remove(&f->dm, f->run_fd);
+		if (r < 0)
+			return kv_error_errno(e, r,
+					      "'%s': remove what a killed format left",
+					      f->path);
+		r = flock(f->fd, LOCK_EX | LOCK_NB) < 0 ? -errno : 0;
+	} while (r == -EWOULDBLOCK && kv_backoff(&step, deadline) == 0);
+	if (r == -EWOULDBLOCK)
+		return kv_error(e, -EBUSY, KVOL_R_BUSY_OPEN, "'%s': locked by somebody",
+				f->path);
+	return r < 0 ? kv_error_errno(e, r, "'%s': lock", f->path) : 0;
+}
+
+static int format(struct format *f, struct kvol_error *e)
+{
 	int r;
 
 	r = kv_dm_open(&f->dm);
@@ -459,17 +520,18 @@ static int format(struct format *f, struct kvol_error *e)
 				"device-mapper: the kernel does not have it");
 	if (r < 0)
 		return kv_error_errno(e, r, "device-mapper: open the control device");
+	f->run_fd = kv_run_open(f->ctx->run_dir);
+	if (f->run_fd < 0)
+		return kv_error_errno(e, f->run_fd, "'%s': make the run directory",
+				      f->path);
 	r = open_path(f, e);
 	if (r < 0)
 		return r;
-	/* udev holds this lock while it looks at a device that has just appeared. */
-	do {
-		r = flock(f->fd, LOCK_EX | LOCK_NB) < 0 ? -errno : 0;
-	} while (r == -EWOULDBLOCK && kv_backoff(&step, deadline) == 0);
+	r = lock(f, e);
+	if (r == 0)
+		r = size_file(f, e);
 	if (r < 0)
-		return r == -EWOULDBLOCK ? kv_error(e, -EBUSY, KVOL_R_BUSY_OPEN,
-						    "'%s': locked by somebody", f->path)
-					 : kv_error_errno(e, r, "'%s': lock", f->path);
+		return r;
 	r = check_contents(f, e);
 	if (r != 0)
 		return r < 0 ? r : 0;
@@ -483,7 +545,8 @@ int kvol_pool_format(struct kvol_ctx *ctx, const char *name, const char *path,
 		     const struct kvol_format_opts *opts, struct kvol_error *reterr)
 {
 	struct format f = {
-		.ctx = ctx, .name = name, .path = path, .fd = -1, .loop_fd = -1
+		.ctx = ctx, .name = name, .path = path, .fd = -1, .run_fd = -1,
+		.loop_fd = -1,
 	};
 	int r;
 
@@ -510,6 +573,9 @@ int kvol_pool_format(struct kvol_ctx *ctx, const char *name, const char *path,
 	r = format(&f, reterr);
 	if (r < 0 && f.made_file)
 		(void)unlink(path);
+	else if (r < 0 && f.sized_file)
+		(void)ftruncate(f.fd, 0);
+	(void)kv_close(f.run_fd);
 	(void)kv_close(f.loop_fd);
 	(void)kv_close(f.fd);
 	kv_dm_close(&f.dm);

@@ -1,92 +1,142 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * What a kvol_pool_format that was killed has left in the kernel: the maps of a pool that
- * no disk carries, for the partition table comes last. They hold the disk or file, so
- * that neither it could be formatted again nor anything else be done with it.
+ * What is left in the kernel by a process that was killed while it mapped a pool's parts,
+ * and that no later open would find, because no disk carries the pool's UUID: not yet, for
+ * a format writes the partition table last; or no longer, when a format wipes it. Such
+ * maps hold the disk or file, so that nothing could be done with it, or the last of them
+ * has no table yet and tells nobody what it was for.
  *
- * They are told from an active pool by the run directory: opening makes a pool's own
- * directory there before it maps anything, formatting makes none. From a format under way
- * they are told by its lock on the device or file, which the caller holds now. What
- * somebody has open stays.
+ * Whoever formats announces the new pool's UUID in the run directory before the first
+ * map, in a file format-UUID, under a lock that dies with him (lock.h), and withdraws it
+ * after the last map is gone. What is announced and not locked is a dead one's: its maps
+ * go by their UUID, which is a random one and nobody else's. So no device is ever looked
+ * at, and a map is never taken for a leftover because of what it lies on. What somebody
+ * has open stays, announced, for the next format.
  *
- * A crash in here leaves fewer of them.
+ * A crash in here leaves an announcement, or fewer of the maps.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "rundir.h"
 #include "verb.h"
 
-#define PREFIX	 "KVOL-"
-#define LEFT_MAX 16
+#define PREFIX	  "format-"
+#define NAME_SIZE (sizeof(PREFIX) + KV_UUID_LEN)
+#define OWN_BYTE  0 /* the one that is locked */
+#define WAIT_MS	  5000
 
-struct find {
-	const struct kv_dm *dm;
-	const struct stat *st; /* the device or file that they lie on */
-	int run_fd;
-	char uuid[KV_UUID_LEN + 1];
-};
-
-/* 1: the map lies on it. */
-static int lies_on(const struct find *find, const struct kv_dm_id *id)
+static void name_of(const char *uuid, char ret[NAME_SIZE])
 {
-	char line[KV_THIN_LINE];
-	uint64_t offset;
-	dev_t dev;
-	int r;
-
-	r = kv_dm_status(find->dm, id->uuid, KV_DM_TABLE, line, sizeof(line), NULL);
-	if (r == -ENXIO || r == -ENODATA) /* gone, or nothing is mapped yet */
-		return 0;
-	if (r < 0)
-		return r;
-	if (kv_thin_linear_parse(line, &dev, &offset) < 0)
-		return 0;
-	return kv_device_is(dev, find->st);
+	(void)snprintf(ret, NAME_SIZE, PREFIX "%s", uuid);
 }
 
-static int find_one(const struct kv_dm_id *id, dev_t dev, void *arg)
+/* A lock on the file, if it is still the one of that name. -ENOENT: it is not. */
+static int lock_file(int run_fd, const char *name, int flags)
 {
-	struct find *find = arg;
-	char uuid[KV_UUID_LEN + 1];
-	struct kv_dm_id part;
+	_cleanup_close_ int fd = -1;
 	struct stat st;
 	int r;
 
-	(void)dev;
-	(void)kv_strcpy(uuid, sizeof(uuid), id->uuid + strlen(PREFIX));
-	kv_dm_id_part(&part, uuid, "catalogue");
-	if (!kv_uuid_valid(uuid) || strcmp(part.uuid, id->uuid))
-		return 0;
-	r = lies_on(find, id);
-	if (r <= 0)
-		return r;
-	if (fstatat(find->run_fd, uuid, &st, AT_SYMLINK_NOFOLLOW) == 0)
-		return 0;
-	if (errno != ENOENT)
+	fd = openat(run_fd, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW | flags, 0600);
+	if (fd < 0)
 		return -errno;
-	memcpy(find->uuid, uuid, sizeof(uuid));
-	return 1;
+	r = kv_lock_exclusive(fd, OWN_BYTE, 0);
+	if (r == 0 && fstat(fd, &st) < 0)
+		r = -errno;
+	if (r < 0)
+		return r;
+	return st.st_nlink ? kv_take_fd(&fd) : -ENOENT;
 }
 
-int kv_leftover_remove(const struct kv_dm *dm, const char *run_dir, const struct stat *st)
+int kv_leftover_announce(int run_fd, const char *uuid)
 {
-	_cleanup_close_ int run_fd = kv_run_open(run_dir);
-	struct find find = { .dm = dm, .st = st, .run_fd = run_fd };
+	int64_t deadline = kv_deadline(WAIT_MS);
+	char name[NAME_SIZE];
+	unsigned step = 0;
 	int r;
 
-	if (run_fd < 0)
-		return run_fd;
-	for (int i = 0; i < LEFT_MAX; i++) {
-		r = kv_dm_list(dm, PREFIX, find_one, &find);
-		if (r == 1)
-			r = kv_stack_remove(dm, find.uuid);
-		else
-			return r;
-		if (r < 0)
-			return r == -EBUSY ? 0 : r;
+	name_of(uuid, name);
+	/* Between the making and the lock somebody may take it for a dead one's. */
+	do
+		r = lock_file(run_fd, name, O_CREAT);
+	while ((r == -ENOENT || r == -EBUSY) && kv_backoff(&step, deadline) == 0);
+	return r;
+}
+
+void kv_leftover_withdraw(int run_fd, const char *uuid)
+{
+	char name[NAME_SIZE];
+
+	name_of(uuid, name);
+	(void)unlinkat(run_fd, name, 0); /* else the next format does it */
+}
+
+static int remove_one(const struct kv_dm *dm, int run_fd, const char *uuid)
+{
+	_cleanup_close_ int fd = -1;
+	char name[NAME_SIZE];
+	int r;
+
+	name_of(uuid, name);
+	fd = lock_file(run_fd, name, 0);
+	if (fd < 0) /* its format lives, or has just ended */
+		return fd == -EBUSY || fd == -ENOENT ? 0 : fd;
+	r = kv_stack_remove(dm, uuid);
+	if (r == 0)
+		kv_leftover_withdraw(run_fd, uuid);
+	return r == -EBUSY ? 0 : r;
+}
+
+int kv_leftover_remove(const struct kv_dm *dm, int run_fd)
+{
+	struct dirent *d;
+	int r = 0, fd;
+	DIR *dir;
+
+	fd = openat(run_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	dir = fd < 0 ? NULL : fdopendir(fd);
+	if (!dir) {
+		r = -errno;
+		(void)kv_close(fd);
+		return r;
 	}
-	return 0;
+	while (r == 0) {
+		errno = 0;
+		d = readdir(dir);
+		if (!d) {
+			r = -errno;
+			break;
+		}
+		if (!strncmp(d->d_name, PREFIX, strlen(PREFIX)) &&
+		    kv_uuid_valid(d->d_name + strlen(PREFIX)))
+			r = remove_one(dm, run_fd, d->d_name + strlen(PREFIX));
+	}
+	(void)closedir(dir);
+	return r;
+}
+
+int kv_leftover_remove_pool(const struct kv_dm *dm, int run_fd, const char *uuid)
+{
+	_cleanup_lock_ struct kv_lock lock = KV_LOCK_NONE;
+	_cleanup_close_ int dir_fd = -1;
+	struct kv_dm_info info;
+	struct kv_dm_id id;
+	int r;
+
+	/* It is mapped first and removed last. */
+	kv_dm_id_part(&id, uuid, "catalogue");
+	r = kv_dm_info(dm, id.uuid, &info);
+	if (r < 0)
+		return r == -ENXIO ? 0 : r;
+	dir_fd = kv_run_open_pool(run_fd, uuid);
+	if (dir_fd < 0)
+		return dir_fd;
+	r = kv_lock_take(dir_fd, KV_LOCK_POOL, 0, &lock);
+	return r < 0 ? r : kv_stack_remove(dm, uuid);
 }

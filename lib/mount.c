@@ -14,6 +14,10 @@
  * where they are not mount points) could still exchange two of our own targets between
  * the check and the unmounting.
  *
+ * A file system that is shut down may answer nothing at all (XFS: EIO to statx), and has
+ * to be unmounted all the more. What tells its mount then is the id, which
+ * name_to_handle_at gives without asking it.
+ *
  * This file keeps no state and must not know what a volume is. It never needs /proc.
  */
 
@@ -74,9 +78,9 @@ static int sys_move_mount(int mnt_fd, int target_fd)
 			    MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
 }
 
-static int sys_openat2(const char *path, const struct open_how *how)
+static int sys_openat2(int dir_fd, const char *path, const struct open_how *how)
 {
-	return (int)syscall(SYS_openat2, AT_FDCWD, path, how, sizeof(*how));
+	return (int)syscall(SYS_openat2, dir_fd, path, how, sizeof(*how));
 }
 
 /* --- The kernel's own words --------------------------------------------------------- */
@@ -277,7 +281,7 @@ static int split(const char *path, char dir[PATH_MAX], const char **ret_base)
 	return 0;
 }
 
-static int open_no_links(const char *path, uint64_t flags)
+static int open_no_links(int dir_fd, const char *path, uint64_t flags)
 {
 	struct open_how how = {
 		.flags = O_PATH | O_CLOEXEC | flags,
@@ -287,7 +291,7 @@ static int open_no_links(const char *path, uint64_t flags)
 	int fd;
 
 	do {
-		fd = sys_openat2(path, &how);
+		fd = sys_openat2(dir_fd, path, &how);
 	} while (fd < 0 && (errno == EINTR || errno == EAGAIN) && ++tries < OPEN_RETRIES);
 	if (fd < 0)
 		return errno == ENOSYS ? -EOPNOTSUPP : -errno;
@@ -321,6 +325,35 @@ int kv_target_describe(int mnt_fd, struct kv_target *ret)
 	return inspect(mnt_fd, "", ret);
 }
 
+/* What answers no statx: the root of a mount whose file system is shut down. One step
+ * without links from a directory that answers, onto another mount, leads to a root and
+ * nowhere else. Returns an fd. */
+static int open_dead(int parent_fd, const char *base, struct kv_target *ret)
+{
+	struct file_handle handle = { .handle_bytes = 0 };
+	_cleanup_close_ int fd = -1;
+	struct kv_target parent;
+	int mnt_id, r;
+
+	r = inspect(parent_fd, "", &parent);
+	if (r < 0)
+		return r;
+	fd = open_no_links(parent_fd, base, 0);
+	if (fd < 0)
+		return fd;
+	/* EOVERFLOW: there is no room for the handle; the id comes all the same. */
+	if (name_to_handle_at(fd, "", &handle, &mnt_id, AT_EMPTY_PATH) == 0 ||
+	    errno != EOVERFLOW || (uint64_t)mnt_id == parent.mnt_id)
+		return -EIO;
+	*ret = (struct kv_target){
+		.fd = -1,
+		.mnt_id = (uint64_t)mnt_id,
+		.mount_root = true,
+		.dead = true,
+	};
+	return kv_take_fd(&fd);
+}
+
 int kv_target_open(const char *path, struct kv_target *ret)
 {
 	_cleanup_close_ int fd = -1;
@@ -332,10 +365,17 @@ int kv_target_open(const char *path, struct kv_target *ret)
 	r = split(path, dir, &base);
 	if (r < 0)
 		return r;
-	fd = open_no_links(path, 0);
+	fd = open_no_links(AT_FDCWD, path, 0);
 	if (fd < 0)
 		return fd;
 	r = inspect(fd, "", &target);
+	if (r == -EIO) {
+		_cleanup_close_ int parent_fd =
+			open_no_links(AT_FDCWD, dir, O_DIRECTORY);
+
+		(void)kv_close(fd);
+		r = fd = parent_fd < 0 ? parent_fd : open_dead(parent_fd, base, &target);
+	}
 	if (r < 0)
 		return r;
 	target.fd = kv_take_fd(&fd);
@@ -371,10 +411,15 @@ static int detach_in_parent(void *arg)
 	if (fchdir(d->parent_fd) < 0)
 		return -errno;
 	r = inspect(AT_FDCWD, d->base, &now);
+	if (r == -EIO) {
+		r = open_dead(AT_FDCWD, d->base, &now);
+		(void)kv_close(r); /* it would hold the mount */
+	}
 	if (r < 0)
 		return r == -ENOENT ? -ESTALE : r;
+	/* It may have been shut down since. */
 	if (!now.mount_root || now.mnt_id != d->target->mnt_id ||
-	    now.dev != d->target->dev || now.ino != d->target->ino)
+	    (!now.dead && (now.dev != d->target->dev || now.ino != d->target->ino)))
 		return -ESTALE;
 	if (syscall(SYS_umount2, d->base, UMOUNT_NOFOLLOW) == 0)
 		return 0;
@@ -392,7 +437,7 @@ int kv_target_detach(const char *path, const struct kv_target *target)
 	r = split(path, dir, &base);
 	if (r < 0)
 		return r;
-	parent_fd = open_no_links(dir, O_DIRECTORY);
+	parent_fd = open_no_links(AT_FDCWD, dir, O_DIRECTORY);
 	if (parent_fd == -ENOENT || parent_fd == -ELOOP || parent_fd == -ENOTDIR)
 		return -ESTALE;
 	if (parent_fd < 0)

@@ -62,9 +62,12 @@ struct kv_target {
 	uint64_t mnt_id;
 	mode_t mode;
 	bool mount_root; /* a mount stands on it */
+	bool dead; /* it is of a file system that is shut down and does not answer: nothing
+		      but mnt_id is known */
 };
 
-/* Describes a detached mount as it will look on its target; ret->fd is -1. */
+/* Describes a detached mount as it will look on its target; ret->fd is -1. -EIO: it is
+ * dead. */
 int kv_target_describe(int mnt_fd, struct kv_target *ret);
 /* Absolute paths that end in a name (-EINVAL). -ELOOP: a link in it. */
 int kv_target_open(const char *path, struct kv_target *ret);
@@ -93,6 +96,12 @@ int kv_ns_id(const char *ns_path, struct kv_ns *ret);
  * NULL) gets where it is now; "" if that is longer than a path can be. */
 int kv_mount_find(const char *ns_path, uint64_t mnt_id, dev_t dev, bool node,
 		  char ret_point[PATH_MAX]);
+/* 1: the mount of that id in the namespace is of the file system on device-mapper's device
+ * dev; 0: of another, or there is none. */
+int kv_mount_shows(const char *ns_path, uint64_t mnt_id, dev_t dev);
+/* 1: a bind mount of the node of device-mapper's device dev is in the namespace of some
+ * process that this /proc shows; 0: in none. */
+int kv_node_bound(dev_t dev);
 /* Runs fn inside the namespace: in place if it is the caller's own, else on a
  * short-lived thread that has entered it, with all signals blocked and little stack
  * (256 KiB). Returns what fn returns, or what kv_ns_id returns. */

@@ -70,9 +70,8 @@ int kv_mountinfo_parse(const char *s, struct kv_mountinfo *ret)
 	} while (n != 1 || *word != '-');
 	if (!take_word(&s, &m.fs_type, &m.fs_type_len))
 		return -EBADMSG;
-	/* Some have none: then there are two blanks. */
-	if (!take_word(&s, &m.source, &m.source_len))
-		m.source_len = 0;
+	m.source = s;
+	m.source_len = strcspn(s, " \n");
 	*ret = m;
 	return 0;
 }
@@ -82,17 +81,38 @@ static bool is_word(const char *word, size_t n, const char *text)
 	return n == strlen(text) && !memcmp(word, text, n);
 }
 
-bool kv_mountinfo_is(const struct kv_mountinfo *m, uint64_t id, dev_t dev, bool node)
+static bool is_btrfs(const struct kv_mountinfo *m)
+{
+	return is_word(m->fs_type, m->fs_type_len, "btrfs");
+}
+
+static bool is_node(const struct kv_mountinfo *m, dev_t dev)
 {
 	char root[32];
 
-	if (m->id != id)
-		return false;
-	if (!node)
-		/* What is seen on a btrfs is a number of the subvolume's own. */
-		return m->dev == dev || is_word(m->fs_type, m->fs_type_len, "btrfs");
 	(void)snprintf(root, sizeof(root), "/dm-%u", minor(dev));
 	return is_word(m->root, m->root_len, root);
+}
+
+bool kv_mountinfo_is(const struct kv_mountinfo *m, uint64_t id, dev_t dev, bool node)
+{
+	if (m->id != id)
+		return false;
+	if (node)
+		return is_node(m, dev);
+	/* What is seen on a btrfs is a number of the subvolume's own. */
+	return m->dev == dev || is_btrfs(m);
+}
+
+bool kv_mountinfo_shows(const struct kv_mountinfo *m, dev_t dev, bool node)
+{
+	char path[32];
+
+	if (node)
+		return is_node(m, dev);
+	(void)snprintf(path, sizeof(path), "/dev/dm-%u", minor(dev));
+	return m->dev == dev ||
+	       (is_btrfs(m) && is_word(m->source, m->source_len, path));
 }
 
 static bool is_octal(const char *s, size_t n)

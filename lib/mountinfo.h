@@ -16,7 +16,7 @@ struct kv_mountinfo {
 	size_t point_len; /* where it is now, as seen from the namespace's root */
 	const char *fs_type;
 	size_t fs_type_len;
-	const char *source; /* what it was mounted from, as the file system has it */
+	const char *source; /* may be empty; the file system's own word for its device */
 	size_t source_len;
 };
 
@@ -26,6 +26,9 @@ int kv_mountinfo_parse(const char *line, struct kv_mountinfo *ret);
  * node: it is a bind mount of the node of device-mapper's device dev. Ids are used again.
  */
 bool kv_mountinfo_is(const struct kv_mountinfo *m, uint64_t id, dev_t dev, bool node);
+/* Without knowing it from before: is it of device-mapper's device dev, the file system on
+ * it, or (node) a bind mount of its node? */
+bool kv_mountinfo_shows(const struct kv_mountinfo *m, dev_t dev, bool node);
 /* The mount point without its escapes; false if it does not fit. */
 bool kv_mountinfo_point(const struct kv_mountinfo *m, char *ret, size_t size);
 

@@ -13,6 +13,7 @@
  * found where it was: somebody may have renamed a directory above it.
  */
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/nsfs.h>
@@ -119,25 +120,39 @@ int kv_ns_run(const char *ns_path, int (*fn)(void *arg), void *arg)
 
 struct search {
 	int proc_fd;
+	bool (*is)(const struct kv_mountinfo *m, const struct search *x);
 	uint64_t mnt_id;
 	dev_t dev;
 	bool node;
 	char *point; /* may be NULL */
 };
 
+static bool is_recorded(const struct kv_mountinfo *m, const struct search *x)
+{
+	return kv_mountinfo_is(m, x->mnt_id, x->dev, x->node);
+}
+
+static bool shows_device(const struct kv_mountinfo *m, const struct search *x)
+{
+	return m->id == x->mnt_id && kv_mountinfo_shows(m, x->dev, false);
+}
+
+static bool shows_node(const struct kv_mountinfo *m, const struct search *x)
+{
+	return kv_mountinfo_shows(m, x->dev, true);
+}
+
+/* The ids of one namespace are those of no other at the same time: one that fits is the
+ * mount, or it is none of ours. */
 static int search_lines(FILE *f, const struct search *x)
 {
 	_cleanup_free_ char *line = NULL;
 	struct kv_mountinfo m;
 	size_t size = 0;
 
-	/* The ids of one namespace are those of no other at the same time: one that fits
-	 * is the mount, or it is none of ours. */
 	while (errno = 0, getline(&line, &size, f) > 0) {
-		if (kv_mountinfo_parse(line, &m) < 0 || m.id != x->mnt_id)
+		if (kv_mountinfo_parse(line, &m) < 0 || !x->is(&m, x))
 			continue;
-		if (!kv_mountinfo_is(&m, x->mnt_id, x->dev, x->node))
-			return 0;
 		if (x->point && !kv_mountinfo_point(&m, x->point, PATH_MAX))
 			x->point[0] = '\0';
 		return 1;
@@ -145,34 +160,104 @@ static int search_lines(FILE *f, const struct search *x)
 	return errno ? -errno : 0;
 }
 
-/* In the namespace, but by the /proc of the one that we came from. */
-static int search(void *arg)
+static int search_file(const char *path, const struct search *x)
 {
-	const struct search *x = arg;
 	_cleanup_close_ int fd = -1;
 	FILE *f;
 	int r;
 
-	fd = openat(x->proc_fd, "thread-self/mountinfo", O_RDONLY | O_CLOEXEC);
+	fd = openat(x->proc_fd, path, O_RDONLY | O_CLOEXEC);
 	f = fd < 0 ? NULL : fdopen(fd, "r");
 	if (!f)
-		return errno == ENOENT ? -EOPNOTSUPP : -errno;
+		return -errno;
 	(void)kv_take_fd(&fd);
 	r = search_lines(f, x);
 	(void)fclose(f);
 	return r;
 }
 
+/* In the namespace, but by the /proc of the one that we came from. */
+static int search(void *arg)
+{
+	int r = search_file("thread-self/mountinfo", arg);
+
+	return r == -ENOENT ? -EOPNOTSUPP : r;
+}
+
+static int open_proc(int flags)
+{
+	int fd = open("/proc", flags | O_DIRECTORY | O_CLOEXEC);
+
+	return fd < 0 ? errno == ENOENT ? -EOPNOTSUPP : -errno : fd;
+}
+
+static int search_namespace(const char *ns_path, struct search *x)
+{
+	_cleanup_close_ int proc_fd = open_proc(O_PATH);
+
+	if (proc_fd < 0)
+		return proc_fd;
+	x->proc_fd = proc_fd;
+	return kv_ns_run(ns_path, search, x);
+}
+
 int kv_mount_find(const char *ns_path, uint64_t mnt_id, dev_t dev, bool node,
 		  char ret_point[PATH_MAX])
 {
-	_cleanup_close_ int proc_fd = -1;
-	struct search x = {
-		.mnt_id = mnt_id, .dev = dev, .node = node, .point = ret_point
-	};
+	struct search x = { .is = is_recorded,
+			    .mnt_id = mnt_id,
+			    .dev = dev,
+			    .node = node,
+			    .point = ret_point };
 
-	x.proc_fd = proc_fd = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (proc_fd < 0)
-		return errno == ENOENT ? -EOPNOTSUPP : -errno;
-	return kv_ns_run(ns_path, search, &x);
+	return search_namespace(ns_path, &x);
+}
+
+int kv_mount_shows(const char *ns_path, uint64_t mnt_id, dev_t dev)
+{
+	struct search x = { .is = shows_device, .mnt_id = mnt_id, .dev = dev };
+
+	return search_namespace(ns_path, &x);
+}
+
+/* A process may end while it is looked at: what it had in its namespace alone is gone. */
+static int search_processes(DIR *proc, const struct search *x)
+{
+	struct dirent *d;
+	char path[300];
+	int r = 0;
+
+	while (r == 0) {
+		errno = 0;
+		d = readdir(proc);
+		if (!d)
+			return -errno;
+		if (d->d_name[0] < '0' || d->d_name[0] > '9')
+			continue;
+		(void)snprintf(path, sizeof(path), "%s/mountinfo", d->d_name);
+		r = search_file(path, x);
+		if (r == -ENOENT || r == -ESRCH || r == -EINVAL)
+			r = 0;
+	}
+	return r;
+}
+
+int kv_node_bound(dev_t dev)
+{
+	struct search x = { .is = shows_node, .dev = dev };
+	int r, fd = open_proc(O_RDONLY);
+	DIR *proc;
+
+	if (fd < 0)
+		return fd;
+	proc = fdopendir(fd);
+	if (!proc) {
+		r = -errno;
+		(void)kv_close(fd);
+		return r;
+	}
+	x.proc_fd = fd;
+	r = search_processes(proc, &x);
+	(void)closedir(proc);
+	return r;
 }

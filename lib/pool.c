@@ -63,7 +63,7 @@ static int check_handle(const struct kvol_pool *pool, struct kvol_error *e)
 	return 0;
 }
 
-int kv_pool_enter(struct kvol_pool *pool, struct kvol_pool **ret, struct kvol_error *e)
+static int enter(struct kvol_pool *pool, struct kvol_pool **ret, struct kvol_error *e)
 {
 	int r;
 
@@ -73,9 +73,44 @@ int kv_pool_enter(struct kvol_pool *pool, struct kvol_pool **ret, struct kvol_er
 	r = begin(pool, false);
 	if (r < 0)
 		return begin_error(pool, r, e);
-	kv_unfinished_settle(pool);
 	*ret = pool;
 	return 0;
+}
+
+int kv_pool_enter(struct kvol_pool *pool, struct kvol_pool **ret, struct kvol_error *e)
+{
+	int r = enter(pool, ret, e);
+
+	if (r == 0)
+		(void)kv_unfinished_settle(pool);
+	return r;
+}
+
+/* A commit that is in doubt may come into force at the next open: whatever had been found
+ * to be so already, or made on top of what is there now, would not be so then. */
+int kv_pool_certain(const struct kvol_pool *pool, struct kvol_error *e)
+{
+	int r = kv_unfinished_settle(pool);
+
+	return r < 0 ? kv_error_errno(e, r,
+				      "pool '%s': take back a commit that had failed",
+				      pool->conf.name)
+		     : 0;
+}
+
+int kv_pool_enter_to_change(struct kvol_pool *pool, struct kvol_pool **ret,
+			    struct kvol_error *e)
+{
+	int r = enter(pool, ret, e);
+
+	/* What is read there may go with the next power cut. */
+	if (r == 0 && pool->unflushed)
+		r = kv_pool_admit(pool, false, e);
+	if (r == 0)
+		r = kv_pool_certain(pool, e);
+	if (r < 0)
+		kv_pool_leave(ret);
+	return r;
 }
 
 void kv_pool_leave(struct kvol_pool **pool)
@@ -194,7 +229,7 @@ static int open_found(struct kvol_pool *pool, const struct kv_member *m, const c
 				      "'%s': open the pool's unfinished work", path);
 	/* First of all, for somebody may be frozen. */
 	memcpy(pool->conf.uuid, m->layout.uuid, sizeof(pool->conf.uuid));
-	kv_unfinished_settle(pool);
+	(void)kv_unfinished_settle(pool);
 	kv_dm_id_part(&id, m->layout.uuid, "pool");
 	memcpy(pool->pool_dm_uuid, id.uuid, sizeof(id.uuid));
 	r = kv_pool_activate(pool, m, path, e);
@@ -205,7 +240,7 @@ static int open_found(struct kvol_pool *pool, const struct kv_member *m, const c
 		return kv_error_errno(e, r, "'%s': open the pool's unfinished work",
 				      path);
 	kv_catalogue_share(pool->cat, r);
-	kv_unfinished_settle(pool);
+	(void)kv_unfinished_settle(pool);
 	/* Alone or not, from here on as one of many. */
 	r = kv_lock_shared(pool->lock_fd, KV_LOCK_POOL, kv_deadline(KV_LOCK_WAIT_MS));
 	if (r == 0)
@@ -267,7 +302,7 @@ void kvol_pool_close(struct kvol_pool *pool)
 	 * alone. */
 	if (pool->pid == getpid()) {
 		if (pool->cat) {
-			kv_unfinished_settle(pool);
+			(void)kv_unfinished_settle(pool);
 			kv_ids_free(pool);
 		}
 		kv_catalogue_close(pool->cat);
@@ -342,7 +377,7 @@ int kvol_pool_deactivate(struct kvol_pool *pool, struct kvol_error *reterr)
 	r = begin(pool, true);
 	if (r < 0)
 		return r == -ESHUTDOWN ? 0 : begin_error(pool, r, reterr);
-	kv_unfinished_settle(pool);
+	(void)kv_unfinished_settle(pool);
 	r = kv_lock_exclusive(pool->lock_fd, KV_LOCK_POOL, 0);
 	if (r == -EBUSY)
 		r = kv_error(reterr, r, KVOL_R_BUSY_OPEN,

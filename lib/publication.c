@@ -10,7 +10,8 @@
  * boot, as mounts do.
  *
  * Callers hold the volume's lock. A file's contents are NUL-terminated fields in a fixed
- * order; one that does not parse is reported as -EUCLEAN and never acted upon.
+ * order; one that does not parse tells only that the volume was published somewhere, and
+ * is reported as that.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -26,25 +27,26 @@
 
 #define FORMAT	    "2"
 #define RECORD_SIZE (2 * PATH_MAX + 2 * KV_IDMAP_SIZE + 1024)
-#define KEY_SIZE    64
+#define DIR_SIZE    64
 
-static void directory_of(uint32_t volume, char ret[KEY_SIZE])
+static void directory_of(uint32_t volume, char ret[DIR_SIZE])
 {
-	snprintf(ret, KEY_SIZE, "publish/%" PRIu32, volume);
+	snprintf(ret, DIR_SIZE, "publish/%" PRIu32, volume);
 }
 
-static void key_of(const struct kv_ns *ns, const char *target, char ret[KEY_SIZE])
+static void key_of(const struct kv_ns *ns, const char *target,
+		   char ret[KV_PUBLICATION_KEY])
 {
 	uint64_t id[2] = { ns->dev, ns->ino };
 	uint64_t hash = kv_hash64(target, strlen(target), kv_hash64(id, sizeof(id), 0));
 
-	snprintf(ret, KEY_SIZE, "%016" PRIx64, hash);
+	snprintf(ret, KV_PUBLICATION_KEY, "%016" PRIx64, hash);
 }
 
 /* The volume's directory, made if make says so. */
 static int open_directory(int dir_fd, uint32_t volume, bool make)
 {
-	char path[KEY_SIZE];
+	char path[DIR_SIZE];
 	int fd;
 
 	directory_of(volume, path);
@@ -63,7 +65,7 @@ int kv_publication_write(int dir_fd, const struct kv_publication *p)
 {
 	_cleanup_free_ char *record = malloc(RECORD_SIZE);
 	_cleanup_close_ int fd = -1;
-	char key[KEY_SIZE];
+	char key[KV_PUBLICATION_KEY];
 	int n;
 
 	if (!record)
@@ -145,6 +147,7 @@ static int parse(const char *record, size_t n, uint32_t volume,
 	    !next_string(&f, ret->target, sizeof(ret->target)) || f.at != f.end)
 		return -EUCLEAN;
 	ret->volume = volume;
+	ret->damaged[0] = '\0';
 	ret->flags = (uint32_t)flags;
 	ret->access = (uint32_t)access;
 	ret->propagation = (uint32_t)propagation;
@@ -167,10 +170,13 @@ static int read_record(int fd, const char *key, uint32_t volume,
 
 	if (!record)
 		return -ENOMEM;
-	file = openat(fd, key, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	file = openat(fd, key,
+		      O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+	if (file < 0 && errno == ELOOP)
+		return -EUCLEAN;
 	if (file < 0 || fstat(file, &st) < 0)
 		return -errno;
-	if (st.st_size <= 0 || st.st_size > RECORD_SIZE)
+	if (!S_ISREG(st.st_mode) || st.st_size <= 0 || st.st_size > RECORD_SIZE)
 		return -EUCLEAN;
 	r = kv_pread_full(file, record, (size_t)st.st_size, 0);
 	return r < 0 ? r : parse(record, (size_t)st.st_size, volume, ret);
@@ -181,7 +187,7 @@ int kv_publication_read(int dir_fd, uint32_t volume, const struct kv_ns *ns,
 {
 	_cleanup_free_ struct kv_publication *p = malloc(sizeof(*p));
 	_cleanup_close_ int fd = open_directory(dir_fd, volume, false);
-	char key[KEY_SIZE];
+	char key[KV_PUBLICATION_KEY];
 	int r;
 
 	if (fd < 0)
@@ -201,16 +207,19 @@ int kv_publication_read(int dir_fd, uint32_t volume, const struct kv_ns *ns,
 int kv_publication_remove(int dir_fd, const struct kv_publication *p)
 {
 	_cleanup_close_ int fd = open_directory(dir_fd, p->volume, false);
-	char key[KEY_SIZE];
+	char key[KV_PUBLICATION_KEY], dir[DIR_SIZE];
 
 	if (fd < 0)
 		return fd == -ENOENT ? 0 : fd;
-	key_of(&p->ns, p->target, key);
+	if (p->damaged[0])
+		(void)kv_strcpy(key, sizeof(key), p->damaged);
+	else
+		key_of(&p->ns, p->target, key);
 	if (unlinkat(fd, key, 0) < 0 && errno != ENOENT)
 		return -errno;
-	directory_of(p->volume, key);
+	directory_of(p->volume, dir);
 	/* Stays, with ENOTEMPTY, while there are others. */
-	if (unlinkat(dir_fd, key, AT_REMOVEDIR) < 0 && errno != ENOTEMPTY &&
+	if (unlinkat(dir_fd, dir, AT_REMOVEDIR) < 0 && errno != ENOTEMPTY &&
 	    errno != EEXIST && errno != ENOENT)
 		return -errno;
 	return 0;
@@ -219,6 +228,24 @@ int kv_publication_remove(int dir_fd, const struct kv_publication *p)
 static bool is_key(const char *name)
 {
 	return strlen(name) == 16 && strspn(name, "0123456789abcdef") == 16;
+}
+
+/* As read_record, only that a damaged one is an answer, too. One in another's place is
+ * damaged: nobody would find it there. */
+static int read_any(int fd, const char *key, uint32_t volume, struct kv_publication *ret)
+{
+	char own[KV_PUBLICATION_KEY];
+	int r = read_record(fd, key, volume, ret);
+
+	if (r == 0) {
+		key_of(&ret->ns, ret->target, own);
+		r = strcmp(own, key) ? -EUCLEAN : 0;
+	}
+	if (r != -EUCLEAN)
+		return r;
+	*ret = (struct kv_publication){ .volume = volume };
+	(void)kv_strcpy(ret->damaged, sizeof(ret->damaged), key);
+	return 0;
 }
 
 int kv_publication_each(int dir_fd, uint32_t volume,
@@ -250,7 +277,7 @@ int kv_publication_each(int dir_fd, uint32_t volume,
 		}
 		if (!is_key(d->d_name))
 			continue;
-		r = read_record(fd, d->d_name, volume, p);
+		r = read_any(fd, d->d_name, volume, p);
 		if (r == -ENOENT) /* gone since: a reader without the volume's lock */
 			r = 0;
 		else if (r == 0)

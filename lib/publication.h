@@ -8,8 +8,13 @@
 #include "idmap.h"
 #include "mount.h"
 
+#define KV_PUBLICATION_KEY 17
+
 struct kv_publication {
 	uint32_t volume;
+	/* "": the record is whole. Else it does not parse, this is its name, and of the
+	 * rest nothing but the volume is known. */
+	char damaged[KV_PUBLICATION_KEY];
 	uint32_t flags; /* KVOL_PUBLISH_* in effect */
 	struct kv_ns ns;
 	uint64_t mnt_id; /* of its mount, and the device that is seen there: this */
@@ -25,13 +30,14 @@ struct kv_publication {
 	char ns_path[PATH_MAX]; /* as given, "" for the caller's own */
 };
 
-/* All take the pool's run directory. Reading: -ENOENT: none. */
+/* All take the pool's run directory. Reading: -ENOENT: none; -EUCLEAN: damaged. */
 int kv_publication_write(int dir_fd, const struct kv_publication *p);
 int kv_publication_read(int dir_fd, uint32_t volume, const struct kv_ns *ns,
 			const char *target, struct kv_publication *ret);
 int kv_publication_remove(int dir_fd, const struct kv_publication *p);
-/* Calls fn for each publication of the volume until it returns non-zero, which is then
- * returned. fn may remove the one that it is given. */
+/* Calls fn for each publication of the volume, those with a damaged record among them,
+ * until it returns non-zero, which is then returned. fn may remove the one that it is
+ * given. */
 int kv_publication_each(int dir_fd, uint32_t volume,
 			int (*fn)(const struct kv_publication *p, void *arg), void *arg);
 int kv_publication_count(int dir_fd, uint32_t volume);

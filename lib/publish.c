@@ -44,8 +44,12 @@ static int check_moved(const struct kv_job *job, struct kv_publication *old,
 
 	if (r == -ENOENT)
 		return 0;
-	if (r == 0)
+	if (r == -EUCLEAN) {
+		*old = job->want;
+		r = kv_publication_recognise(job->pool, job->ns_path, old);
+	} else if (r == 0) {
 		r = kv_publication_find(old, job->ns_path, NULL);
+	}
 	if (r < 0)
 		return kv_error_errno(e, r, "target '%s': look for its mount",
 				      job->want.target);
@@ -82,7 +86,14 @@ static int check_target(struct kv_job *job, struct kvol_error *e)
 	if (r < 0 && r != -ENOENT)
 		return kv_error_errno(e, r, "target '%s': read its record",
 				      job->want.target);
-	if (r == -ENOENT || !kv_publication_stands(old, &job->target))
+	if (r == 0 && kv_publication_stands(old, &job->target))
+		r = 1;
+	else if (r == 0)
+		r = kv_publication_stands_dead(old, job->ns_path, &job->target);
+	if (r < 0 && r != -ENOENT)
+		return kv_error_errno(e, r, "target '%s': look for its mount",
+				      job->want.target);
+	if (r != 1)
 		return kv_error(e, -EBUSY, KVOL_R_BUSY_OPEN,
 				"target '%s': something else is mounted on it",
 				job->want.target);
@@ -99,6 +110,8 @@ static int other_super(const struct kv_publication *p, void *arg)
 {
 	const struct kv_job *job = arg;
 
+	if (p->damaged[0])
+		return -EUCLEAN;
 	return !(p->flags & KVOL_PUBLISH_BLOCK) && strcmp(p->super, job->want.super);
 }
 
@@ -127,6 +140,8 @@ static int find_conflict(const struct kv_publication *p, void *arg)
 {
 	struct conflict *x = arg;
 
+	if (p->damaged[0]) /* for whom is not known */
+		return -EUCLEAN;
 	if (!x->asked && p->access != KVOL_ACCESS_SINGLE_WRITER)
 		return 0;
 	(void)kv_strcpy(x->target, sizeof(x->target), p->target);
@@ -491,6 +506,9 @@ int kvol_publish(struct kvol_pool *pool, const char *name, const char *target,
 		r = kv_job_start(pool, name, target, opts, &o, &job, reterr);
 	if (r == 0)
 		r = kv_volume_lock(pool, name, "volume", &lock, &job->row, reterr);
+	/* Under the lock: whoever had it may have failed to delete the volume. */
+	if (r == 0 && !kv_pool_only_reads(pool))
+		r = kv_pool_certain(pool, reterr);
 	if (r < 0)
 		return r;
 	r = check_and_publish(job, &o, reterr);

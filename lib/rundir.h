@@ -3,7 +3,7 @@
 #define KV_RUNDIR_H
 
 /* L3: the run directory: RUN/lock for all pools, RUN/UUID/ for each: lock, unfinished,
- * pool, publish/. */
+ * pool, publish/; RUN/format-UUID while one is being made (leftover.c). */
 
 #include "names.h"
 

@@ -35,7 +35,7 @@ struct copy {
 
 static int any_mount(const struct kv_publication *p, void *arg)
 {
-	*(bool *)arg = !(p->flags & KVOL_PUBLISH_BLOCK);
+	*(bool *)arg = !p->damaged[0] && !(p->flags & KVOL_PUBLISH_BLOCK);
 	return *(bool *)arg;
 }
 
@@ -298,7 +298,7 @@ int kvol_snapshot(struct kvol_pool *pool, const char *volume, const char *snapsh
 	struct kvol_snapshot_opts o;
 	int r;
 
-	r = kv_pool_enter(pool, &call, reterr);
+	r = kv_pool_enter_to_change(pool, &call, reterr);
 	if (r == 0)
 		r = kv_volume_name_check(volume, "volume", reterr);
 	if (r == 0)
@@ -317,7 +317,7 @@ int kvol_clone(struct kvol_pool *pool, const char *source, const char *name,
 	struct kvol_create_opts o;
 	int r;
 
-	r = kv_pool_enter(pool, &call, reterr);
+	r = kv_pool_enter_to_change(pool, &call, reterr);
 	if (r == 0)
 		r = kv_volume_name_check(source, "source", reterr);
 	if (r == 0)

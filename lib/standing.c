@@ -13,8 +13,14 @@
  * A device that was published as such may be held by nobody: there the doubt is an error.
  * Recovery, which nobody asked to look at the volume, doubts longer: it drops only what
  * it sees to be gone. Nothing is unmounted here.
+ *
+ * A record that somebody has damaged does not say where its mount would be. It is taken
+ * to stand while the volume's device is held open, or its node is bound in the namespace
+ * of any process, and is dropped after that. Before that, whoever names the target can
+ * have it unmounted: the device that is seen there is the volume's, or it is not.
  */
 #include <errno.h>
+#include <inttypes.h>
 
 #include "mount.h"
 #include "verb.h"
@@ -47,7 +53,7 @@ int kv_publication_look(const struct kv_publication *p, struct kv_target *ret)
  * volume's: btrfs shows a number of its own.) */
 bool kv_publication_stands(const struct kv_publication *p, const struct kv_target *t)
 {
-	return t->mount_root && t->mnt_id == p->mnt_id &&
+	return t->mount_root && !t->dead && t->mnt_id == p->mnt_id &&
 	       (p->flags & KVOL_PUBLISH_BLOCK ? t->rdev : t->dev) == p->dev;
 }
 
@@ -56,6 +62,107 @@ int kv_publication_find(const struct kv_publication *p, const char *ns_path,
 {
 	return kv_mount_find(ns_path, p->mnt_id, p->dev, p->flags & KVOL_PUBLISH_BLOCK,
 			     ret_point);
+}
+
+int kv_publication_stands_dead(const struct kv_publication *p, const char *ns_path,
+			       const struct kv_target *t)
+{
+	return t->dead && t->mnt_id == p->mnt_id ? kv_publication_find(p, ns_path, NULL)
+						 : 0;
+}
+
+/* The thin device's number, or its read-only face's; -ENXIO: it is not active. */
+static int device_number(const struct kvol_pool *pool, uint32_t id, bool face, dev_t *ret)
+{
+	struct kv_dm_info info;
+	struct kv_dm_id dm_id;
+	int r;
+
+	kv_dm_id_volume(&dm_id, pool->conf.uuid, id, face);
+	r = kv_dm_info(&pool->dm, dm_id.uuid, &info);
+	if (r == 0)
+		*ret = info.dev;
+	return r;
+}
+
+/* 1: some mount of the volume may be anywhere; 0: there is none. */
+static int may_be_mounted(const struct kvol_pool *pool, uint32_t id)
+{
+	uint32_t openers;
+	dev_t dev;
+	int r;
+
+	r = kv_device_openers(pool, id, &openers);
+	if (r < 0 || openers)
+		return r < 0 ? r : 1;
+	for (int face = 0; face < 2; face++) {
+		r = device_number(pool, id, face, &dev);
+		if (r == 0)
+			r = kv_node_bound(dev);
+		if (r != 0 && r != -ENXIO)
+			return r;
+	}
+	return 0;
+}
+
+static int drop_damaged(const struct kvol_pool *pool, const struct kv_publication *p)
+{
+	int r = kv_publication_remove(pool->dir_fd, p);
+
+	if (r == 0)
+		kv_log(&pool->log, LOG_WARNING,
+		       "pool '%s': a damaged record of a publish of volume %" PRIu32
+		       " is dropped: the volume is not in use",
+		       pool->conf.name, p->volume);
+	return r;
+}
+
+/* 1: what is seen at p's target is the volume's, and p has it. */
+static int recognise(const struct kvol_pool *pool, const char *ns_path,
+		     struct kv_publication *p)
+{
+	struct kv_target t;
+	dev_t dev = 0;
+	int r;
+
+	r = kv_publication_look(p, &t);
+	if (r == -ENOENT || r == -ELOOP || r == -ENOTDIR)
+		return 0;
+	if (r < 0 || !t.mount_root)
+		return r;
+	for (int face = 0; S_ISBLK(t.mode) && face < 2; face++) {
+		r = device_number(pool, p->volume, face, &dev);
+		if (r < 0 && r != -ENXIO)
+			return r;
+		if (r < 0 || dev != t.rdev)
+			continue;
+		p->flags = KVOL_PUBLISH_BLOCK;
+		p->dev = dev;
+		p->mnt_id = t.mnt_id;
+		return 1;
+	}
+	r = device_number(pool, p->volume, false, &dev);
+	if (r == 0)
+		r = kv_mount_shows(ns_path, t.mnt_id, dev);
+	if (r != 1)
+		return r == -ENXIO ? 0 : r;
+	p->flags = 0;
+	p->dev = t.dead ? dev : t.dev;
+	p->mnt_id = t.mnt_id;
+	return 1;
+}
+
+int kv_publication_recognise(const struct kvol_pool *pool, const char *ns_path,
+			     struct kv_publication *p)
+{
+	int r = recognise(pool, ns_path, p);
+
+	if (r != 0)
+		return r;
+	r = may_be_mounted(pool, p->volume);
+	if (r != 0)
+		return r < 0 ? r : -EUCLEAN;
+	return drop_damaged(pool, p);
 }
 
 static bool held_open(const struct kvol_pool *pool, const struct kv_publication *p)
@@ -74,6 +181,8 @@ static int is_live(const struct kvol_pool *pool, const struct kv_publication *p)
 	struct kv_ns ns;
 	int r;
 
+	if (p->damaged[0])
+		return may_be_mounted(pool, p->volume);
 	r = kv_ns_id(ns_path, &ns);
 	if (r == 0 && (ns.dev != p->ns.dev || ns.ino != p->ns.ino))
 		r = -ENOENT; /* the path is another namespace's by now */
@@ -107,10 +216,10 @@ static int tidy_one(const struct kv_publication *p, void *arg)
 	const uint32_t face = KVOL_PUBLISH_BLOCK | KVOL_PUBLISH_READONLY;
 	struct tidy *x = arg;
 
-	if (is_gone(p))
+	if (!p->damaged[0] && is_gone(p))
 		return kv_publication_remove(x->pool->dir_fd, p);
 	x->left->publishes++;
-	x->left->faces += (p->flags & face) == face;
+	x->left->faces += p->damaged[0] || (p->flags & face) == face;
 	return 0;
 }
 
@@ -141,10 +250,13 @@ static int prune_one(const struct kv_publication *p, void *arg)
 	if (live < 0)
 		return live;
 	if (!live)
-		return kv_publication_remove(x->pool->dir_fd, p);
+		return p->damaged[0] ? drop_damaged(x->pool, p)
+				     : kv_publication_remove(x->pool->dir_fd, p);
 	x->live++;
 	if (x->target)
-		(void)kv_strcpy(x->target, 128, p->target);
+		(void)kv_strcpy(x->target, 128,
+				p->damaged[0] ? "(unknown: its record is damaged)"
+					      : p->target);
 	return 0;
 }
 

@@ -144,7 +144,7 @@ int kvol_iter_next(struct kvol_iter *iter, struct kvol_info *ret_info)
 		return -EINVAL;
 	if (iter->pool->pid != getpid())
 		return -ECHILD;
-	kv_unfinished_settle(iter->pool);
+	(void)kv_unfinished_settle(iter->pool);
 	r = kv_info_check(ret_info, "kvol_info", NULL);
 	if (r < 0)
 		return r;

@@ -66,10 +66,14 @@ static const char any_change[] =
 /* One that succeeds takes the place of all that failed. */
 static int try_commit(struct kv_catalogue *cat)
 {
-	int r;
+	int r = 0;
 
 	if (cat->unfinished_fd >= 0)
-		kv_commit_begin(cat->unfinished_fd);
+		r = kv_commit_begin(cat->unfinished_fd);
+	if (r < 0) {
+		kv_db_rollback(cat->db);
+		return r;
+	}
 	r = kv_db_commit(cat->db);
 	if (cat->unfinished_fd >= 0)
 		kv_commit_end(cat->unfinished_fd, r == 0);
@@ -83,7 +87,7 @@ static int commit(struct kv_catalogue *cat)
 {
 	int r = try_commit(cat);
 
-	if (r < 0 && kv_db_begin(cat->db) == 0) {
+	if (r < 0 && cat->in_doubt && kv_db_begin(cat->db) == 0) {
 		if (kv_db_exec(cat->db, any_change) == 0)
 			(void)try_commit(cat); /* else the next call does it, or close */
 		kv_db_rollback(cat->db);

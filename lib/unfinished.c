@@ -169,9 +169,10 @@ void kv_suspend_end(struct kv_suspend *suspend, bool running)
 
 /* --- Commits --- */
 
-void kv_commit_begin(int fd)
+int kv_commit_begin(int fd)
 {
 	uint64_t word = ((uint64_t)kv_now_ms() << 1) | 1;
+	int r;
 
 	/* The last writer may not have come to its end; nobody else takes it. If somebody
 	 * has it for long, it is a forked child of the dead, and we go on without. */
@@ -179,7 +180,10 @@ void kv_commit_begin(int fd)
 	/* Another one than the last, so that who waits for this one sees its end. */
 	if (word == read_slot(fd, COMMIT))
 		word += 2;
-	(void)write_slot(fd, COMMIT, word);
+	r = write_slot(fd, COMMIT, word);
+	if (r < 0)
+		kv_lock_drop(fd, AT(COMMIT));
+	return r;
 }
 
 void kv_commit_end(int fd, bool settled)
@@ -215,14 +219,24 @@ static void wait_for_commit(const struct kvol_pool *pool, uint64_t word)
 
 /* --- For everybody --- */
 
-void kv_unfinished_settle(const struct kvol_pool *pool)
+/* The handle's own commit that failed is in doubt whatever the word says: to write it may
+ * have failed, too. */
+static int settle_commit(const struct kvol_pool *pool, uint64_t word)
+{
+	if (!pool->cat || (!kv_catalogue_in_doubt(pool->cat) &&
+			   (!word || kv_lock_held(pool->unfinished_fd, AT(COMMIT)))))
+		return 0;
+	return kv_catalogue_settle(pool->cat);
+}
+
+int kv_unfinished_settle(const struct kvol_pool *pool)
 {
 	uint64_t words[WORDS];
 	_cleanup_close_ int fd = -1;
 	bool slots = false;
 
 	if (!read_all(pool->unfinished_fd, words))
-		return;
+		return settle_commit(pool, 0);
 	for (unsigned i = 0; i < KV_SUSPEND_SLOTS; i++)
 		slots = slots || words[i];
 	/* On the handle's own fd two of its threads would not exclude each other. */
@@ -231,8 +245,7 @@ void kv_unfinished_settle(const struct kvol_pool *pool)
 	for (unsigned i = 0; fd >= 0 && i < KV_SUSPEND_SLOTS; i++)
 		if (words[i] && take(pool, fd, i) == 1)
 			kv_lock_drop(fd, AT(i));
-	if (words[COMMIT] && pool->cat && !kv_lock_held(pool->unfinished_fd, AT(COMMIT)))
-		(void)kv_catalogue_settle(pool->cat); /* else the next call does */
+	return settle_commit(pool, words[COMMIT]);
 }
 
 int kv_unfinished_lock(const struct kvol_pool *pool, int dir_fd, uint64_t byte,
@@ -250,7 +263,7 @@ int kv_unfinished_lock(const struct kvol_pool *pool, int dir_fd, uint64_t byte,
 		r = kv_lock_take(dir_fd, byte, until, ret);
 		if (r != -ETIMEDOUT || kv_expired(deadline_ms))
 			return r;
-		kv_unfinished_settle(pool);
+		(void)kv_unfinished_settle(pool);
 	}
 }
 

@@ -28,16 +28,18 @@ int kv_suspend_begin(const struct kvol_pool *pool, uint32_t id, struct kv_suspen
 void kv_suspend_end(struct kv_suspend *suspend, bool running);
 
 /* Around a COMMIT, by who has the database's write lock. fd: the file, on a description
- * of the committer's own. settled: it succeeded; if not, the next call of anybody makes
- * sure that it never will. */
-void kv_commit_begin(int fd);
+ * of the committer's own. begin fails: nobody would know of the commit if it came to
+ * nothing, so it must not be made. settled: it succeeded; if not, the next call of anybody
+ * makes sure that it never will. */
+int kv_commit_begin(int fd);
 void kv_commit_end(int fd, bool settled);
 /* Some commit's end is owed, or it is under way just now. */
 bool kv_commit_unfinished(int fd);
 
-/* Resumes what the dead left suspended, and settles a commit that one died in. One pread
- * when there is nothing to do. */
-void kv_unfinished_settle(const struct kvol_pool *pool);
+/* Resumes what the dead left suspended, and settles a commit that one died in, or that
+ * failed. One pread when there is nothing to do. Negative: a commit is in doubt and stays
+ * so; nothing may be acknowledged that its coming into force would contradict. */
+int kv_unfinished_settle(const struct kvol_pool *pool);
 
 /* kv_lock_take, settling while it waits: who holds the lock may himself be waiting for a
  * volume that a dead process froze. dir_fd: whose lock file. */

@@ -17,6 +17,7 @@
 struct detach {
 	const struct kv_publication *p;
 	const char *path;
+	bool found; /* the namespace has p's mount; its id tells it when it is dead */
 };
 
 /* -ESTALE: it is not to be seen there. */
@@ -32,16 +33,18 @@ static int detach(void *arg)
 	if (r < 0)
 		return r;
 	t.fd = kv_close(t.fd); /* it would hold the mount */
-	if (!kv_publication_stands(x->p, &t))
+	if (!kv_publication_stands(x->p, &t) &&
+	    !(x->found && t.dead && t.mnt_id == x->p->mnt_id))
 		return -ESTALE;
 	return kv_target_detach(x->path, &t);
 }
 
-/* At its target; or wherever it has got to, with a directory that somebody renamed. */
+/* At its target; or wherever it has got to, with a directory that somebody renamed, or
+ * where it is known only by the kernel's list, for it is dead. */
 int kv_job_unmount(struct kv_job *job, struct kvol_error *e)
 {
 	_cleanup_free_ char *point = malloc(PATH_MAX);
-	struct detach x = { &job->want, job->want.target };
+	struct detach x = { .p = &job->want, .path = job->want.target };
 	int r;
 
 	if (!point)
@@ -52,6 +55,7 @@ int kv_job_unmount(struct kv_job *job, struct kvol_error *e)
 		if (r <= 0)
 			break; /* somebody unmounted it */
 		x.path = point;
+		x.found = true;
 		r = kv_ns_run(job->ns_path, detach, &x);
 	}
 	if (r == -EBUSY)
@@ -78,7 +82,7 @@ static int drop_gone(const struct kv_publication *p, void *arg)
 {
 	const struct gone *x = arg;
 
-	if (strcmp(p->ns_path, x->job->want.ns_path) ||
+	if (p->damaged[0] || strcmp(p->ns_path, x->job->want.ns_path) ||
 	    strcmp(p->target, x->job->want.target))
 		return 0;
 	return kv_publication_remove(x->pool->dir_fd, p);
@@ -102,6 +106,16 @@ static int take_away(struct kv_job *job, struct kvol_error *e)
 				job->want.target, &job->want);
 	if (r == -ENOENT)
 		return 0;
+	if (r == -EUCLEAN) {
+		r = kv_publication_recognise(job->pool, job->ns_path, &job->want);
+		if (r == 0)
+			return 0;
+	}
+	if (r == -EUCLEAN)
+		return kv_error(e, r, KVOL_R_CORRUPT,
+				"target '%s': its record is damaged, and the volume is "
+				"not seen there but in use",
+				job->want.target);
 	if (r < 0)
 		return kv_error_errno(e, r, "target '%s': read its record",
 				      job->want.target);
@@ -131,6 +145,7 @@ int kvol_unpublish(struct kvol_pool *pool, const char *name, const char *target,
 	r = kv_volume_lock(pool, name, NULL, &lock, &job->row, reterr);
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;
+	job->want.volume = job->row.id;
 	r = take_away(job, reterr);
 	if (r < 0)
 		return r;

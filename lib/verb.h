@@ -51,6 +51,11 @@ int kv_pool_activate(struct kvol_pool *pool, const struct kv_member *m, const ch
 /* Each public function on a pool begins with this; the handle is not deactivated before
  * *ret is left. */
 int kv_pool_enter(struct kvol_pool *pool, struct kvol_pool **ret, struct kvol_error *e);
+/* The same for what changes something; refused while a commit is in doubt. */
+int kv_pool_enter_to_change(struct kvol_pool *pool, struct kvol_pool **ret,
+			    struct kvol_error *e);
+/* Refuses if a commit is in doubt, and cannot be settled. */
+int kv_pool_certain(const struct kvol_pool *pool, struct kvol_error *e);
 void kv_pool_leave(struct kvol_pool **pool); /* sets it to NULL, which is a no-op */
 #define _cleanup_call_ _cleanup_(kv_pool_leave)
 int kv_volume_name_check(const char *name, const char *what, struct kvol_error *e);
@@ -92,6 +97,14 @@ int kv_volume_settle(struct kvol_pool *pool, struct kv_row *row, dev_t dev, bool
 /* What is seen at a publication's target, in its namespace; ret->fd is -1. */
 int kv_publication_look(const struct kv_publication *p, struct kv_target *ret);
 bool kv_publication_stands(const struct kv_publication *p, const struct kv_target *seen);
+/* The same of a target that is dead: 1, 0, or the error that keeps us from knowing. */
+int kv_publication_stands_dead(const struct kv_publication *p, const char *ns_path,
+			       const struct kv_target *seen);
+/* Of a damaged record, with its volume, namespace and target given in p: 1: the volume's
+ * device is seen there, and p has its mount; 0: the volume is not in use, and the record
+ * is dropped; -EUCLEAN: it is in use, and nothing can be told. */
+int kv_publication_recognise(const struct kvol_pool *pool, const char *ns_path,
+			     struct kv_publication *p);
 /* 1: its mount is somewhere in its namespace (by this path, NULL: the caller's), seen or
  * not, and ret_point (may be NULL) gets where; 0: it is gone. */
 int kv_publication_find(const struct kv_publication *p, const char *ns_path,
@@ -110,9 +123,15 @@ struct kv_left {
 };
 int kv_publications_tidy(struct kvol_pool *pool, uint32_t id, struct kv_left *ret);
 
-/* Removes the maps that a killed format left on a device or file; its lock is held. */
-int kv_leftover_remove(const struct kv_dm *dm, const char *run_dir,
-		       const struct stat *st);
+/* Before a new pool's first map: returns an fd, to be kept open until the last is gone and
+ * the announcement withdrawn. */
+int kv_leftover_announce(int run_fd, const char *uuid);
+void kv_leftover_withdraw(int run_fd, const char *uuid);
+/* Removes what killed formats have announced and left. */
+int kv_leftover_remove(const struct kv_dm *dm, int run_fd);
+/* Removes what a killed activation left of a pool that is about to be wiped. -EBUSY:
+ * somebody uses it. */
+int kv_leftover_remove_pool(const struct kv_dm *dm, int run_fd, const char *uuid);
 
 int kv_recover(struct kvol_pool *pool, struct kvol_error *e);
 

@@ -300,7 +300,7 @@ int kvol_create(struct kvol_pool *pool, const char *name, uint64_t bytes,
 	struct kvol_create_opts o;
 	int r;
 
-	r = kv_pool_enter(pool, &call, reterr);
+	r = kv_pool_enter_to_change(pool, &call, reterr);
 	if (r == 0)
 		r = kv_volume_name_check(name, "volume", reterr);
 	if (r == 0)
@@ -366,7 +366,7 @@ int kvol_delete(struct kvol_pool *pool, const char *name, uint32_t flags,
 	struct kv_row row;
 	int r;
 
-	r = kv_pool_enter(pool, &call, reterr);
+	r = kv_pool_enter_to_change(pool, &call, reterr);
 	if (r == 0)
 		r = kv_volume_name_check(name, "volume", reterr);
 	if (r < 0)

@@ -51,6 +51,8 @@ static int add_known(const struct kv_publication *p, void *arg)
 
 	if (iter->n_known == PUBLISHES_MAX)
 		return 0;
+	if (p->damaged[0]) /* of its mount nothing is known */
+		return 0;
 	k = &iter->known[iter->n_known++];
 	k->mnt_id = p->mnt_id;
 	k->met = false;

@@ -51,7 +51,8 @@ tests_unit_test_loop_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=access -Wl,--wrap=ioctl 
 	-Wl,--wrap=opendir -Wl,--wrap=kv_backoff -Wl,--wrap=kv_blockdev_open \
 	-Wl,--wrap=kv_read_file_at
 tests_unit_test_mount_refused_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=fchdir -Wl,--wrap=fstat \
-	-Wl,--wrap=openat -Wl,--wrap=read -Wl,--wrap=statx -Wl,--wrap=syscall
+	-Wl,--wrap=name_to_handle_at -Wl,--wrap=openat -Wl,--wrap=read -Wl,--wrap=statx \
+	-Wl,--wrap=syscall
 tests_unit_test_namespace_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=fstat -Wl,--wrap=ioctl \
 	-Wl,--wrap=open -Wl,--wrap=openat -Wl,--wrap=pthread_attr_init \
 	-Wl,--wrap=pthread_create -Wl,--wrap=pthread_sigmask -Wl,--wrap=setns \
@@ -109,10 +110,13 @@ model_ldadd = tests/libfixture.la lib/libkvcore.la tests/libmodel.la lib/libkvba
 	$(SQLITE_LIBS) $(CMOCKA_LIBS)
 model_ldflags = $(AM_LDFLAGS) \
 	-Wl,--wrap=close \
+	-Wl,--wrap=ftruncate \
 	-Wl,--wrap=getrandom \
 	-Wl,--wrap=kv_backoff \
 	-Wl,--wrap=kv_db_commit \
 	-Wl,--wrap=kv_deadline \
+	-Wl,--wrap=kv_expired \
+	-Wl,--wrap=kv_now_ms \
 	-Wl,--wrap=kv_pread_full \
 	-Wl,--wrap=kv_pwrite_full \
 	-Wl,--wrap=kv_write_file_at \
@@ -178,6 +182,7 @@ system_tests = \
 	tests/system/test_host \
 	tests/system/test_hostile \
 	tests/system/test_kill \
+	tests/system/test_kill_room \
 	tests/system/test_list \
 	tests/system/test_namespace \
 	tests/system/test_neighbours \
@@ -189,12 +194,15 @@ system_tests = \
 	tests/system/test_recovery \
 	tests/system/test_repair \
 	tests/system/test_snapshot \
+	tests/system/test_standing \
 	tests/system/test_udev \
 	tests/system/test_wrong_catalogue
 
 tests_system_libsystem_la_SOURCES = \
 	tests/system/disk.c \
 	tests/system/disk.h \
+	tests/system/full.c \
+	tests/system/full.h \
 	tests/system/member.c \
 	tests/system/member.h \
 	tests/system/scene.c \
@@ -238,6 +246,8 @@ tests_system_test_kill_SOURCES = \
 	tests/system/test_kill.c
 tests_system_test_kill_LDADD = $(system_ldadd)
 tests_system_test_kill_LDFLAGS = $(AM_LDFLAGS) -no-install
+tests_system_test_kill_room_LDADD = $(system_ldadd)
+tests_system_test_kill_room_LDFLAGS = $(AM_LDFLAGS) -no-install
 tests_system_test_host_LDADD = $(system_ldadd)
 tests_system_test_host_LDFLAGS = $(AM_LDFLAGS) -no-install
 tests_system_test_hostile_SOURCES = \
@@ -276,6 +286,8 @@ tests_system_test_repair_LDADD = $(system_ldadd)
 tests_system_test_repair_LDFLAGS = $(AM_LDFLAGS) -no-install
 tests_system_test_snapshot_LDADD = $(system_ldadd)
 tests_system_test_snapshot_LDFLAGS = $(AM_LDFLAGS) -no-install
+tests_system_test_standing_LDADD = $(system_ldadd)
+tests_system_test_standing_LDFLAGS = $(AM_LDFLAGS) -no-install
 tests_system_test_udev_LDADD = $(system_ldadd)
 tests_system_test_udev_LDFLAGS = $(AM_LDFLAGS) -no-install
 tests_system_test_wrong_catalogue_LDADD = $(system_ldadd)

@@ -41,7 +41,8 @@
  *   -ENOMEM    KVOL_R_SYSTEM             out of memory
  *   -EIO       KVOL_R_IO                 the disk failed. When it failed in the middle of a commit
  *                                        and does not take it back either, only the next opening
- *                                        of the pool tells if the whole change was made or none
+ *                                        of the pool tells if the whole change was made or none;
+ *                                        until one is taken back, every other change gets this
  *   -EUCLEAN   KVOL_R_CORRUPT            the catalogue or the pool's metadata is damaged
  *   -ETIMEDOUT KVOL_R_TIMEOUT            a lock was not had within its deadline (see "Waiting")
  *   -EOPNOTSUPP KVOL_R_NO_KERNEL_SUPPORT the kernel lacks device-mapper, thin provisioning, or a
@@ -173,7 +174,7 @@ struct kvol_format_opts {
  * Errors:
  *   -EEXIST  KVOL_R_HAS_SIGNATURE     PATH carries a signature (the message names it)
  *   -EEXIST  KVOL_R_EXISTS_DIFFERENT  PATH is a pool of another name or other parameters; or
- *                                     file_bytes is set and PATH has another size
+ *                                     file_bytes is set and PATH has another size (but 0)
  *   -EBUSY   KVOL_R_BUSY_OPEN         PATH is mounted, an active pool, or held by somebody
  *   -EINVAL  KVOL_R_INVALID           too small (the message has the least size), a bad name,
  *                                     path or parameter
@@ -597,6 +598,7 @@ int kvol_publish(struct kvol_pool *pool, const char *name, const char *target,
  *   -EBUSY  KVOL_R_BUSY_OPEN  a file, a working directory or another mount below it is in use; or
  *                             it cannot be reached: something covers it, or somebody keeps
  *                             exchanging the directories above it
+ *   -EUCLEAN KVOL_R_CORRUPT   its record is damaged, and the volume in use but not seen there
  * Since: 0.1
  */
 int kvol_unpublish(struct kvol_pool *pool, const char *name, const char *target,

@@ -27,9 +27,7 @@
 #define SAY_MAX	   10
 #define SEED	   77 /* the same names and numbers each time: equal states are equal */
 
-enum way { KILLED, CUT, CUT_LOSING_ALL, CUT_LOSING_SOME, N_WAYS };
-
-static const char *const way_names[N_WAYS] = {
+const char *const way_names[N_WAYS] = {
 	"killed",
 	"power cut",
 	"power cut, nothing kept that was not flushed",
@@ -168,7 +166,7 @@ static bool run_verb(struct run *run, unsigned nth)
 	return done;
 }
 
-static void lose_power(enum way way)
+void lose_power(enum way way)
 {
 	if (way == CUT)
 		model_power_cut_losing(MODEL_LOSE_NOTHING);

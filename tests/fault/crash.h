@@ -62,4 +62,19 @@ unsigned steps_since(void);
  */
 unsigned run_scenario(const struct scenario *s, bool thorough, struct figures *figures);
 
+/* The same of kvol_pool_format, which has no pool to begin with: crash_format.c. */
+struct format_case {
+	const char *name;
+	uint64_t size_before; /* of the file; 0: there is none */
+	bool pool;	      /* there is one on it already, with a volume */
+	bool kept;	      /* and it is to stay */
+	struct kvol_format_opts opts;
+};
+unsigned run_format(const struct format_case *c, bool thorough, struct figures *figures);
+
+/* Ways of losing power: what was not flushed is kept, lost, or drawn. */
+enum way { KILLED, CUT, CUT_LOSING_ALL, CUT_LOSING_SOME, N_WAYS };
+extern const char *const way_names[N_WAYS];
+void lose_power(enum way way);
+
 #endif

@@ -23,6 +23,7 @@ static void one_of_each(struct fixture *f)
 
 	succeeds(f, create_volume(f, "v", "ext4"));
 	succeeds(f, create_volume(f, "b", "btrfs"));
+	succeeds(f, create_volume(f, "x", "xfs"));
 	succeeds(f, kvol_create(f->pool, "raw", 64 * MIB, NULL, &f->e));
 	succeeds(f, kvol_snapshot(f->pool, "v", "s", NULL, &f->e));
 	succeeds(f, kvol_clone(f->pool, "v", "larger", &larger, &f->e));
@@ -138,6 +139,31 @@ static void unmounted(struct fixture *f)
 	model_umount(NULL, "/t");
 }
 
+static void dead(struct fixture *f)
+{
+	open_pool(f);
+	succeeds(f, publish(f, "x", "/t", 0, NULL, NULL));
+	model_shut_down(NULL, "/t");
+}
+
+static void damaged(struct fixture *f)
+{
+	published(f);
+	damage_records(f, "v");
+}
+
+static void block_damaged(struct fixture *f)
+{
+	block_published(f);
+	damage_records(f, "raw");
+}
+
+static void damaged_and_unmounted(struct fixture *f)
+{
+	damaged(f);
+	model_umount(NULL, "/t");
+}
+
 static void covered(struct fixture *f)
 {
 	open_pool(f);
@@ -230,6 +256,11 @@ static int call_publish_block_snapshot(struct fixture *f)
 static int call_unpublish(struct fixture *f)
 {
 	return unpublish(f, "v", "/t", NULL);
+}
+
+static int call_unpublish_dead(struct fixture *f)
+{
+	return unpublish(f, "x", "/t", NULL);
 }
 
 static int call_unpublish_in_namespace(struct fixture *f)
@@ -366,6 +397,18 @@ static const struct scenario scenarios[] = {
 	{ "unpublish one of two blocks", "kvol_unpublish", ANY_PUBLISH, one_of_each,
 	  block_published_twice, .call = call_unpublish_block,
 	  .stopped = without_block_mount },
+	{ "unpublish what is shut down", "kvol_unpublish", ANY_PUBLISH, one_of_each,
+	  dead, .call = call_unpublish_dead, .stopped = without_mount },
+	{ "unpublish with a damaged record", "kvol_unpublish", ANY_PUBLISH, one_of_each,
+	  damaged, .call = call_unpublish, .stopped = without_mount },
+	{ "unpublish a block with a damaged record", "kvol_unpublish", ANY_PUBLISH,
+	  one_of_each, block_damaged, .call = call_unpublish_block,
+	  .stopped = without_block_mount },
+	{ "unpublish by a damaged record", "kvol_unpublish", ANY_PUBLISH, one_of_each,
+	  damaged_and_unmounted, .call = call_unpublish },
+	{ "publish over a damaged record", "kvol_publish", ANY_PUBLISH, one_of_each,
+	  damaged_and_unmounted, .call = call_publish,
+	  .between = "target attach|!dm create|" KILLED },
 	{ "unpublish nothing", "kvol_unpublish", ANY_PUBLISH, one_of_each, open_here,
 	  .call = call_unpublish },
 	{ "unpublish no volume", "kvol_unpublish", ANY_PUBLISH, one_of_each, open_here,

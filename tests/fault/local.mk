@@ -9,6 +9,7 @@ fault_tests = \
 tests_libcrash_la_SOURCES = \
 	tests/fault/crash.c \
 	tests/fault/crash.h \
+	tests/fault/crash_format.c \
 	tests/fault/invariants.c \
 	tests/fault/invariants.h
 

@@ -130,6 +130,7 @@ static int at_step(const char *what, unsigned step)
 		return die();
 	x->steps++;
 	x->idle = 0;
+	x->trace = model_hash(what, strlen(what), x->trace + x->current->number);
 	note(x, "    %u: step %u: %s", x->current->number, x->steps, what);
 	if (x->steps == x->cut_at) {
 		note(x, "  power cut at step %u: %s", x->steps, what);

@@ -60,6 +60,7 @@ struct schedules {
 	bool cut;      /* the power is gone: everybody dies */
 	unsigned idle; /* waits since the last step of anybody */
 	uint64_t mark;
+	uint64_t trace; /* of all that happened */
 	char bad[640];
 };
 

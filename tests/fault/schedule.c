@@ -115,7 +115,7 @@ static void plan(struct schedules *x)
 	x->fault_at = 1 + draw(steps);
 	x->fault_steps = x->fault == STEPS_FAIL ? 2 + draw(30) : 1;
 	x->steps = x->idle = 0;
-	x->mark = 0;
+	x->mark = x->trace = 0;
 	x->faulted = x->cut = false;
 	x->bad[0] = '\0';
 }
@@ -187,12 +187,14 @@ static void repair(struct schedules *x)
 static void crash_in_recovery(struct schedules *x)
 {
 	struct kvol_pool *pool = NULL;
-	unsigned nth = 1 + draw(RECOVERY_STEPS);
+	unsigned nth = 1 + draw(RECOVERY_STEPS), passed;
 
 	note(x, "open, to die at step %u", nth);
 	die_at(nth);
 	(void)kvol_pool_open(x->m.ctx, x->m.path, NULL, &pool, NULL);
 	kvol_pool_close(pool);
+	passed = steps_since();
+	x->trace = model_hash(&passed, sizeof(passed), x->trace);
 	x->figures->recovery_crashes += model_dead;
 	model_hook = NULL;
 	model_dead = false;
@@ -268,4 +270,9 @@ const char *schedule_run(struct schedules *x, uint64_t seed, FILE *log)
 			broke(x, "a file descriptor is left open");
 	x->figures->schedules++;
 	return x->bad[0] ? x->bad : NULL;
+}
+
+uint64_t schedule_trace(const struct schedules *x)
+{
+	return x->trace;
 }

@@ -32,5 +32,7 @@ void schedules_end(struct schedules *x);
 
 /* NULL, or what was broken. `log`: what happens, line by line, or NULL. */
 const char *schedule_run(struct schedules *x, uint64_t seed, FILE *log);
+/* A hash of the last one's steps and results. */
+uint64_t schedule_trace(const struct schedules *x);
 
 #endif

@@ -26,7 +26,7 @@
 
 #define NS_A "/proc/7/ns/mnt"
 
-static struct figures all;
+static struct figures all, formats;
 
 /* --- What setups and verbs are made of --- */
 
@@ -104,6 +104,15 @@ static int has_mounted_xfs(struct kvol_pool *pool)
 	int r = has_xfs(pool);
 
 	return r < 0 ? r : publish(pool, "v", "/a");
+}
+
+static int has_dead_xfs(struct kvol_pool *pool)
+{
+	int r = has_mounted_xfs(pool);
+
+	if (r == 0)
+		model_shut_down(NULL, "/a");
+	return r;
 }
 
 static int has_mounted_btrfs(struct kvol_pool *pool)
@@ -476,6 +485,8 @@ static const struct scenario scenarios[] = {
 	{ "publish in a namespace", .setup = has_ext4, .verb = publish_in_namespace },
 	{ "unpublish", .setup = has_mounted, .verb = unpublish_a },
 	{ "unpublish one of two", .setup = has_two_targets, .verb = unpublish_a },
+	{ "unpublish xfs that is shut down", .setup = has_dead_xfs,
+	  .verb = unpublish_a },
 	{ "unpublish block", .setup = has_block, .verb = unpublish_block },
 	{ "unpublish block read-only", .setup = has_block_readonly,
 	  .verb = unpublish_block },
@@ -488,6 +499,33 @@ static const struct scenario scenarios[] = {
 	{ "stat", .setup = has_many, .verb = stat_all },
 	{ "list", .setup = has_many, .verb = list_all },
 };
+
+#define OPTS(...)                                                                  \
+	.opts = { .size = sizeof(struct kvol_format_opts), .max_volumes = 40, __VA_ARGS__ }
+
+static const struct format_case format_cases[] = {
+	{ "format a new file", OPTS(.file_bytes = POOL_BYTES) },
+	{ "format a blank file", .size_before = POOL_BYTES, OPTS(.flags = 0) },
+	{ "format a blank file by force", .size_before = POOL_BYTES,
+	  OPTS(.flags = KVOL_FORMAT_FORCE) },
+	{ "format over an old pool", .size_before = POOL_BYTES, .pool = true,
+	  OPTS(.flags = KVOL_FORMAT_FORCE) },
+	{ "format what is a pool already", .size_before = POOL_BYTES, .pool = true,
+	  .kept = true, OPTS(.flags = 0) },
+};
+
+static void every_step_of_a_format_can_be_the_last(void **state)
+{
+	const char *only = getenv("KVOL_TEST_ONLY");
+	bool thorough = getenv("KVOL_TEST_LONG");
+	unsigned bad = 0;
+
+	(void)state;
+	for (size_t i = 0; i < KV_ARRAY_SIZE(format_cases); i++)
+		if (!only || strstr(format_cases[i].name, only))
+			bad += run_format(&format_cases[i], thorough, &formats);
+	assert_int_equal(bad, 0);
+}
 
 static void every_step_of_every_verb_can_be_the_last(void **state)
 {
@@ -505,6 +543,7 @@ static void every_step_of_every_verb_can_be_the_last(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_step_of_a_format_can_be_the_last),
 		cmocka_unit_test(every_step_of_every_verb_can_be_the_last),
 	};
 	int r = cmocka_run_group_tests_name("crash points", tests, NULL, NULL);
@@ -513,6 +552,10 @@ int main(void)
 	printf("# figure ways of dying at each: killed, 3 power cuts\n");
 	printf("# figure states that crashes left: %u\n", all.states);
 	printf("# figure crash points inside recovery: %u\n", all.nested);
-	printf("# figure machines opened and judged: %u\n", all.opened);
+	printf("# figure crash points of a format: %u different ones of %u, and %u in the "
+	       "next one\n",
+	       formats.died, formats.points, formats.nested);
+	printf("# figure machines opened and judged: %u\n",
+	       all.opened + formats.opened);
 	return r;
 }

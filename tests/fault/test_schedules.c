@@ -6,7 +6,8 @@
  * processes.
  *
  * KVOL_TEST_SEED=S draws all from S; KVOL_TEST_SEED=S:N runs schedule N of S alone, and
- * tells what happens in it. KVOL_TEST_SCHEDULES=N runs another number of them.
+ * tells what happens in it; S:N-M runs those from N to M. KVOL_TEST_SCHEDULES=N runs
+ * another number of them.
  */
 
 #include <errno.h>
@@ -34,6 +35,7 @@
 #define DEFAULT_SEED 20240229
 #define JOBS_MAX     64
 #define FAILURES_MAX 5
+#define REPEATED     60
 
 struct job {
 	struct schedule_figures figures;
@@ -42,14 +44,26 @@ struct job {
 
 static struct job *jobs; /* shared with the processes that do them */
 static unsigned n_jobs = 1;
-static uint64_t seed = DEFAULT_SEED, wanted = SHORT_FORM;
-static int64_t only = -1;
+static uint64_t seed = DEFAULT_SEED, first, end = SHORT_FORM; /* the one behind the last */
+static FILE *out;
 
 static uint64_t number_from(const char *name, uint64_t otherwise)
 {
 	const char *s = getenv(name);
 
 	return s && *s ? strtoull(s, NULL, 10) : otherwise;
+}
+
+static void read_range(const char *range)
+{
+	char *behind;
+
+	first = strtoull(range, &behind, 10);
+	end = *behind == '-' ? strtoull(behind + 1, NULL, 10) + 1 : first + 1;
+	if (*behind != '-') {
+		n_jobs = 1;
+		out = stderr;
+	}
 }
 
 static void read_environment(void)
@@ -59,32 +73,28 @@ static void read_environment(void)
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
 
 	if (is_long) {
-		wanted = LONG_FORM;
+		end = LONG_FORM;
 		seed = (uint64_t)__real_time(NULL);
 		n_jobs = (unsigned)number_from("KVOL_TEST_JOBS",
 					       cpus > 0 ? (uint64_t)cpus : 1);
 	}
-	wanted = number_from("KVOL_TEST_SCHEDULES", wanted);
-	seed = number_from("KVOL_TEST_SEED", seed);
-	if (colon)
-		only = strtoll(colon + 1, NULL, 10);
-	if (only >= 0)
-		wanted = 1;
-	if (only >= 0 || n_jobs < 1)
+	if (n_jobs < 1)
 		n_jobs = 1;
 	if (n_jobs > JOBS_MAX)
 		n_jobs = JOBS_MAX;
+	end = number_from("KVOL_TEST_SCHEDULES", end);
+	seed = number_from("KVOL_TEST_SEED", seed);
+	if (colon)
+		read_range(colon + 1);
 }
 
 static void run_some(struct job *job, uint64_t from, uint64_t step)
 {
 	struct schedules *x = schedules_start(&job->figures);
-	uint64_t n = only >= 0 ? (uint64_t)only : from;
 	const char *bad;
 
-	for (uint64_t i = from; i < wanted; i += step, n += step) {
-		bad = schedule_run(x, model_hash(&n, sizeof(n), seed),
-				   only >= 0 ? stderr : NULL);
+	for (uint64_t n = from; n < end; n += step) {
+		bad = schedule_run(x, model_hash(&n, sizeof(n), seed), out);
 		if (!bad)
 			continue;
 		fprintf(stderr,
@@ -108,11 +118,11 @@ static void crashes_and_faults_in_random_schedules(void **state)
 
 		assert_true(pid >= 0);
 		if (pid == 0) {
-			run_some(&jobs[i], i, n_jobs);
+			run_some(&jobs[i], first + i, n_jobs);
 			_exit(0);
 		}
 	}
-	run_some(&jobs[0], 0, n_jobs);
+	run_some(&jobs[0], first, n_jobs);
 	for (unsigned i = 1; i < n_jobs; i++) {
 		assert_true(wait(&status) > 0);
 		assert_int_equal(status, 0);
@@ -120,6 +130,31 @@ static void crashes_and_faults_in_random_schedules(void **state)
 	for (unsigned i = 0; i < n_jobs; i++)
 		failures += jobs[i].failures;
 	assert_int_equal(failures, 0);
+}
+
+/* What ran before it makes no difference: else what fails could not be run again. */
+static void schedules_are_functions_of_their_seeds(void **state)
+{
+	struct schedule_figures figures = { .schedules = 0 };
+	struct schedules *x = schedules_start(&figures);
+	uint64_t traces[REPEATED];
+
+	(void)state;
+	for (uint64_t n = 0; n < REPEATED; n++) {
+		(void)schedule_run(x, model_hash(&n, sizeof(n), seed), NULL);
+		traces[n] = schedule_trace(x);
+	}
+	for (uint64_t n = REPEATED; n-- > 0;) {
+		(void)schedule_run(x, model_hash(&n, sizeof(n), seed), NULL);
+		assert_int_equal(schedule_trace(x), traces[n]);
+	}
+	schedules_end(x);
+	x = schedules_start(&figures);
+	for (uint64_t n = 1; n < REPEATED; n += 2) {
+		(void)schedule_run(x, model_hash(&n, sizeof(n), seed), NULL);
+		assert_int_equal(schedule_trace(x), traces[n]);
+	}
+	schedules_end(x);
 }
 
 static void print_figures(double seconds)
@@ -150,6 +185,7 @@ static void print_figures(double seconds)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(schedules_are_functions_of_their_seeds),
 		cmocka_unit_test(crashes_and_faults_in_random_schedules),
 	};
 	int r;
@@ -164,7 +200,7 @@ int main(void)
 	(void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
 	(void)mallopt(M_MMAP_THRESHOLD, 64 << 20);
 	(void)mallopt(M_TRIM_THRESHOLD, 256 << 20);
-	printf("# seed %" PRIu64 ", %" PRIu64 " schedules, %u jobs\n", seed, wanted,
+	printf("# seed %" PRIu64 ", %" PRIu64 " schedules, %u jobs\n", seed, end - first,
 	       n_jobs);
 	r = cmocka_run_group_tests_name("schedules", tests, NULL, NULL);
 	print_figures((double)clock() / CLOCKS_PER_SEC);

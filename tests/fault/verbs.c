@@ -47,6 +47,7 @@ static int result(struct job *job, int r)
 	job->x->figures->verbs++;
 	if (model_dead)
 		return -1;
+	job->x->trace = model_hash(&r, sizeof(r), job->x->trace);
 	note(job->x, "%u: %s: %d %s", job->p->number, job->what, r, job->e.msg);
 	if (r == 0) {
 		job->x->figures->acknowledged++;

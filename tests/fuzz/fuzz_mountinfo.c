@@ -50,7 +50,8 @@ static void check_fields(const struct kv_mountinfo *m, const char *line)
 		CHECK(is_span(m->root, m->root_len, words[3]));
 		CHECK(is_span(m->point, m->point_len, words[4]));
 		CHECK(is_span(m->fs_type, m->fs_type_len, words[dash + 1]));
-		CHECK(!m->source_len || is_span(m->source, m->source_len, words[dash + 2]));
+		CHECK(is_span(m->source, m->source_len,
+			      dash + 2 < n ? words[dash + 2] : ""));
 	}
 	free(copy);
 }

@@ -2,10 +2,11 @@
 /*
  * The records of the run directory: of a publish, and of an active pool. One that is
  * taken has fields in range, and is the same when it is written and read again; one that
- * is not is reported, and nothing is taken from it.
+ * is not is reported as damaged, nothing is taken from it, and it can be removed.
  *
  * Input: the contents of the file.
  */
+#include <inttypes.h>
 #include <sys/stat.h>
 
 #include "fuzz.h"
@@ -13,16 +14,21 @@
 #include "rundir.h"
 #include "scratch.h"
 
-#define KEY "publish/7/0123456789abcdef"
+#define NAMELESS "0123456789abcdef"
+
+/* What was read of the one record. */
+struct taken {
+	unsigned n, damaged;
+	struct kv_publication p;
+};
 
 static int take_one(const struct kv_publication *p, void *arg)
 {
-	struct kv_publication **ret = arg;
+	struct taken *taken = arg;
 
-	CHECK(!*ret);
-	*ret = malloc(sizeof(*p));
-	CHECK(*ret);
-	**ret = *p;
+	taken->n++;
+	taken->damaged += p->damaged[0] != 0;
+	taken->p = *p;
 	return 0;
 }
 
@@ -41,22 +47,53 @@ static void check_numbers(const struct kv_publication *p, const uint8_t *data, s
 	}
 }
 
+/* Of a record; the target is the last. */
+#define FIELDS 17
+
+/* Where a record with these contents belongs, if it has any. */
+static void place_of(const uint8_t *data, size_t n, char ret[64])
+{
+	const char *field[FIELDS] = { NULL }, *at = (const char *)data, *end = at + n;
+	size_t fields = 0;
+	uint64_t id[2];
+
+	while (at < end && fields < FIELDS && memchr(at, 0, (size_t)(end - at))) {
+		field[fields++] = at;
+		at += strlen(at) + 1;
+	}
+	(void)snprintf(ret, 64, "publish/7/" NAMELESS);
+	if (fields < FIELDS)
+		return;
+	id[0] = strtoull(field[2], NULL, 10);
+	id[1] = strtoull(field[3], NULL, 10);
+	(void)snprintf(
+		ret, 64, "publish/7/%016" PRIx64,
+		kv_hash64(field[FIELDS - 1], strlen(field[FIELDS - 1]),
+			   kv_hash64(id, sizeof(id), 0)));
+}
+
 static void check_publication(int fd, const uint8_t *data, size_t n)
 {
 	static struct kv_publication again;
-	struct kv_publication *p = NULL;
-	int r;
+	static struct taken taken;
+	const struct kv_publication *p = &taken.p;
+	char place[64];
 
+	place_of(data, n, place);
 	CHECK(mkdirat(fd, "publish", 0700) == 0 || errno == EEXIST);
 	CHECK(mkdirat(fd, "publish/7", 0700) == 0 || errno == EEXIST);
-	scratch_write(fd, KEY, data, n);
-	r = kv_publication_each(fd, 7, take_one, &p);
-	CHECK(r == (p ? 0 : -EUCLEAN));
-	CHECK(kv_publication_count(fd, 7) == (p ? 1 : -EUCLEAN));
-	CHECK(unlinkat(fd, KEY, 0) == 0);
-	if (!p)
-		return;
+	scratch_write(fd, place, data, n);
+	taken.n = taken.damaged = 0;
+	CHECK(kv_publication_each(fd, 7, take_one, &taken) == 0);
+	CHECK(kv_publication_count(fd, 7) == 1 && taken.n == 1);
 	CHECK(p->volume == 7);
+	CHECK(kv_publication_remove(fd, p) == 0);
+	CHECK(kv_publication_count(fd, 7) == 0);
+	if (taken.damaged) {
+		CHECK(!strcmp(p->damaged, place + strlen("publish/7/")));
+		CHECK(!p->target[0] && !p->ns_path[0] && !p->mnt_id && !p->dev);
+		return;
+	}
 	check_numbers(p, data, n);
 	CHECK(memchr(p->super, 0, sizeof(p->super)) &&
 	      memchr(p->target, 0, sizeof(p->target)) &&
@@ -74,7 +111,6 @@ static void check_publication(int fd, const uint8_t *data, size_t n)
 	      !strcmp(again.ns_path, p->ns_path));
 	CHECK(kv_publication_remove(fd, p) == 0);
 	CHECK(kv_publication_count(fd, 7) == 0);
-	free(p);
 }
 
 static void check_pool(int fd, const uint8_t *data, size_t n)

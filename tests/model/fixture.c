@@ -352,6 +352,28 @@ int open_run_pool(struct fixture *f)
 	return fd;
 }
 
+void damage_records(struct fixture *f, const char *name)
+{
+	char path[2 * MODEL_PATH];
+	struct dirent *d;
+	unsigned n = 0;
+	DIR *dir;
+
+	(void)snprintf(path, sizeof(path), "%s/%s/publish/%u", f->run_dir,
+		       f->pool->conf.uuid, id_of(f, name));
+	dir = opendir(path);
+	assert_non_null(dir);
+	while ((d = readdir(dir))) {
+		if (d->d_name[0] == '.')
+			continue;
+		assert_int_equal(
+			__real_kv_write_file_at(dirfd(dir), d->d_name, "junk", 4), 0);
+		n++;
+	}
+	(void)closedir(dir);
+	assert_true(n > 0);
+}
+
 /* --- Publishing
  * ------------------------------------------------------------------------------- */
 

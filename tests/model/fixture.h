@@ -98,5 +98,7 @@ struct model_thin *thin_of(struct fixture *f, const char *name);
 
 /* The pool's own directory under the run directory; the caller closes it. */
 int open_run_pool(struct fixture *f);
+/* Somebody has written over all records of publishes that the volume has. */
+void damage_records(struct fixture *f, const char *name);
 
 #endif

@@ -143,6 +143,7 @@ struct model_mount {
 	unsigned long propagation;
 	bool idmapped;
 	char super[512];
+	bool shut_down; /* its superblock, and so all mounts of that */
 	int ns;		/* where it is attached, -1: nowhere */
 	unsigned order; /* the higher, the further up on one target */
 	char path[MODEL_PATH];
@@ -298,6 +299,8 @@ struct model_mount *model_mount_at(const char *ns_path, const char *path);
 /* What others do: mounts a stranger's file system there; unmounts the topmost. */
 void model_mount_stranger(const char *ns_path, const char *path);
 void model_umount(const char *ns_path, const char *path);
+/* The file system that is mounted there shuts down, for errors or by order. */
+void model_shut_down(const char *ns_path, const char *path);
 void model_ns_start(const char *ns_path); /* a copy of the caller's, mounts and all */
 void model_ns_end(const char *ns_path);
 
@@ -379,6 +382,10 @@ void model_render(const struct model_disk *disk, int fd);
 
 /* Link with --wrap for these, see tests/local.mk. */
 struct kv_db;
+int64_t __real_kv_now_ms(void);
+int64_t __wrap_kv_now_ms(void);
+bool __real_kv_expired(int64_t deadline_ms);
+bool __wrap_kv_expired(int64_t deadline_ms);
 int64_t __real_kv_deadline(int64_t timeout_ms);
 int64_t __wrap_kv_deadline(int64_t timeout_ms);
 int __real_kv_db_commit(struct kv_db *db);
@@ -393,6 +400,8 @@ int __real_kv_backoff(unsigned *step, int64_t deadline_ms);
 int __wrap_kv_backoff(unsigned *step, int64_t deadline_ms);
 int __real_close(int fd);
 int __wrap_close(int fd);
+int __real_ftruncate(int fd, off_t size);
+int __wrap_ftruncate(int fd, off_t size);
 int __real_unlink(const char *path);
 int __wrap_unlink(const char *path);
 int __real_unlinkat(int dirfd, const char *path, int flags);

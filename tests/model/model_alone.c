@@ -25,11 +25,13 @@
 
 #define MAX_FD	   4096
 #define ALONE_TIME 1000000000
+#define BOOT_MS	   1000
 
 bool model_alone, model_dead, model_stale;
 int (*model_waiting)(void);
 
 static uint64_t random_state = 1;
+static int64_t clock_ms = BOOT_MS;
 static int base_fd = -1;
 static short hold_at[MAX_FD]; /* 1 + index of the hold that the fd is */
 
@@ -49,6 +51,7 @@ void model_alone_boot(void)
 	char path[MODEL_PATH];
 
 	memset(hold_at, 0, sizeof(hold_at));
+	clock_ms = BOOT_MS;
 	model_stale = true;
 	if (base_fd >= 0)
 		return;
@@ -173,6 +176,13 @@ static int refused(int r)
 	return -1;
 }
 
+int __wrap_ftruncate(int fd, off_t size)
+{
+	int r = model ? model_step("file size") : 0;
+
+	return r < 0 ? refused(r) : __real_ftruncate(fd, size);
+}
+
 int __wrap_unlink(const char *path)
 {
 	int r = model ? model_step("file remove") : 0;
@@ -242,17 +252,41 @@ int __wrap_syncfs(int fd)
 	return 0;
 }
 
+/* --- Time: a millisecond for each wait, and none for the dead --- */
+
+int64_t __wrap_kv_now_ms(void)
+{
+	return model_alone ? clock_ms : __real_kv_now_ms();
+}
+
 int64_t __wrap_kv_deadline(int64_t timeout_ms)
 {
-	return __real_kv_deadline(model ? timeout_ms / model->deadline_divisor
-					: timeout_ms);
+	if (model)
+		timeout_ms /= model->deadline_divisor;
+	if (model_alone)
+		return clock_ms + timeout_ms;
+	return __real_kv_deadline(timeout_ms);
+}
+
+bool __wrap_kv_expired(int64_t deadline_ms)
+{
+	if (!model_alone)
+		return __real_kv_expired(deadline_ms);
+	return model_dead || clock_ms >= deadline_ms;
 }
 
 int __wrap_kv_backoff(unsigned *step, int64_t deadline_ms)
 {
 	if (!model_alone)
 		return __real_kv_backoff(step, deadline_ms);
-	return model_dead || !model_waiting ? -ETIMEDOUT : model_waiting();
+	if (model_dead || clock_ms >= deadline_ms)
+		return -ETIMEDOUT;
+	if (!model_waiting || model_waiting() < 0) {
+		clock_ms = deadline_ms;
+		return -ETIMEDOUT;
+	}
+	clock_ms++;
+	return 0;
 }
 
 int __wrap_kv_db_commit(struct kv_db *db)

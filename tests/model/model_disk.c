@@ -194,7 +194,7 @@ static int open_metadata(struct model_disk *disk, const struct model_hold *hold)
 
 	(void)snprintf(file, sizeof(file), "disk%d/metadata", (int)(disk - model->disks));
 	fd = model_hold(hold, file, O_RDWR | O_CREAT);
-	if (fd >= 0 && ftruncate(fd, (off_t)model_dev_bytes(hold->dev)) < 0)
+	if (fd >= 0 && __real_ftruncate(fd, (off_t)model_dev_bytes(hold->dev)) < 0)
 		abort();
 	/* What is damaged is what somebody wrote there. */
 	if (fd >= 0 && !disk->metadata_damaged) {
@@ -211,10 +211,10 @@ int __wrap_kv_pread_full(int fd, void *buf, size_t n, uint64_t offset)
 	struct model_hold *hold = model_alone ? model_alone_hold_of(fd) : NULL;
 	struct model_disk *disk = hold ? model_disk_under(hold->dev, NULL) : NULL;
 
-	if (disk && disk->stale && hold->file[0])
+	if (disk && disk->stale && hold->file[0]) {
 		model_render(disk, fd);
-	if (disk)
 		disk->stale = false;
+	}
 	return __real_kv_pread_full(fd, buf, n, offset);
 }
 
@@ -234,7 +234,7 @@ static int open_member(const struct model_hold *hold)
 		return -ENODEV;
 	(void)snprintf(file, sizeof(file), "disk%d/member", (int)(disk - model->disks));
 	fd = model_hold(hold, file, O_RDWR | O_CREAT);
-	if (fd >= 0 && ftruncate(fd, KV_CLAIM_OFFSET + KV_CLAIM_BLOCK) < 0)
+	if (fd >= 0 && __real_ftruncate(fd, KV_CLAIM_OFFSET + KV_CLAIM_BLOCK) < 0)
 		abort();
 	return fd;
 }
@@ -251,7 +251,7 @@ static int open_zeros(const struct model_hold *hold, const struct model_disk *di
 	fd = model_hold(hold, NULL, O_RDWR | O_CREAT);
 	if (fd < 0)
 		return fd;
-	if (ftruncate(fd, (off_t)bytes) < 0)
+	if (__real_ftruncate(fd, (off_t)bytes) < 0)
 		abort();
 	if (model_alone || !disk || !disk->has_catalogue_fs || offset != CATALOGUE_OFFSET)
 		return fd;

@@ -6,8 +6,9 @@
  * A mount hangs on its fd until it is attached. Its id is the lowest that is free, so
  * that ids come back soon, as the kernel's do; so do the numbers of namespaces. All
  * mounts of a device share one superblock: the options of the first hold, and a read-only
- * one does not go with a writable one. Directories and files are the same in every
- * namespace, mounts are each one's own.
+ * one does not go with a writable one. An XFS that is shut down gives EIO to statx, as
+ * the others do not. Directories and files are the same in every namespace, mounts are
+ * each one's own.
  */
 
 #include <errno.h>
@@ -98,6 +99,14 @@ unsigned model_n_mounts(void)
 	for (int i = 0; i < MODEL_MOUNTS; i++)
 		n += model->mounts[i].used;
 	return n;
+}
+
+/* Does not even say whose root it is. */
+static bool is_dead(const struct model_mount *m)
+{
+	const struct model_thin *thin = m->shut_down ? model_thin_under(m->dev) : NULL;
+
+	return thin && !strcmp(thin->content.fs, "xfs");
 }
 
 static int hold_mount(const struct model_mount *m)
@@ -216,6 +225,7 @@ static int mount_volume(const char *fs_type, dev_t dev, const char *fs_options,
 			continue;
 		m->seen_dev =
 			x->seen_dev; /* one superblock: the first one's options hold */
+		m->shut_down = x->shut_down;
 		memcpy(m->super, x->super, sizeof(m->super));
 	}
 	return hold_mount(m);
@@ -309,6 +319,8 @@ int kv_mount_root(int mnt_fd)
 		r = -EBADF;
 	else if (hold->kind == MODEL_HOLD_DEVICE)
 		r = model_hold(hold, hold->file, O_RDONLY | O_DIRECTORY);
+	else if (hold->kind == MODEL_HOLD_MOUNT && is_dead(&model->mounts[hold->mount]))
+		r = -EIO;
 	else if (hold->kind == MODEL_HOLD_MOUNT)
 		r = hold_mount(&model->mounts[hold->mount]);
 	else
@@ -369,6 +381,12 @@ static struct model_file *find_file(const char *path, size_t n)
 
 static void describe(const struct model_mount *m, struct kv_target *ret)
 {
+	if (is_dead(m)) {
+		*ret = (struct kv_target){
+			.fd = -1, .mnt_id = m->mnt_id, .mount_root = true, .dead = true
+		};
+		return;
+	}
 	*ret = (struct kv_target){
 		.fd = -1,
 		.dev = m->seen_dev,
@@ -389,7 +407,10 @@ int kv_target_describe(int mnt_fd, struct kv_target *ret)
 		return r;
 	model_lock();
 	hold = model_hold_of(mnt_fd);
-	if (hold && hold->kind == MODEL_HOLD_MOUNT)
+	if (hold && hold->kind == MODEL_HOLD_MOUNT &&
+	    is_dead(&model->mounts[hold->mount]))
+		r = -EIO;
+	else if (hold && hold->kind == MODEL_HOLD_MOUNT)
 		describe(&model->mounts[hold->mount], ret);
 	else
 		r = -EBADF;
@@ -553,8 +574,8 @@ static int detach(const char *path, const struct kv_target *target)
 
 	if (r < 0)
 		return r == -ENOENT ? -ESTALE : r;
-	if (!now.mount_root || now.mnt_id != target->mnt_id || now.dev != target->dev ||
-	    now.ino != target->ino)
+	if (!now.mount_root || now.mnt_id != target->mnt_id ||
+	    (!now.dead && (now.dev != target->dev || now.ino != target->ino)))
 		return -ESTALE;
 	m = top_mount(current_ns, path);
 	if (model_mount_held((int)(m - model->mounts)))
@@ -687,6 +708,40 @@ int kv_mount_find(const char *ns_path, uint64_t mnt_id, dev_t dev, bool node,
 	return r;
 }
 
+static int find_shown(void *arg)
+{
+	const struct model_mount *want = arg;
+
+	for (const struct model_mount *m = model->mounts;
+	     m < model->mounts + MODEL_MOUNTS; m++)
+		if (m->used && m->ns == current_ns && m->mnt_id == want->mnt_id)
+			return !m->node && m->dev == want->dev;
+	return 0;
+}
+
+int kv_mount_shows(const char *ns_path, uint64_t mnt_id, dev_t dev)
+{
+	struct model_mount want = { .mnt_id = mnt_id, .dev = dev };
+
+	return kv_ns_run(ns_path, find_shown, &want);
+}
+
+int kv_node_bound(dev_t dev)
+{
+	int r = model_step("namespaces search");
+
+	if (r < 0)
+		return r;
+	model_lock();
+	model_sweep();
+	for (const struct model_mount *m = model->mounts;
+	     m < model->mounts + MODEL_MOUNTS; m++)
+		if (m->used && m->ns >= 0 && m->node && m->dev == dev)
+			r = 1;
+	model_unlock();
+	return r;
+}
+
 /* --- Who holds what ----------------------------------------------------------------- */
 
 static int tell_mount(const struct model_mount *m,
@@ -777,6 +832,18 @@ void model_umount(const char *ns_path, const char *path)
 		m->used = false;
 	model_stale = true;
 	model_sweep();
+}
+
+void model_shut_down(const char *ns_path, const char *path)
+{
+	struct model_mount *at = model_mount_at(ns_path, path);
+
+	if (!at || at->node)
+		model_disaster("nothing to shut down at %s", path);
+	for (struct model_mount *m = model->mounts;
+	     at && m < model->mounts + MODEL_MOUNTS; m++)
+		if (m->used && !m->node && m->dev == at->dev)
+			m->shut_down = true;
 }
 
 void model_ns_start(const char *ns_path)

@@ -20,6 +20,7 @@
 
 #define LABEL_SIZE	4096
 #define CATALOGUE_FILES 5 /* and the host's claim */
+#define MEMBER		4 /* which is a real file everywhere */
 
 static const char *const catalogue_files[CATALOGUE_FILES] = {
 	"catalogue.db",
@@ -103,12 +104,10 @@ struct model_saved *model_save(void)
 
 	model_need(saved, "calloc");
 	memcpy(saved->disks, model->disks, sizeof(saved->disks));
-	if (model_alone) {
+	if (model_alone)
 		saved->in_memory = model_catalogue_save();
-		return saved;
-	}
 	for (int i = 0; i < MODEL_DISKS; i++) {
-		for (int j = 0; j < CATALOGUE_FILES; j++) {
+		for (int j = model_alone ? MEMBER : 0; j < CATALOGUE_FILES; j++) {
 			catalogue_file(i, catalogue_files[j], path);
 			read_file(path, &saved->catalogue[i][j]);
 		}
@@ -169,12 +168,10 @@ void model_restore(const struct model_saved *saved)
 		run_directory(path);
 		model_rundir_restore(saved->rundir, path);
 	}
-	if (model_alone) {
+	if (model_alone)
 		model_catalogue_restore(saved->in_memory);
-		return;
-	}
 	for (int i = 0; i < MODEL_DISKS; i++) {
-		for (int j = 0; j < CATALOGUE_FILES; j++) {
+		for (int j = model_alone ? MEMBER : 0; j < CATALOGUE_FILES; j++) {
 			catalogue_file(i, catalogue_files[j], path);
 			write_file(path, &saved->catalogue[i][j]);
 		}
@@ -394,7 +391,7 @@ void model_disk_copy(const char *from, const char *to)
 	struct stat st;
 
 	model_need(in >= 0 && out >= 0 && fstat(in, &st) == 0 &&
-			   ftruncate(out, st.st_size) == 0 &&
+			   __real_ftruncate(out, st.st_size) == 0 &&
 			   kv_pread_full(in, label, sizeof(label), 0) == 0 &&
 			   __real_kv_pwrite_full(out, label, sizeof(label), 0) == 0,
 		   to);

@@ -268,7 +268,47 @@ void in_catalogue(const char *commands)
 	with_part(&slices[DISK_CATALOGUE], "catalogue", all);
 }
 
-/* --- Frozen --- */
+/* --- Frozen, as sysfs shows it --- */
+
+static bool attribute(unsigned minor, const char *which, char ret[128])
+{
+	char path[96];
+	int fd;
+	ssize_t n;
+
+	(void)snprintf(path, sizeof(path), "/sys/block/dm-%u/dm/%s", minor, which);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	n = read(fd, ret, 127);
+	(void)close(fd);
+	ret[n > 0 ? n : 0] = 0;
+	return n > 0;
+}
+
+bool is_suspended(unsigned minor)
+{
+	char text[128];
+
+	return attribute(minor, "suspended", text) && text[0] == '1';
+}
+
+int suspended_now(void)
+{
+	DIR *d = opendir("/sys/block");
+	struct dirent *e;
+	unsigned minor;
+	char uuid[128];
+	int found = -1;
+
+	while (d && found < 0 && (e = readdir(d)))
+		if (sscanf(e->d_name, "dm-%u", &minor) == 1 && is_suspended(minor) &&
+		    attribute(minor, "uuid", uuid) && !strncmp(uuid, "KVOL-", 5))
+			found = (int)minor;
+	if (d)
+		(void)closedir(d);
+	return found;
+}
 
 static unsigned suspended_devices(char *which, size_t size)
 {

@@ -52,6 +52,9 @@ void watch_start(void);
 void watch_end(void);
 void watched(const char *what);
 void unwatched(void);
+/* /dev/dm-MINOR; any of a pool's, or -1. */
+bool is_suspended(unsigned minor);
+int suspended_now(void);
 /* No device that is suspended, and no task of this program that hangs. */
 void assert_nothing_frozen(const char *what);
 

@@ -273,6 +273,23 @@ void scene_check(void)
 	assert_true(exists("shot"));
 }
 
+void scene_close_down(void)
+{
+	scene_clear();
+	watched("deactivate");
+	assert_ok(kvol_pool_deactivate(pool, &err));
+	unwatched();
+	kvol_pool_close(pool);
+	pool = NULL;
+}
+
+void scene_open_up(void)
+{
+	watched("open");
+	assert_ok(kvol_pool_open(ctx, pool_path, NULL, &pool, &err));
+	unwatched();
+}
+
 /* --- The verbs --- */
 
 static const char *expanded(enum verb v)

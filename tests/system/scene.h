@@ -67,6 +67,10 @@ void scene_check(void);
 /* Data that is on the disk can be read where it is published. */
 void scene_assert_readable(void);
 
+/* Clears it and takes the pool out of use; and the other way. */
+void scene_close_down(void);
+void scene_open_up(void);
+
 /* Calls the verb; fails unless the answer is one of those, and nothing is frozen. Returns
  * the answer. *ret_changed: the verb has changed the catalogue. */
 unsigned verb_try(enum verb v, unsigned allowed, const char *state);

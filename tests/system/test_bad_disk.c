@@ -89,23 +89,6 @@ static unsigned allowed(const struct fault *f, enum verb v)
 	}
 }
 
-static void close_down(void)
-{
-	scene_clear();
-	watched("deactivate");
-	assert_ok(kvol_pool_deactivate(pool, &err));
-	unwatched();
-	kvol_pool_close(pool);
-	pool = NULL;
-}
-
-static void open_up(void)
-{
-	watched("open");
-	assert_ok(kvol_pool_open(ctx, pool_path, NULL, &pool, &err));
-	unwatched();
-}
-
 /* What the kernel wrote down stands in the way until somebody checked. */
 static void check_if_needed(void)
 {
@@ -118,7 +101,7 @@ static void check_if_needed(void)
 	kvol_pool_close(pool);
 	pool = NULL;
 	with_metadata("thin_check --clear-needs-check-flag $metadata");
-	open_up();
+	scene_open_up();
 }
 
 static void cell(const struct fault *f, enum verb v)
@@ -136,8 +119,8 @@ static void cell(const struct fault *f, enum verb v)
 	/* What is published can be taken away before the disk is replaced. */
 	(void)verb_try(UNPUBLISH, A_OK, f->name);
 	disk_set(NULL);
-	close_down();
-	open_up();
+	scene_close_down();
+	scene_open_up();
 	check_if_needed();
 	assert_int_equal(pool_info().flags, 0);
 	verb_assert_kept(v, got == A_OK, f->name);
@@ -172,12 +155,64 @@ static void deactivating_on_a_dead_disk(void **state)
 	(void)state;
 	scene_set();
 	disk_set(dead);
-	close_down();
+	scene_close_down();
 	assert_nothing_frozen("deactivate");
 	assert_kvol(kvol_pool_open(ctx, pool_path, NULL, &p, &err), -EIO, KVOL_R_IO);
 	assert_null(p);
 	disk_set(NULL);
-	open_up();
+	scene_open_up();
+	assert_int_equal(pool_info().flags, 0);
+	scene_check();
+}
+
+/* Drops what this handle, and the kernel, remember of the catalogue's pages: the handle
+ * because another one has changed them, the kernel by order. */
+static void forget_the_catalogue(void)
+{
+	struct kvol_pool *other = NULL;
+
+	assert_ok(kvol_pool_open(ctx, pool_path, NULL, &other, &err));
+	assert_ok(kvol_create(other, "new", MIB(8), NULL, &err));
+	assert_ok(kvol_delete(other, "new", 0, &err));
+	kvol_pool_close(other);
+	assert_sh("sync; echo 1 > /proc/sys/vm/drop_caches");
+}
+
+/* The names that the messages have are on the disk, and nothing else is needed of it. */
+static void deactivating_without_a_catalogue(void **state)
+{
+	static const enum disk_fault dead[DISK_PARTS] = { DISK_DEAD, DISK_DEAD, DISK_DEAD,
+							  DISK_DEAD, DISK_DEAD };
+	struct kvol_info info = { .size = sizeof(info) };
+
+	(void)state;
+	scene_set();
+	forget_the_catalogue();
+	disk_set(dead);
+	/* Or nothing of it was tested. SQLite takes a page that it cannot read for a
+	 * damaged one. */
+	assert_true(kvol_stat(pool, "live", &info, &err) < 0);
+	assert_true(err.code == -EIO || err.code == -EUCLEAN);
+	assert_true(kvol_unpublish(pool, "live", in_dir("live"), NULL, &err) < 0);
+	assert_true(is_mounted(in_dir("live")));
+	watched("deactivate with a publish");
+	assert_int_equal(kvol_pool_deactivate(pool, &err), -EBUSY);
+	unwatched();
+	assert_int_equal(err.reason, KVOL_R_BUSY_PUBLISHED);
+	assert_null(strstr(err.msg, "'live'"));
+	assert_null(strstr(err.msg, "'away'"));
+	assert_non_null(strstr(err.msg, "published at"));
+	/* Without the catalogue nobody can say which volume is meant; umount(8) can. */
+	assert_sh("umount %s; umount %s", in_dir("live"), in_dir("away"));
+	watched("deactivate without a catalogue");
+	assert_ok(kvol_pool_deactivate(pool, &err));
+	unwatched();
+	kvol_pool_close(pool);
+	pool = NULL;
+	assert_nothing_frozen("deactivate");
+	assert_sh("dmsetup ls | grep kvol-; test $? = 1");
+	disk_set(NULL);
+	scene_open_up();
 	assert_int_equal(pool_info().flags, 0);
 	scene_check();
 }
@@ -214,7 +249,7 @@ static void disk_that_lies(void **state)
 			(void)kvol_delete(pool, "new", 0, NULL);
 		}
 		disk_set(NULL);
-		close_down();
+		scene_close_down();
 		watched("open after lies");
 		r = kvol_pool_open(ctx, pool_path, NULL, &pool, &err);
 		unwatched();
@@ -233,13 +268,13 @@ static void disk_that_lies(void **state)
 			}
 			assert_ok(kvol_stat(pool, "raw", &info, &err));
 			(void)count(0);
-			close_down();
+			scene_close_down();
 		} else {
 			assert_int_equal(r, -EUCLEAN);
 			assert_int_equal(err.reason, KVOL_R_CORRUPT);
 		}
 		assert_ok(kvol_pool_format(ctx, pool_name, pool_path, &o, &err));
-		open_up();
+		scene_open_up();
 	}
 }
 
@@ -255,7 +290,7 @@ static int up(void **state)
 static int down(void **state)
 {
 	if (pool)
-		close_down();
+		scene_close_down();
 	printf("# figure bad-disk cells: %u (%u calls)\n", cells, verbs_tried);
 	return disk_down(state);
 }
@@ -265,6 +300,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_verb_meets_every_fault),
 		cmocka_unit_test(deactivating_on_a_dead_disk),
+		cmocka_unit_test(deactivating_without_a_catalogue),
 		cmocka_unit_test(disk_that_lies),
 	};
 

@@ -33,6 +33,8 @@
 #define FLIPS_SHORT 34000u /* in each test; there are three */
 #define FLIPS_LONG  1000000u
 #define PAIRS_LEAST 30u /* of a publish and an unpublish that gave 0, in each test */
+#define REFUSED_MOST 5000u /* in a row, where about ten are */
+#define READY_MS    60000
 #define N_FLIPPERS  3
 
 /* The open tree: p/q/t is a target for a file system, p/q/n for a device. */
@@ -49,6 +51,7 @@ static const struct {
 
 struct shared {
 	atomic_ullong flips;
+	atomic_uint ready; /* attackers that have opened the directories */
 	atomic_bool stop;
 };
 
@@ -95,18 +98,36 @@ static bool cover(void)
 	return done;
 }
 
-static bool uncover(void)
+/* 1: a mount of the attackers' is gone; 0: none stands there; -1: it was not seen, as the
+ * others exchange the directory's names. */
+static int uncover(void)
 {
-	int fd = open_target();
+	int fd = open_target(), done = 0;
 	struct statfs st;
 	char path[64];
-	bool done;
 
+	if (fd < 0 || fstatfs(fd, &st) < 0)
+		done = -1;
 	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	done = fd >= 0 && fstatfs(fd, &st) == 0 && st.f_type == TMPFS_MAGIC &&
-	       umount2(path, MNT_DETACH) == 0;
+	if (done == 0 && st.f_type == TMPFS_MAGIC)
+		done = umount2(path, MNT_DETACH) == 0 ? 1 : -1;
 	(void)close(fd);
 	return done;
+}
+
+/* By the mounts of this process's namespace: a mount is put nowhere else. Before anybody
+ * exchanges anything. */
+static bool open_dirs(void)
+{
+	static const char *const paths[N_DIRS] = { "open", "open/p", "open/p/q" };
+
+	for (size_t i = 0; i < N_DIRS; i++) {
+		dirs[i] = open(in_dir("%s", paths[i]),
+			       O_PATH | O_DIRECTORY | O_CLOEXEC);
+		if (dirs[i] < 0)
+			return false;
+	}
+	return true;
 }
 
 static bool exchange(size_t i)
@@ -121,12 +142,15 @@ static void attack(uint64_t state)
 {
 	bool covers = false;
 
+	atomic_fetch_add(&shared->ready, 1);
+	while (atomic_load(&shared->ready) < N_FLIPPERS)
+		(void)sched_yield();
 	while (!atomic_load(&shared->stop)) {
 		uint64_t r = next_random(&state);
 		bool done;
 
 		if (r % 256 == 0 || (covers && r % 4 == 0)) {
-			done = covers ? uncover() : cover();
+			done = covers ? uncover() == 1 : cover();
 			covers = covers != done;
 		} else {
 			done = exchange((r >> 16) % N_OF(exchanges));
@@ -136,14 +160,16 @@ static void attack(uint64_t state)
 		else /* refused: the volume stands just there */
 			(void)sched_yield();
 	}
-	while (covers && uncover())
-		covers = false;
+	/* What is left would keep every later publish out, for good. */
+	while (uncover() != 0)
+		(void)sched_yield();
 }
 
 /* ns: the namespace that they live in, NULL for the caller's. */
 static void start_attack(const char *ns)
 {
 	atomic_store(&shared->flips, 0);
+	atomic_store(&shared->ready, 0);
 	atomic_store(&shared->stop, false);
 	for (size_t i = 0; i < N_FLIPPERS; i++) {
 		flippers[i] = fork();
@@ -152,11 +178,15 @@ static void start_attack(const char *ns)
 			int fd = ns ? open(ns, O_RDONLY | O_CLOEXEC) : -1;
 
 			(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-			if (ns && setns(fd, CLONE_NEWNS) < 0)
+			if ((ns && setns(fd, CLONE_NEWNS) < 0) || !open_dirs())
 				_exit(1);
 			attack(seed * 1000 + i);
 			_exit(0);
 		}
+	}
+	for (long ms = 0; atomic_load(&shared->ready) < N_FLIPPERS; ms++) {
+		assert_true(ms < READY_MS);
+		pause_ms(1);
 	}
 }
 
@@ -250,14 +280,17 @@ static void check_refusal(int r, const char *what)
 	all_refused++;
 }
 
-/* Until it gives 0, however often it is refused. */
+/* Until it gives 0, although it is refused again and again. */
 static void insist(bool out, const char *ns, bool block)
 {
 	const char *name = block ? "raw" : "v", *at = block ? node : target;
 	const char *what = out ? "unpublish" : "publish";
+	unsigned refused = 0;
 	int r;
 
 	do {
+		if (refused++ == REFUSED_MOST)
+			fail_msg("%s: always refused: %s", what, err.msg);
 		memset(&err, 0, sizeof(err));
 		r = out ? unpublish_in(name, at, ns)
 			: publish_in(name, at, block ? KVOL_PUBLISH_BLOCK : 0, ns);
@@ -342,10 +375,7 @@ static int up(void **state)
 	assert_int_equal(umount2(in_dir("secret/c"), MNT_DETACH), 0);
 	(void)snprintf(target, sizeof(target), "%s", in_dir("open/p/q/t"));
 	(void)snprintf(node, sizeof(node), "%s", in_dir("open/p/q/n"));
-	dirs[OPEN] = open(in_dir("open"), O_PATH | O_DIRECTORY | O_CLOEXEC);
-	dirs[P] = open(in_dir("open/p"), O_PATH | O_DIRECTORY | O_CLOEXEC);
-	dirs[Q] = open(in_dir("open/p/q"), O_PATH | O_DIRECTORY | O_CLOEXEC);
-	assert_true(dirs[OPEN] >= 0 && dirs[P] >= 0 && dirs[Q] >= 0);
+	assert_true(open_dirs());
 	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
 		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	assert_true(shared != MAP_FAILED);

@@ -2,8 +2,13 @@
 /*
  * kvol_pool_format.
  */
+#include <fcntl.h>
+#include <linux/dm-ioctl.h>
+#include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "system.h"
@@ -246,6 +251,123 @@ static void what_is_in_use(void **state)
 	assert_sh("losetup -d %s && rm %s", loop, in_dir("disk"));
 }
 
+/* --- Killed formats --- */
+
+#define RUN_DIR "/run/kvol"
+
+/* Device-mapper's side of it, without the library: a map that has no table yet. */
+static int map_ioctl(unsigned long cmd, const char *uuid, bool named)
+{
+	struct dm_ioctl io = { .version = { DM_VERSION_MAJOR, 0, 0 },
+			       .data_size = sizeof(io) };
+	int fd = open("/dev/mapper/control", O_RDWR | O_CLOEXEC), r;
+
+	assert_true(fd >= 0);
+	if (named)
+		(void)snprintf(io.name, sizeof(io.name), "kvol-%s-catalogue", uuid);
+	(void)snprintf(io.uuid, sizeof(io.uuid), "KVOL-%s-catalogue", uuid);
+	r = ioctl(fd, cmd, &io);
+	(void)close(fd);
+	return r;
+}
+
+static bool is_mapped(const char *uuid)
+{
+	return map_ioctl(DM_DEV_STATUS, uuid, false) == 0; /* not in /sys before its table */
+}
+
+static bool is_announced(const char *uuid)
+{
+	return sh("test -e " RUN_DIR "/format-%s", uuid) == 0;
+}
+
+/* The fd holds the lock that tells a living format's from a dead one's. */
+static int announce(const char *uuid)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1 };
+	char path[128];
+	int fd;
+
+	(void)mkdir(RUN_DIR, 0700);
+	(void)snprintf(path, sizeof(path), RUN_DIR "/format-%s", uuid);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	assert_true(fd >= 0);
+	assert_int_equal(fcntl(fd, F_OFD_SETLK, &lock), 0);
+	return fd;
+}
+
+static void format_another(void)
+{
+	assert_ok(format("one", in_dir("another"), 0, GIB(1)));
+	assert_int_equal(unlink(in_dir("another")), 0);
+}
+
+/* The maps of a dead format go, whatever it was on; nobody else's do. */
+static void map_without_a_table(void **state)
+{
+	static const char dead[] = "3a6bd5c1-0000-4000-8000-000000000001",
+			  living[] = "3a6bd5c1-0000-4000-8000-000000000002",
+			  stranger[] = "3a6bd5c1-0000-4000-8000-000000000003";
+	int dead_fd, living_fd;
+
+	(void)state;
+	dead_fd = announce(dead);
+	living_fd = announce(living);
+	assert_int_equal(map_ioctl(DM_DEV_CREATE, dead, true), 0);
+	assert_int_equal(map_ioctl(DM_DEV_CREATE, living, true), 0);
+	assert_int_equal(map_ioctl(DM_DEV_CREATE, stranger, true), 0);
+	format_another();
+	assert_true(is_mapped(dead) && is_announced(dead));
+	(void)close(dead_fd);
+	format_another();
+	assert_false(is_mapped(dead) || is_announced(dead));
+	assert_true(is_mapped(living) && is_announced(living));
+	(void)close(living_fd);
+	format_another();
+	assert_false(is_mapped(living) || is_announced(living));
+	assert_true(is_mapped(stranger));
+	assert_int_equal(map_ioctl(DM_DEV_REMOVE, stranger, false), 0);
+}
+
+/* mkfs may outlive who has started it, by a moment. */
+static int format_soon(const char *path)
+{
+	int r = -EBUSY;
+
+	for (int i = 0; i < 100 && r == -EBUSY; i++) {
+		r = format("one", path, 0, GIB(1));
+		if (r == -EBUSY)
+			pause_ms(100);
+	}
+	return r;
+}
+
+static void killed_at_any_moment(void **state)
+{
+	const char *path = in_dir("killed");
+	struct world before;
+	int status;
+	pid_t pid;
+
+	(void)state;
+	srand(20261128);
+	world_now(&before);
+	for (int i = 0; i < 5; i++) {
+		pid = fork();
+		assert_true(pid >= 0);
+		if (pid == 0)
+			_exit(format("one", path, 0, GIB(1)) < 0);
+		pause_ms(rand() % 800);
+		(void)kill(pid, SIGKILL);
+		assert_true(waitpid(pid, &status, 0) == pid);
+		assert_int_equal(format_soon(path), 0);
+		assert_int_not_equal(sh("ls " RUN_DIR "/format-*"), 0);
+		assert_int_equal(look(path).n_volumes, 0);
+		assert_int_equal(unlink(path), 0);
+		assert_world(&before, "killed formats", __FILE__, __LINE__);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -259,6 +381,8 @@ int main(void)
 		cmocka_unit_test(parameters),
 		cmocka_unit_test(what_belongs_to_somebody),
 		cmocka_unit_test(what_is_in_use),
+		cmocka_unit_test(map_without_a_table),
+		cmocka_unit_test(killed_at_any_moment),
 	};
 
 	need_device_mapper();

@@ -5,19 +5,17 @@
  * deleting always works where the kernel takes any change at all, and brings a full pool
  * back by itself.
  *
- * Data is filled by writers in published volumes. Metadata would take them long: most of
- * it is filled by thin_restore, with a volume of many mappings to few blocks, and the
- * rest by a writer that breaks the sharing of a clone's mapping tree, leaf by leaf.
+ * Data is filled by writers in published volumes, and metadata as full.c does.
  */
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "full.h"
 #include "scene.h"
 
-#define POOL_BYTES  MIB(160)
-#define BLOCK_BYTES KIB(64)
+#define POOL_BYTES MIB(160)
 
 static unsigned cells;
 
@@ -120,53 +118,11 @@ static void try_all(enum state s)
 
 /* --- Writers --- */
 
-/* Writes a block every `step` bytes; returns how many until one fails. */
-static unsigned write_blocks(const char *path, uint64_t from, uint64_t step,
-			     uint64_t size, unsigned n)
-{
-	char *buf = aligned_alloc(4096, size);
-	int fd = open(path, O_WRONLY | O_DIRECT | O_CLOEXEC);
-	unsigned i;
-
-	assert_true(buf && fd >= 0);
-	memset(buf, 'x', size);
-	for (i = 0; i < n; i++)
-		if (pwrite(fd, buf, size, (off_t)(from + i * step)) != (ssize_t)size)
-			break;
-	(void)close(fd);
-	free(buf);
-	return i;
-}
-
 static uint64_t free_data(void)
 {
 	struct kvol_pool_info p = pool_info();
 
 	return (p.data_bytes - p.data_used) / p.block_bytes;
-}
-
-static uint64_t free_metadata(void)
-{
-	struct kvol_pool_info p = pool_info();
-
-	return (p.metadata_bytes - p.metadata_used) / 4096;
-}
-
-static void close_down(void)
-{
-	scene_clear();
-	watched("deactivate");
-	assert_ok(kvol_pool_deactivate(pool, &err));
-	unwatched();
-	kvol_pool_close(pool);
-	pool = NULL;
-}
-
-static void open_up(void)
-{
-	watched("open");
-	assert_ok(kvol_pool_open(ctx, pool_path, NULL, &pool, &err));
-	unwatched();
 }
 
 static void assert_good(void)
@@ -287,56 +243,6 @@ static void snapshot_of_more_than_there_is_room_for(void **state)
 
 /* --- Metadata --- */
 
-#define SHARED_BLOCKS 600 /* of data, behind what the scene takes */
-
-/* Gives the newest volume, which is empty, mappings of the same data blocks over and
- * over: without a byte of data written. */
-static void restore_mappings(unsigned runs)
-{
-	char commands[1200];
-
-	(void)snprintf(
-		commands, sizeof(commands),
-		"thin_dump $metadata > dump; "
-		"awk -v runs=%u -v n=%u '"
-		"{ line[NR] = $0 } /<device / { last = NR } "
-		"/nr_data_blocks=/ { match($0, /nr_data_blocks=\"[0-9]+/); "
-		"  from = substr($0, RSTART + 16, RLENGTH - 16) - n } "
-		"END { for (i = 1; i <= NR; i++) { "
-		"  if (i == last) sub(/mapped_blocks=\"0\"/, \"mapped_blocks=\\\"\" runs * n \"\\\"\", line[i]); "
-		"  print line[i]; "
-		"  for (r = 0; i == last && r < runs; r++) "
-		"    printf \"<range_mapping origin_begin=\\\"%%d\\\" data_begin=\\\"%%d\\\" length=\\\"%%d\\\" time=\\\"0\\\"/>\\n\", r * n, from, n "
-		"} }' dump > new; "
-		"thin_restore -i new -o $metadata",
-		runs, SHARED_BLOCKS);
-	with_metadata(commands);
-}
-
-/* Until there are `wanted` blocks left, or a little more. */
-static void fill_metadata(uint64_t wanted)
-{
-	uint64_t empty = free_metadata(), left;
-	unsigned runs = 40;
-
-	for (int i = 0; i < 6; i++) {
-		assert_ok(kvol_delete(pool, "many", 0, &err));
-		assert_ok(kvol_create(pool, "many", GIB(64), NULL, &err));
-		close_down();
-		restore_mappings(runs);
-		open_up();
-		left = free_metadata();
-		printf("# %u mappings leave %" PRIu64 " metadata blocks\n",
-		       runs * SHARED_BLOCKS, left);
-		if (left >= wanted && left < wanted + 60)
-			return;
-		assert_true(left < empty);
-		runs = (unsigned)((empty - wanted - 20) * runs / (empty - left));
-	}
-	print_error("metadata could not be filled\n");
-	fail();
-}
-
 static pid_t start_writer(const char *path)
 {
 	pid_t pid = fork();
@@ -364,15 +270,10 @@ static void out_of_metadata(void **state)
 	scene_set();
 	assert_ok(kvol_clone(pool, "many", "half", NULL, &err));
 	assert_ok(publish("half", half, KVOL_PUBLISH_BLOCK, NULL));
-	/* Each write makes a leaf of the clone's mapping tree its own. A commit gives
-	 * some of what it took back: go well below. */
-	while (free_metadata() > reserve - 20) {
-		assert_int_equal(write_blocks(half, at, 0, 4096, 1), 1);
-		at += 126 * BLOCK_BYTES;
-	}
+	/* A commit gives some of what a write took back: go well below. */
+	break_sharing(half, &at, reserve - 20);
 	try_all(LOW_METADATA);
-	for (; write_blocks(half, at, 0, 4096, 1) == 1; at += 126 * BLOCK_BYTES)
-		assert_true(at < GIB(16));
+	fill_the_rest(half, &at);
 	/* The deletes at its end make room, while others try to write. */
 	writer = start_writer(half);
 	try_all(OUT_OF_METADATA);
@@ -406,12 +307,12 @@ static void needs_check(void **state)
 	disk_set(NULL);
 	try_all(NEEDS_CHECK);
 	/* It is written down: taking it out of use does not help. */
-	close_down();
-	open_up();
+	scene_close_down();
+	scene_open_up();
 	assert_int_equal(pool_info().flags, states[NEEDS_CHECK].flags);
-	close_down();
+	scene_close_down();
 	with_metadata("thin_check --clear-needs-check-flag $metadata");
-	open_up();
+	scene_open_up();
 	assert_good();
 }
 
@@ -423,8 +324,8 @@ static void read_only(void **state)
 		  "read_only/' > table; dmsetup reload $p table; "
 		  "dmsetup resume --noudevsync --noflush --nolockfs $p");
 	try_all(READ_ONLY);
-	close_down();
-	open_up();
+	scene_close_down();
+	scene_open_up();
 	assert_good();
 }
 
@@ -441,8 +342,8 @@ static void failed(void **state)
 		(void)verb_try(CREATE_RAW, A_RO | A_IO, "on the way to failing");
 	disk_set(NULL);
 	try_all(FAILED);
-	close_down();
-	open_up();
+	scene_close_down();
+	scene_open_up();
 	assert_good();
 }
 
@@ -470,20 +371,20 @@ static void snapshots_are_counted_for_life(void **state)
 
 	(void)state;
 	scene_set();
-	close_down();
+	scene_close_down();
 	(void)snprintf(command, sizeof(command),
 		       "sqlite3 catalogue.db 'UPDATE pool SET snapshots = %u'",
 		       SNAPSHOTS_MAX - 100);
 	in_catalogue(command);
-	open_up();
+	scene_open_up();
 	assert_int_equal(pool_info().snapshots_left, 100);
 	assert_ok(kvol_snapshot(pool, "raw", "one more", NULL, &err));
-	close_down();
+	scene_close_down();
 	(void)snprintf(command, sizeof(command),
 		       "sqlite3 catalogue.db 'UPDATE pool SET snapshots = %u'",
 		       SNAPSHOTS_MAX);
 	in_catalogue(command);
-	open_up();
+	scene_open_up();
 	assert_int_equal(pool_info().snapshots_left, 0);
 	assert_kvol(kvol_snapshot(pool, "raw", "too many", NULL, &err), -ENOSPC,
 		    KVOL_R_LIMIT);
@@ -494,14 +395,14 @@ static void snapshots_are_counted_for_life(void **state)
 	assert_ok(kvol_create(pool, "new", MIB(8), NULL, &err));
 	assert_ok(kvol_delete(pool, "new", 0, &err));
 	assert_ok(kvol_delete(pool, "one more", 0, &err));
-	close_down();
+	scene_close_down();
 
 	/* Somebody else took snapshots in this thin pool: the kernel's count decides. */
 	in_catalogue("sqlite3 catalogue.db 'UPDATE pool SET snapshots = 0'");
 	with_metadata("thin_dump $metadata | sed 's/ time=\"[0-9]*\" transaction/ "
 		      "time=\"16000000\" transaction/' > new; "
 		      "thin_restore -i new -o $metadata");
-	open_up();
+	scene_open_up();
 	assert_int_equal(pool_info().snapshots_left, SNAPSHOTS_MAX - 16000000);
 	assert_ok(kvol_snapshot(pool, "raw", "one more", NULL, &err));
 	assert_ok(kvol_delete(pool, "one more", 0, &err));
@@ -518,7 +419,7 @@ static int up(void **state)
 
 static int down(void **state)
 {
-	close_down();
+	scene_close_down();
 	/* Nothing of all that may have left a trace. */
 	with_metadata("thin_check $metadata");
 	printf("# figure full-pool cells, verbs by states: %u of %u\n", cells,

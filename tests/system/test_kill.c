@@ -9,7 +9,6 @@
  * KVOL_TEST_LONG=1: 5000 kills. KVOL_TEST_SEED=N goes the same way again as far as the
  * kernel's timing lets it. A failure leaves the journal of the round on stderr.
  */
-#include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -18,6 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "disk.h"
 #include "soak.h"
 
 #define KILLS_SHORT   48
@@ -58,49 +58,6 @@ static void nap(long us)
 	struct timespec t = { us / 1000000, us % 1000000 * 1000 };
 
 	(void)nanosleep(&t, NULL);
-}
-
-/* --- Devices, as sysfs shows them --- */
-
-static bool attribute(unsigned minor, const char *name, char ret[128])
-{
-	char path[96];
-	int fd;
-	ssize_t n;
-
-	(void)snprintf(path, sizeof(path), "/sys/block/dm-%u/dm/%s", minor, name);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return false;
-	n = read(fd, ret, 127);
-	(void)close(fd);
-	ret[n > 0 ? n : 0] = 0;
-	return n > 0;
-}
-
-static bool is_suspended(unsigned minor)
-{
-	char text[128];
-
-	return attribute(minor, "suspended", text) && text[0] == '1';
-}
-
-/* Any volume's; -1: none is. */
-static int suspended_now(void)
-{
-	DIR *d = opendir("/sys/block");
-	struct dirent *e;
-	unsigned minor;
-	char uuid[128];
-	int found = -1;
-
-	while (d && found < 0 && (e = readdir(d)))
-		if (sscanf(e->d_name, "dm-%u", &minor) == 1 && is_suspended(minor) &&
-		    attribute(minor, "uuid", uuid) && !strncmp(uuid, "KVOL-", 5))
-			found = (int)minor;
-	if (d)
-		(void)closedir(d);
-	return found;
 }
 
 /* --- Processes --- */

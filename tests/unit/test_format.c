@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "blockdev.h"
 #include "fixture.h"
 #include "verb.h"
 
@@ -231,6 +232,83 @@ static void failed_format_leaves_neither_file_nor_devices(void **state)
 	nothing_is_left(f);
 }
 
+/* Killed between making the file and giving it its size. */
+static void empty_file_is_given_its_size(void **state)
+{
+	struct fixture *f = *state;
+	struct stat st;
+
+	make_file(f, "", 0);
+	model_fail("spawn mkfs.ext4", 1, -EIO);
+	fails(f, format(f, POOL_BYTES, 0), -EIO, KVOL_R_IO);
+	assert_int_equal(stat(f->path, &st), 0); /* it was there before */
+	assert_int_equal(st.st_size, 0);
+	succeeds(f, format(f, POOL_BYTES, 0));
+	open_pool(f);
+}
+
+static void announce(struct fixture *f, const char *uuid)
+{
+	char path[MODEL_PATH + 64];
+	int fd;
+
+	(void)mkdir(f->run_dir, 0700);
+	(void)snprintf(path, sizeof(path), "%s/format-%s", f->run_dir, uuid);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	assert_true(fd >= 0);
+	(void)close(fd);
+}
+
+/* Announced, and open: it stays, and is in nobody's way. */
+static void leftover_that_is_open_waits_for_the_next_format(void **state)
+{
+	static const char uuid[] = "3a6bd5c1-0000-4000-8000-000000000001";
+	struct fixture *f = *state;
+	struct kv_dm_id id;
+	int fd;
+
+	kv_dm_id_part(&id, uuid, "catalogue");
+	announce(f, uuid);
+	announce(f, "3A6BD5C1-not-a-uuid");
+	model_lock();
+	model->devs[0] = (struct model_dev){ .used = true, .id = id };
+	model->devs[0].table.live = true;
+	model_unlock();
+	fd = kv_blockdev_open(model_dev_number(&model->devs[0]), O_RDONLY);
+	assert_true(fd >= 0);
+	succeeds(f, format(f, POOL_BYTES, 0));
+	assert_int_equal(model_n_devs(), 1);
+	(void)close(fd);
+	assert_int_equal(unlink(f->path), 0);
+	succeeds(f, format(f, POOL_BYTES, 0));
+	nothing_is_left(f);
+}
+
+static int open_only(void *arg)
+{
+	struct fixture *f = arg;
+	struct kvol_pool *pool;
+
+	return kvol_pool_open(f->ctx, f->path, NULL, &pool, NULL) < 0;
+}
+
+/* Under a UUID that will be on no disk any more. */
+static void killed_open_is_no_obstacle_to_force(void **state)
+{
+	static const char *const steps[] = { "dm load", "dm resume", "mount" };
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < KV_ARRAY_SIZE(steps); i++) {
+		succeeds(f, format(f, POOL_BYTES, KVOL_FORMAT_FORCE));
+		model_crash(steps[i], 1);
+		assert_int_equal(model_in_child(open_only, f), MODEL_CRASHED);
+		model_forget_plans();
+		assert_true(model_n_devs() > 0);
+		succeeds(f, format(f, POOL_BYTES, KVOL_FORMAT_FORCE));
+		nothing_is_left(f);
+	}
+}
+
 static int format_only(void *arg)
 {
 	struct fixture *f = arg;
@@ -272,10 +350,7 @@ static void killed_format_is_made_up_for_at_once(void **state)
 		assert_int_equal(model_in_child(format_only, f), MODEL_CRASHED);
 		model_forget_plans();
 		succeeds(f, format(f, 0, 0));
-		/* Of one that has no table yet nobody knows whose it was. */
-		if (all_steps[i].nth != 1 || (strcmp(all_steps[i].step, "dm load") &&
-					      strcmp(all_steps[i].step, "dm resume")))
-			nothing_is_left(f);
+		nothing_is_left(f);
 		model_power_cut();
 	}
 }
@@ -321,6 +396,9 @@ int main(void)
 		on_machine(bad_arguments_are_refused),
 		on_machine(file_that_somebody_locked_is_busy),
 		on_machine(failed_format_leaves_neither_file_nor_devices),
+		on_machine(empty_file_is_given_its_size),
+		on_machine(leftover_that_is_open_waits_for_the_next_format),
+		on_machine(killed_open_is_no_obstacle_to_force),
 		on_machine(killed_format_leaves_no_pool),
 		on_machine(killed_format_is_made_up_for_at_once),
 		on_machine(active_pool_is_nobodys_leftover),

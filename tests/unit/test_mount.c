@@ -325,6 +325,67 @@ static void only_the_inspected_mount_is_detached(void **state)
 	drop_volume(&v);
 }
 
+/* XFS_IOC_GOINGDOWN, and ext4's word for it; <linux/...> has neither. */
+#define GOINGDOWN	 _IOR('X', 125, uint32_t)
+#define GOINGDOWN_NO_LOG 2
+
+static void shut_down(const char *dir)
+{
+	uint32_t how = GOINGDOWN_NO_LOG;
+	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	assert_true(fd >= 0);
+	assert_int_equal(ioctl(fd, GOINGDOWN, &how), 0);
+	(void)close(fd);
+}
+
+/* XFS answers no statx then; only the mount's id is known, and nothing of what is below
+ * its root. */
+static void mount_of_a_dead_file_system_is_detached(void **state)
+{
+	const char *dir = make_dir("t");
+	struct kv_target alive, dead, below, other;
+	struct volume v;
+	int mnt_fd;
+
+	(void)state;
+	make_volume(&v, "a", "xfs", 320 * MIB);
+	publish("xfs", &v, NULL, dir);
+	(void)make_dir("t/below");
+	inspect(dir, &alive);
+	assert_false(alive.dead);
+	shut_down(dir);
+	inspect(dir, &dead);
+	assert_true(dead.dead && dead.mount_root);
+	assert_int_equal(dead.mnt_id, alive.mnt_id);
+	assert_int_equal(kv_target_open(path_of("t/below"), &below), -EIO);
+	assert_int_equal(kv_target_open(path_of("t/none"), &below), -EIO);
+	/* Another mount of it is dead from its beginning. */
+	mnt_fd = kv_mount_device("xfs", v.path, NULL, NULL, false, detail,
+				 sizeof(detail));
+	assert_true(mnt_fd >= 0);
+	assert_int_equal(kv_target_describe(mnt_fd, &below), -EIO);
+	assert_int_equal(kv_mount_root(mnt_fd), -EIO);
+	(void)close(mnt_fd);
+
+	other = dead;
+	other.mnt_id++;
+	assert_int_equal(kv_target_detach(dir, &other), -ESTALE);
+	/* Something else on top, that answers. */
+	assert_int_equal(mount("tmpfs", dir, "tmpfs", 0, NULL), 0);
+	assert_int_equal(kv_target_detach(dir, &dead), -ESTALE);
+	assert_int_equal(umount(dir), 0);
+	/* Looked at while it was alive, or not. */
+	assert_int_equal(kv_target_detach(dir, &alive), 0);
+	assert_int_equal(kv_target_detach(dir, &dead), -ESTALE);
+	publish("xfs", &v, NULL, dir);
+	shut_down(dir);
+	inspect(dir, &dead);
+	assert_int_equal(kv_target_detach(dir, &dead), 0);
+	assert_int_equal(rmdir(dir), 0);
+	drop_volume(&v);
+}
+
 static void exchanged_parent_is_not_followed(void **state)
 {
 	struct kv_target t;
@@ -807,6 +868,7 @@ int main(void)
 		cmocka_unit_test(kernel_s_refusal_is_explained),
 		cmocka_unit_test(links_are_not_followed),
 		cmocka_unit_test(only_the_inspected_mount_is_detached),
+		cmocka_unit_test(mount_of_a_dead_file_system_is_detached),
 		cmocka_unit_test(exchanged_parent_is_not_followed),
 		cmocka_unit_test(used_mount_is_busy),
 		cmocka_unit_test(directory_does_not_go_onto_a_file),

@@ -37,6 +37,9 @@ static struct {
 	int fs_fd;
 	struct stat st;
 	struct statx stx;
+	bool dead;  /* statx of what is below the parent fails */
+	unsigned statxes;
+	int mnt_id; /* by name_to_handle_at */
 } kernel;
 
 static char detail[128];
@@ -51,6 +54,8 @@ int __wrap_statx(int dir_fd, const char *path, int flags, unsigned mask,
 int __real_openat(int dir_fd, const char *path, int flags, ...);
 int __wrap_openat(int dir_fd, const char *path, int flags, ...);
 int __wrap_fchdir(int fd);
+int __wrap_name_to_handle_at(int dir_fd, const char *path, struct file_handle *handle,
+			     int *ret_mnt_id, int flags);
 
 static bool fails(const char *call)
 {
@@ -146,6 +151,11 @@ int __wrap_statx(int dir_fd, const char *path, int flags, unsigned mask,
 	(void)flags;
 	(void)mask;
 	*ret = kernel.stx;
+	/* Every other one: a target's, then its parent's. */
+	if (kernel.dead && kernel.statxes++ % 2 == 0) {
+		errno = EIO;
+		return -1;
+	}
 	return fails("statx") ? -1 : 0;
 }
 
@@ -158,6 +168,20 @@ int __wrap_fchdir(int fd)
 {
 	(void)fd;
 	return fails("fchdir") ? -1 : 0;
+}
+
+int __wrap_name_to_handle_at(int dir_fd, const char *path, struct file_handle *handle,
+			     int *ret_mnt_id, int flags)
+{
+	(void)dir_fd;
+	assert_string_equal(path, "");
+	assert_int_equal(handle->handle_bytes, 0);
+	assert_int_equal(flags, AT_EMPTY_PATH);
+	if (fails("name_to_handle_at"))
+		return -1;
+	*ret_mnt_id = kernel.mnt_id;
+	errno = EOVERFLOW;
+	return -1;
 }
 
 static int setup(void **state)
@@ -374,6 +398,70 @@ static void target_is_what_the_kernel_says(void **state)
 	assert_int_equal(kv_target_open("/a/b", &t), -EOPNOTSUPP);
 }
 
+/* A file system that is shut down: nothing but the mount's id can be had. */
+static void dead_target_is_known_by_its_id(void **state)
+{
+	static const struct {
+		const char *call;
+		unsigned nth;
+		int error, result;
+	} cases[] = {
+		{ "name_to_handle_at", 1, EOPNOTSUPP, -EIO },
+		{ "name_to_handle_at", 1, ENOSYS, -EIO },
+		{ "statx", 1, EIO, -EIO }, /* the parent is dead, too */
+		{ "statx", 1, EACCES, -EACCES },
+		{ "openat2", 2, ENOENT, -ENOENT },
+		{ "openat2", 3, ENOENT, -ENOENT },
+		{ "openat2", 3, ELOOP, -ELOOP },
+	};
+	struct kv_target t;
+
+	(void)state;
+	kernel.dead = true;
+	kernel.mnt_id = 71;
+	for (size_t i = 0; i < KV_ARRAY_SIZE(cases); i++) {
+		kernel.statxes = 0;
+		t.fd = -7;
+		refuse(cases[i].call, cases[i].nth, cases[i].error);
+		assert_int_equal(kv_target_open("/a/b", &t), cases[i].result);
+		assert_int_equal(t.fd, -7);
+	}
+	kernel.statxes = 0;
+	assert_int_equal(kv_target_open("/a/b", &t), 0);
+	(void)close(t.fd);
+	assert_true(t.dead && t.mount_root);
+	assert_int_equal(t.mnt_id, 71);
+	/* What is on the parent's own mount is no root. */
+	kernel.mnt_id = 70;
+	assert_int_equal(kv_target_open("/a/b", &t), -EIO);
+}
+
+static void only_the_dead_mount_that_was_seen_is_detached(void **state)
+{
+	struct kv_target alive, dead = { .mnt_id = 71, .mount_root = true, .dead = true };
+
+	(void)state;
+	assert_int_equal(kv_target_describe(1, &alive), 0);
+	refuse("umount2", 9, EBUSY); /* counts */
+	/* Seen dead, and it answers: that is another one. */
+	kernel.stx.stx_mnt_id = 71;
+	assert_int_equal(kv_target_detach("/a/b", &dead), -ESTALE);
+	kernel.stx.stx_mnt_id = 70;
+	kernel.dead = true;
+	kernel.mnt_id = 72;
+	assert_int_equal(kv_target_detach("/a/b", &dead), -ESTALE);
+	kernel.mnt_id = 70; /* the parent's */
+	assert_int_equal(kv_target_detach("/a/b", &dead), -EIO);
+	assert_int_equal(kernel.calls, 0);
+	kernel.mnt_id = 71;
+	assert_int_equal(kv_target_detach("/a/b", &dead), 0);
+	assert_int_equal(kernel.calls, 1);
+	/* It has died since. */
+	alive.mnt_id = 71;
+	assert_int_equal(kv_target_detach("/a/b", &alive), 0);
+	assert_int_equal(kernel.calls, 2);
+}
+
 /* Somebody renames all the time: that is not waited for without end. */
 static void opening_is_repeated_so_often(void **state)
 {
@@ -451,6 +539,8 @@ int main(void)
 		here(root_of_a_mount_is_opened),
 		here(target_has_to_end_in_a_name),
 		here(target_is_what_the_kernel_says),
+		here(dead_target_is_known_by_its_id),
+		here(only_the_dead_mount_that_was_seen_is_detached),
 		here(opening_is_repeated_so_often),
 		here(refused_attachment_is_told),
 		here(only_what_was_inspected_is_detached),

@@ -166,6 +166,37 @@ static void node_is_known_by_what_is_bound(void **state)
 	assert_false(kv_mountinfo_is(&m, 36, makedev(253, 7), true));
 }
 
+static void device_that_a_mount_shows_is_known(void **state)
+{
+	static const struct {
+		const char *line;
+		bool fs, node; /* of 253:7 */
+	} cases[] = {
+		{ "36 35 253:7 / /a rw - ext4 /dev/dm-7 rw", true, false },
+		{ "36 35 253:7 /sub /a rw - xfs - rw", true, false },
+		{ "36 35 253:8 / /a rw - ext4 /dev/dm-7 rw", false, false },
+		{ "36 35 253:77 / /a rw - ext4 /dev/dm-77 rw", false, false },
+		/* A btrfs has a number of its own, and says itself what it is on. */
+		{ "36 35 0:40 / /a rw - btrfs /dev/dm-7 rw", true, false },
+		{ "36 35 0:40 / /a rw - btrfs /dev/dm-77 rw", false, false },
+		{ "36 35 0:40 / /a rw - btrfs /dev/dm-", false, false },
+		{ "36 35 0:40 / /a rw - btrfs  rw", false, false },
+		{ "36 35 0:40 / /a rw - tmpfs /dev/dm-7 rw", false, false },
+		{ "36 35 0:5 /dm-7 /a rw - devtmpfs udev rw", false, true },
+		{ "36 35 0:5 /dm-8 /a rw - devtmpfs udev rw", false, false },
+		{ "36 35 0:5 / /dev rw - devtmpfs udev rw", false, false },
+	};
+	struct kv_mountinfo m;
+
+	(void)state;
+	for (size_t i = 0; i < KV_ARRAY_SIZE(cases); i++) {
+		m = parsed(cases[i].line);
+		if (kv_mountinfo_shows(&m, makedev(253, 7), false) != cases[i].fs ||
+		    kv_mountinfo_shows(&m, makedev(253, 7), true) != cases[i].node)
+			fail_msg("'%s'", cases[i].line);
+	}
+}
+
 /* --- Where it is -------------------------------------------------------------------- */
 
 static void point_is_unescaped(void **state)
@@ -224,6 +255,7 @@ int main(void)
 		cmocka_unit_test(mount_is_known_by_id_and_device),
 		cmocka_unit_test(btrfs_is_known_by_id_alone),
 		cmocka_unit_test(node_is_known_by_what_is_bound),
+		cmocka_unit_test(device_that_a_mount_shows_is_known),
 		cmocka_unit_test(point_is_unescaped),
 		cmocka_unit_test(point_that_does_not_fit_is_refused),
 	};

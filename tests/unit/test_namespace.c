@@ -36,6 +36,7 @@ static struct {
 	int type; /* of the namespace */
 	ino_t ino;
 	const char *mountinfo;
+	unsigned mountinfos; /* opened */
 } kernel;
 
 int __real_open(const char *path, int flags, ...);
@@ -76,10 +77,12 @@ int __wrap_open(const char *path, int flags, ...)
 
 int __wrap_openat(int dir_fd, const char *path, int flags, ...)
 {
+	const char *base = strchr(path, '/');
 	int fd;
 
-	if (strcmp(path, "thread-self/mountinfo") != 0)
+	if (!base || strcmp(base, "/mountinfo") != 0)
 		return __real_openat(dir_fd, path, flags, 0600);
+	kernel.mountinfos++;
 	if (fails("mountinfo"))
 		return -1;
 	fd = memfd_create("mountinfo", MFD_CLOEXEC);
@@ -318,6 +321,50 @@ static void mountinfo_that_cannot_be_read_is_told(void **state)
 	}
 }
 
+/* --- What shows a device ------------------------------------------------------------ */
+
+static void mount_that_shows_the_device_is_known(void **state)
+{
+	(void)state;
+	kernel.mountinfo = "70 1 253:7 / /a rw - ext4 /dev/dm-7 rw\n"
+			   "71 1 0:41 / /b rw - btrfs /dev/dm-7 rw\n"
+			   "72 1 0:5 /dm-7 /node rw - devtmpfs udev rw\n";
+	assert_int_equal(kv_mount_shows(NS, 70, makedev(253, 7)), 1);
+	assert_int_equal(kv_mount_shows(NULL, 71, makedev(253, 7)), 1);
+	assert_int_equal(kv_mount_shows(NS, 70, makedev(253, 8)), 0);
+	assert_int_equal(kv_mount_shows(NS, 72, makedev(253, 7)), 0);
+	assert_int_equal(kv_mount_shows(NS, 73, makedev(253, 7)), 0);
+	refuse("open /proc", ENOENT);
+	assert_int_equal(kv_mount_shows(NS, 70, makedev(253, 7)), -EOPNOTSUPP);
+	refuse("mountinfo", EACCES);
+	assert_int_equal(kv_mount_shows(NS, 70, makedev(253, 7)), -EACCES);
+}
+
+static void node_is_looked_for_in_every_process(void **state)
+{
+	static const int gone[] = { ENOENT, ESRCH, EINVAL };
+
+	(void)state;
+	kernel.mountinfo = "70 1 253:7 / /a rw - ext4 /dev/dm-7 rw\n"
+			   "72 1 0:5 /dm-9 /node rw - devtmpfs udev rw\n";
+	assert_int_equal(kv_node_bound(makedev(253, 9)), 1);
+	assert_int_equal(kernel.mountinfos, 1);
+	assert_int_equal(kv_node_bound(makedev(253, 7)), 0);
+	assert_true(kernel.mountinfos >= 2);
+	/* Whoever ends under our eyes has nothing any more. */
+	for (size_t i = 0; i < KV_ARRAY_SIZE(gone); i++) {
+		refuse("mountinfo", gone[i]);
+		assert_int_equal(kv_node_bound(makedev(253, 7)), 0);
+		assert_null(kernel.fail);
+	}
+	refuse("mountinfo", EACCES);
+	assert_int_equal(kv_node_bound(makedev(253, 7)), -EACCES);
+	refuse("open /proc", ENOENT);
+	assert_int_equal(kv_node_bound(makedev(253, 7)), -EOPNOTSUPP);
+	refuse("open /proc", EMFILE);
+	assert_int_equal(kv_node_bound(makedev(253, 7)), -EMFILE);
+}
+
 #define here(test) cmocka_unit_test_setup(test, setup)
 
 int main(void)
@@ -329,6 +376,8 @@ int main(void)
 		here(mount_is_found_wherever_it_is),
 		here(point_that_is_no_path_is_not_told),
 		here(mountinfo_that_cannot_be_read_is_told),
+		here(mount_that_shows_the_device_is_known),
+		here(node_is_looked_for_in_every_process),
 	};
 
 	return cmocka_run_group_tests_name("namespace", tests, NULL, NULL);

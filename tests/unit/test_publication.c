@@ -76,9 +76,18 @@ static struct kv_publication make(uint32_t volume, ino_t ns, const char *target)
 	return p;
 }
 
+static void path_of(const struct kv_ns *ns, const char *target, char ret[64])
+{
+	uint64_t id[2] = { ns->dev, ns->ino };
+
+	(void)snprintf(ret, 64, "publish/7/%016" PRIx64,
+		       kv_hash64(target, strlen(target), kv_hash64(id, sizeof(id), 0)));
+}
+
 static void assert_same(const struct kv_publication *a, const struct kv_publication *b)
 {
 	assert_int_equal(a->volume, b->volume);
+	assert_string_equal(a->damaged, b->damaged);
 	assert_int_equal(a->flags, b->flags);
 	assert_int_equal(a->ns.dev, b->ns.dev);
 	assert_int_equal(a->ns.ino, b->ns.ino);
@@ -197,13 +206,6 @@ static void visitor_may_remove_and_may_stop(void **state)
 	assert_int_equal(kv_publication_count(p->dir_fd, 7), 0);
 }
 
-static int any(const struct kv_publication *p, void *arg)
-{
-	(void)p;
-	*(bool *)arg = true;
-	return 0;
-}
-
 /* A record as it is written, taken apart. */
 struct record {
 	char data[3 * PATH_MAX];
@@ -242,40 +244,70 @@ static size_t with_field(const struct record *r, unsigned which, const char *tex
 	return n;
 }
 
+static void make_volume_directory(const struct place *p)
+{
+	assert_true(mkdirat(p->dir_fd, "publish", 0700) == 0 || errno == EEXIST);
+	assert_int_equal(mkdirat(p->dir_fd, "publish/7", 0700), 0);
+}
+
+static const char *damaged_key = KEY;
+
+static int remove_damaged(const struct kv_publication *p, void *arg)
+{
+	static const struct kv_publication nothing;
+	struct kv_publication rest = *p;
+	struct visit *v = arg;
+
+	assert_int_equal(p->volume, 7);
+	assert_string_equal(p->damaged, damaged_key);
+	rest.volume = 0;
+	rest.damaged[0] = '\0';
+	memset(rest.damaged, 0, sizeof(rest.damaged));
+	assert_memory_equal(&rest, &nothing, sizeof(rest));
+	return remove_it(p, v);
+}
+
+/* It is there, and it can be removed; nothing else is taken from it. */
+static void assert_damaged(const struct place *p, const char *what)
+{
+	struct visit v = { .dir_fd = p->dir_fd };
+	int r;
+
+	assert_int_equal(kv_publication_count(p->dir_fd, 7), 1);
+	r = kv_publication_each(p->dir_fd, 7, remove_damaged, &v);
+	if (r != 0 || v.n != 1)
+		fail_msg("%s: %d, %d visited", what, r, v.n);
+	assert_int_equal(kv_publication_count(p->dir_fd, 7), 0);
+	assert_int_equal(faccessat(p->dir_fd, "publish/7", F_OK, 0), -1);
+}
+
 static void refused(const struct place *p, const void *record, size_t n)
 {
-	bool visited = false;
+	struct kv_ns ns = { 4, 100 };
+	char path[64];
 
-	assert_int_equal(kv_write_file_at(p->dir_fd, "publish/7/" KEY, record, n), 0);
-	assert_int_equal(kv_publication_each(p->dir_fd, 7, any, &visited), -EUCLEAN);
-	assert_int_equal(kv_publication_count(p->dir_fd, 7), -EUCLEAN);
-	assert_false(visited);
+	/* Where it belongs: elsewhere a whole one is damaged, too. */
+	path_of(&ns, "/t", path);
+	damaged_key = strrchr(path, '/') + 1;
+	make_volume_directory(p);
+	assert_int_equal(kv_write_file_at(p->dir_fd, path, record, n), 0);
+	assert_damaged(p, "a hostile record");
+	damaged_key = KEY;
 }
 
-static int rename_record(const struct kv_publication *p, void *arg)
-{
-	const struct place *place = arg;
-	uint64_t id[2] = { p->ns.dev, p->ns.ino };
-	char key[64];
-
-	(void)snprintf(key, sizeof(key), "publish/7/%016" PRIx64,
-		       kv_hash64(p->target, strlen(p->target),
-				 kv_hash64(id, sizeof(id), 0)));
-	return renameat(place->dir_fd, key, place->dir_fd, "publish/7/" KEY);
-}
-
-/* A whole record under a key of ours. */
+/* A whole record. */
 static void write_record(struct place *p, struct record *ret)
 {
 	struct kv_publication a = make(7, 100, "/t");
+	char path[64];
 
 	assert_int_equal(kv_publication_write(p->dir_fd, &a), 0);
-	assert_int_equal(kv_publication_each(p->dir_fd, 7, rename_record, p), 0);
-	assert_int_equal(kv_publication_count(p->dir_fd, 7), 1);
-	read_record(p, "publish/7/" KEY, ret);
+	path_of(&a.ns, a.target, path);
+	read_record(p, path, ret);
+	assert_int_equal(kv_publication_remove(p->dir_fd, &a), 0);
 }
 
-static void hostile_records_are_refused(void **state)
+static void hostile_records_are_damaged(void **state)
 {
 	static const char *const bad_numbers[] = { NULL, "",   "-1",  "+1", "x",
 						   " 1", "1x", "0x1", "99999999999999999999" };
@@ -298,28 +330,55 @@ static void hostile_records_are_refused(void **state)
 	memcpy(big, good.data, good.n);
 	refused(p, big, good.n + 1);
 	refused(p, big, sizeof(big));
-	assert_int_equal(unlinkat(p->dir_fd, "publish/7/" KEY, 0), 0);
+}
+
+/* Nor is one followed, or waited for. */
+static void what_is_no_file_is_damaged(void **state)
+{
+	struct place *p = *state;
+
+	make_volume_directory(p);
 	assert_int_equal(symlinkat("/etc/passwd", p->dir_fd, "publish/7/" KEY), 0);
-	assert_int_equal(kv_publication_count(p->dir_fd, 7), -ELOOP);
-	assert_int_equal(unlinkat(p->dir_fd, "publish/7/" KEY, 0), 0);
-	assert_int_equal(unlinkat(p->dir_fd, "publish/7", AT_REMOVEDIR), 0);
+	assert_damaged(p, "a link");
+	make_volume_directory(p);
+	assert_int_equal(mkfifoat(p->dir_fd, "publish/7/" KEY, 0600), 0);
+	assert_damaged(p, "a fifo");
+}
+
+static int count_whole(const struct kv_publication *p, void *arg)
+{
+	*(int *)arg += !p->damaged[0];
+	return 0;
+}
+
+static int whole_records(const struct place *p)
+{
+	int n = 0;
+
+	assert_int_equal(kv_publication_each(p->dir_fd, 7, count_whole, &n), 0);
+	return n;
 }
 
 static void strings_that_are_too_long_are_refused(void **state)
 {
-	static char record[3 * PATH_MAX], target[PATH_MAX + 1];
+	static char record[3 * PATH_MAX], text[PATH_MAX + 1];
 	static struct record good;
+	struct kv_publication a = make(7, 100, "");
 	struct place *p = *state;
+	char path[64];
 	size_t n;
 
 	write_record(p, &good);
-	memset(target, 't', PATH_MAX - 1);
-	n = with_field(&good, good.n_fields - 1, target, record);
-	assert_int_equal(kv_write_file_at(p->dir_fd, "publish/7/" KEY, record, n), 0);
-	assert_int_equal(kv_publication_count(p->dir_fd, 7), 1);
-	memset(target, 't', PATH_MAX);
-	refused(p, record, with_field(&good, good.n_fields - 1, target, record));
-	assert_int_equal(unlinkat(p->dir_fd, "publish/7/" KEY, 0), 0);
+	make_volume_directory(p);
+	for (size_t longest = PATH_MAX - 1; longest <= PATH_MAX; longest++) {
+		memset(text, 't', longest);
+		n = with_field(&good, good.n_fields - 1, text, record);
+		path_of(&a.ns, text, path);
+		assert_int_equal(kv_write_file_at(p->dir_fd, path, record, n), 0);
+		assert_int_equal(whole_records(p), longest < PATH_MAX);
+		assert_int_equal(kv_publication_count(p->dir_fd, 7), 1);
+		assert_int_equal(unlinkat(p->dir_fd, path, 0), 0);
+	}
 	assert_int_equal(unlinkat(p->dir_fd, "publish/7", AT_REMOVEDIR), 0);
 }
 
@@ -329,16 +388,16 @@ static void record_in_anothers_place_is_refused(void **state)
 	struct kv_publication a = make(7, 100, "/t"), b = make(7, 100, "/u"), got;
 	struct place *p = *state;
 	char from[64], to[64];
-	uint64_t id[2] = { 4, 100 };
 
 	assert_int_equal(kv_publication_write(p->dir_fd, &a), 0);
-	(void)snprintf(from, sizeof(from), "publish/7/%016" PRIx64,
-		       kv_hash64("/t", 2, kv_hash64(id, sizeof(id), 0)));
-	(void)snprintf(to, sizeof(to), "publish/7/%016" PRIx64,
-		       kv_hash64("/u", 2, kv_hash64(id, sizeof(id), 0)));
+	path_of(&a.ns, "/t", from);
+	path_of(&a.ns, "/u", to);
+	assert_int_equal(whole_records(p), 1);
 	assert_int_equal(renameat(p->dir_fd, from, p->dir_fd, to), 0);
 	assert_int_equal(kv_publication_read(p->dir_fd, 7, &a.ns, "/t", &got), -ENOENT);
 	assert_int_equal(kv_publication_read(p->dir_fd, 7, &b.ns, "/u", &got), -EUCLEAN);
+	assert_int_equal(whole_records(p), 0);
+	assert_int_equal(kv_publication_count(p->dir_fd, 7), 1);
 	assert_int_equal(kv_publication_remove(p->dir_fd, &b), 0);
 }
 
@@ -369,7 +428,8 @@ int main(void)
 		in_place(longest_strings_fit),
 		in_place(volumes_namespaces_and_targets_are_told_apart),
 		in_place(visitor_may_remove_and_may_stop),
-		in_place(hostile_records_are_refused),
+		in_place(hostile_records_are_damaged),
+		in_place(what_is_no_file_is_damaged),
 		in_place(strings_that_are_too_long_are_refused),
 		in_place(record_in_anothers_place_is_refused),
 		in_place(other_files_are_not_records),

@@ -576,25 +576,262 @@ static void killed_unpublish_is_done_by_the_next(void **state)
 	}
 }
 
-/* --- Hostile records
+/* --- File systems that are shut down
  * ------------------------------------------------------------------------- */
 
-static void damaged_record_is_reported_and_nothing_is_unmounted(void **state)
+static void dead_file_system_is_unpublished(void **state)
 {
-	_cleanup_close_ int dir = -1;
+	static const char *const types[] = { "xfs", "ext4", "btrfs" };
 	struct fixture *f = *state;
+
+	model_ns_start(NS_A);
+	for (size_t i = 0; i < KV_ARRAY_SIZE(types); i++) {
+		succeeds(f, create_volume(f, "dead", types[i]));
+		succeeds(f, publish(f, "dead", "/t", 0, NULL, NULL));
+		succeeds(f, publish(f, "dead", "/u", 0, "ro", NULL));
+		succeeds(f, publish(f, "dead", "/t", 0, NULL, NS_A));
+		model_shut_down(NULL, "/t");
+		/* It stands where it stood. */
+		succeeds(f, publish(f, "dead", "/t", 0, NULL, NULL));
+		fails(f, publish(f, "dead", "/t", 0, "noatime", NULL), -EEXIST,
+		      KVOL_R_EXISTS_DIFFERENT);
+		fails(f, publish(f, "v", "/t", 0, NULL, NULL), -EBUSY, KVOL_R_BUSY_OPEN);
+		succeeds(f, unpublish(f, "v", "/t", NULL));
+		assert_non_null(model_mount_at(NULL, "/t"));
+		fails(f, kvol_pool_deactivate(f->pool, &f->e), -EBUSY,
+		      KVOL_R_BUSY_PUBLISHED);
+		succeeds(f, unpublish(f, "dead", "/t", NULL));
+		assert_null(model_mount_at(NULL, "/t"));
+		assert_int_equal(info_of(f, "dead").n_targets, 2);
+		succeeds(f, unpublish(f, "dead", "/u", NULL));
+		succeeds(f, unpublish(f, "dead", "/t", NS_A));
+		nothing_is_left(f);
+		succeeds(f, kvol_delete(f->pool, "dead", 0, &f->e));
+	}
+}
+
+/* Dead as well, and with its id; but it is of another device. */
+static void dead_mount_of_another_volume_is_not_ours(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t id;
+
+	succeeds(f, create_volume(f, "x", "xfs"));
+	succeeds(f, create_volume(f, "y", "xfs"));
+	succeeds(f, publish(f, "x", "/t", 0, NULL, NULL));
+	id = model_mount_at(NULL, "/t")->mnt_id;
+	model_umount(NULL, "/t");
+	succeeds(f, publish(f, "y", "/t", 0, NULL, NULL));
+	assert_int_equal(model_mount_at(NULL, "/t")->mnt_id, id);
+	model_shut_down(NULL, "/t");
+	fails(f, publish(f, "x", "/t", 0, NULL, NULL), -EBUSY, KVOL_R_BUSY_OPEN);
+	succeeds(f, unpublish(f, "x", "/t", NULL));
+	assert_non_null(model_mount_at(NULL, "/t"));
+	succeeds(f, unpublish(f, "y", "/t", NULL));
+	nothing_is_left(f);
+}
+
+static void dead_file_system_that_is_covered_is_published_still(void **state)
+{
+	struct fixture *f = *state;
+
+	succeeds(f, create_volume(f, "x", "xfs"));
+	succeeds(f, publish(f, "x", "/t", 0, NULL, NULL));
+	model_shut_down(NULL, "/t");
+	model_mount_stranger(NULL, "/t");
+	fails(f, unpublish(f, "x", "/t", NULL), -EBUSY, KVOL_R_BUSY_OPEN);
+	fails(f, kvol_delete(f->pool, "x", 0, &f->e), -EBUSY, KVOL_R_BUSY_PUBLISHED);
+	model_umount(NULL, "/t");
+	succeeds(f, unpublish(f, "x", "/t", NULL));
+	nothing_is_left(f);
+}
+
+/* --- Damaged records
+ * ------------------------------------------------------------------------- */
+
+static void write_stray(struct fixture *f, const char *name)
+{
+	_cleanup_close_ int dir = open_run_pool(f);
 	char path[64];
 
-	succeeds(f, publish(f, "v", "/t", 0, NULL, NULL));
-	dir = open_run_pool(f);
-	(void)snprintf(path, sizeof(path), "publish/%u/0123456789abcdef", id_of(f, "v"));
+	(void)snprintf(path, sizeof(path), "publish/%u", id_of(f, name));
+	assert_true(mkdirat(dir, "publish", 0700) == 0 || errno == EEXIST);
+	assert_true(mkdirat(dir, path, 0700) == 0 || errno == EEXIST);
+	(void)snprintf(path, sizeof(path), "publish/%u/0123456789abcdef", id_of(f, name));
 	assert_int_equal(kv_write_file_at(dir, path, "junk", 4), 0);
-	fails(f, kvol_delete(f->pool, "v", 0, &f->e), -EUCLEAN, KVOL_R_CORRUPT);
+}
+
+/* It tells nothing: what it stands for may be there for as long as the volume is in use.
+ */
+static void stray_record_stands_while_the_volume_is_in_use(void **state)
+{
+	struct fixture *f = *state;
+
+	succeeds(f, publish(f, "v", "/t", 0, NULL, NULL));
+	write_stray(f, "v");
+	assert_int_equal(info_of(f, "v").n_targets, 2);
+	fails(f, kvol_delete(f->pool, "v", 0, &f->e), -EBUSY, KVOL_R_BUSY_PUBLISHED);
+	fails(f, kvol_pool_deactivate(f->pool, &f->e), -EBUSY, KVOL_R_BUSY_PUBLISHED);
 	fails(f, publish(f, "v", "/u", 0, NULL, NULL), -EUCLEAN, KVOL_R_CORRUPT);
+	fails(f, kvol_expand(f->pool, "v", 1 << 30, 0, &f->e), -EUCLEAN, KVOL_R_CORRUPT);
+	succeeds(f, publish(f, "v", "/t", 0, NULL, NULL));
+	reopen_pool(f);
+	assert_int_equal(info_of(f, "v").n_targets, 2);
 	assert_non_null(model_mount_at(NULL, "/t"));
-	assert_int_equal(unlinkat(dir, path, 0), 0);
+	succeeds(f, unpublish(f, "v", "/t", NULL));
+	assert_int_equal(info_of(f, "v").n_targets, 1);
+	succeeds(f, publish(f, "v", "/u", 0, NULL, NULL));
+	assert_int_equal(info_of(f, "v").n_targets, 1);
+	succeeds(f, unpublish(f, "v", "/u", NULL));
+	nothing_is_left(f);
+}
+
+/* A node that is bound somewhere is held open by nobody, and must not become another
+ * volume's. */
+static void stray_record_stands_while_the_node_is_bound(void **state)
+{
+	static const uint32_t flags[] = { KVOL_PUBLISH_BLOCK,
+					  KVOL_PUBLISH_BLOCK | KVOL_PUBLISH_READONLY };
+	struct fixture *f = *state;
+
+	model_ns_start(NS_A);
+	for (size_t i = 0; i < KV_ARRAY_SIZE(flags); i++) {
+		succeeds(f, publish(f, "raw", "/f", flags[i], NULL, NS_A));
+		damage_records(f, "raw");
+		fails(f, kvol_pool_deactivate(f->pool, &f->e), -EBUSY,
+		      KVOL_R_BUSY_PUBLISHED);
+		fails(f, kvol_delete(f->pool, "raw", 0, &f->e), -EBUSY,
+		      KVOL_R_BUSY_PUBLISHED);
+		reopen_pool(f);
+		model_umount(NS_A, "/f");
+		succeeds(f, unpublish(f, "raw", "/f", NS_A));
+		nothing_is_left(f);
+		assert_int_equal(info_of(f, "raw").n_targets, 0);
+	}
+}
+
+static void damaged_publish_is_known_by_the_device_that_is_seen(void **state)
+{
+	static const struct {
+		const char *fs, *target;
+		uint32_t flags;
+		bool shut_down;
+	} cases[] = {
+		{ "ext4", "/t", 0, false },
+		{ "ext4", "/t", KVOL_PUBLISH_READONLY, false },
+		{ "xfs", "/t", 0, false },
+		{ "xfs", "/t", 0, true },
+		{ "btrfs", "/t", 0, false },
+		{ NULL, "/f", KVOL_PUBLISH_BLOCK, false },
+		{ NULL, "/f", KVOL_PUBLISH_BLOCK | KVOL_PUBLISH_READONLY, false },
+	};
+	struct fixture *f = *state;
+
+	model_ns_start(NS_A);
+	for (size_t i = 0; i < 2 * KV_ARRAY_SIZE(cases); i++) {
+		const char *ns = i % 2 ? NS_A : NULL;
+
+		succeeds(f, create_volume(f, "x", cases[i / 2].fs));
+		succeeds(f, publish(f, "x", cases[i / 2].target, cases[i / 2].flags, NULL,
+				    ns));
+		if (cases[i / 2].shut_down)
+			model_shut_down(ns, cases[i / 2].target);
+		damage_records(f, "x");
+		fails(f, publish(f, "x", cases[i / 2].target, cases[i / 2].flags, NULL,
+				 ns),
+		      -EUCLEAN, KVOL_R_CORRUPT);
+		assert_int_equal(info_of(f, "x").n_targets, 1);
+		succeeds(f, unpublish(f, "x", cases[i / 2].target, ns));
+		nothing_is_left(f);
+		assert_int_equal(info_of(f, "x").n_targets, 0);
+		succeeds(f, kvol_delete(f->pool, "x", 0, &f->e));
+	}
+}
+
+static void killed_unpublish_of_a_damaged_record_is_done_by_the_next(void **state)
+{
+	static const char *const steps[] = { "target open", "namespace enter",
+					     "target detach", "run remove",
+					     "dm remove" };
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < 2 * KV_ARRAY_SIZE(steps); i++) {
+		succeeds(f, publish(f, "v", "/t", 0, NULL, NULL));
+		damage_records(f, "v");
+		killed_at(f, steps[i / 2], 1, unpublish_v, NULL);
+		if (i % 2)
+			reopen_pool(f);
+		succeeds(f, unpublish(f, "v", "/t", NULL));
+		reopen_pool(f);
+		nothing_is_left(f);
+	}
+}
+
+/* Covered, or another volume's by now: there is nothing that could be told. */
+static void damaged_publish_that_is_not_seen_is_left_alone(void **state)
+{
+	struct fixture *f = *state;
+
+	succeeds(f, publish(f, "v", "/t", 0, NULL, NULL));
+	damage_records(f, "v");
+	model_mount_stranger(NULL, "/t");
+	fails(f, unpublish(f, "v", "/t", NULL), -EUCLEAN, KVOL_R_CORRUPT);
+	assert_int_equal(model_n_mounts(), 2);
+	model_umount(NULL, "/t");
 	succeeds(f, unpublish(f, "v", "/t", NULL));
 	nothing_is_left(f);
+
+	succeeds(f, publish(f, "v", "/t", 0, NULL, NULL));
+	damage_records(f, "v");
+	model_umount(NULL, "/t");
+	succeeds(f, publish(f, "w", "/t", 0, NULL, NULL));
+	succeeds(f, unpublish(f, "v", "/t", NULL));
+	assert_non_null(model_mount_at(NULL, "/t"));
+	assert_int_equal(info_of(f, "v").n_targets, 0);
+	succeeds(f, unpublish(f, "w", "/t", NULL));
+	nothing_is_left(f);
+}
+
+static void damaged_record_without_a_mount_is_no_obstacle(void **state)
+{
+	struct fixture *f = *state;
+
+	/* Published again; deleted; taken out of use. */
+	for (int i = 0; i < 4; i++) {
+		succeeds(f, publish(f, "v", "/t", 0, NULL, NULL));
+		damage_records(f, "v");
+		model_umount(NULL, "/t");
+		if (i == 0) {
+			succeeds(f, publish(f, "v", "/t", 0, "noatime", NULL));
+			assert_int_equal(info_of(f, "v").n_targets, 1);
+			succeeds(f, unpublish(f, "v", "/t", NULL));
+		} else if (i == 1) {
+			model_file_remove("/t");
+			succeeds(f, unpublish(f, "v", "/t", NULL));
+			model_file("/t", S_IFDIR);
+		} else if (i == 2) {
+			succeeds(f, kvol_delete(f->pool, "v", 0, &f->e));
+			succeeds(f, create_volume(f, "v", "ext4"));
+		} else {
+			succeeds(f, kvol_pool_deactivate(f->pool, &f->e));
+			kvol_pool_close(f->pool);
+			f->pool = NULL;
+			open_pool(f);
+		}
+		nothing_is_left(f);
+	}
+}
+
+static void damaged_record_in_a_gone_namespace_goes_with_the_volume(void **state)
+{
+	struct fixture *f = *state;
+
+	model_ns_start(NS_A);
+	succeeds(f, publish(f, "v", "/t", 0, NULL, NS_A));
+	damage_records(f, "v");
+	model_ns_end(NS_A);
+	succeeds(f, unpublish(f, "v", "/t", NS_A));
+	succeeds(f, kvol_delete(f->pool, "v", 0, &f->e));
 }
 
 #define on_pool(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
@@ -627,7 +864,16 @@ int main(void)
 		on_pool(copy_of_a_mount_keeps_the_device),
 		on_pool(killed_publish_stands_or_not),
 		on_pool(killed_unpublish_is_done_by_the_next),
-		on_pool(damaged_record_is_reported_and_nothing_is_unmounted),
+		on_pool(dead_file_system_is_unpublished),
+		on_pool(dead_mount_of_another_volume_is_not_ours),
+		on_pool(dead_file_system_that_is_covered_is_published_still),
+		on_pool(stray_record_stands_while_the_volume_is_in_use),
+		on_pool(stray_record_stands_while_the_node_is_bound),
+		on_pool(damaged_publish_is_known_by_the_device_that_is_seen),
+		on_pool(killed_unpublish_of_a_damaged_record_is_done_by_the_next),
+		on_pool(damaged_publish_that_is_not_seen_is_left_alone),
+		on_pool(damaged_record_without_a_mount_is_no_obstacle),
+		on_pool(damaged_record_in_a_gone_namespace_goes_with_the_volume),
 	};
 
 	return cmocka_run_group_tests_name("publish", tests, NULL, NULL);

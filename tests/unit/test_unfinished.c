@@ -793,6 +793,56 @@ static void commit_whose_flush_failed_never_comes_into_force(void **state)
 	}
 }
 
+/* It may come into force at the next open, so nothing is acknowledged that this would
+ * contradict: not even that there is nothing to do. */
+static void refuses_changes(struct fixture *f, struct kvol_pool *p)
+{
+	fails(f, kvol_delete(p, "new", 0, &f->e), -EIO, KVOL_R_IO);
+	fails(f, kvol_create(p, "w", 512 * MIB, NULL, &f->e), -EIO, KVOL_R_IO);
+	fails(f, kvol_expand(p, "w", MIB, 0, &f->e), -EIO, KVOL_R_IO);
+	fails(f, kvol_snapshot(p, "v", "s", NULL, &f->e), -EIO, KVOL_R_IO);
+	fails(f, kvol_clone(p, "v", "c", NULL, &f->e), -EIO, KVOL_R_IO);
+	fails(f, kvol_publish(p, "v", "/v", NULL, &f->e), -EIO, KVOL_R_IO);
+}
+
+static void nothing_is_acknowledged_while_a_commit_is_in_doubt(void **state)
+{
+	struct fixture *f = *state;
+	struct kvol_info info = { .size = sizeof(info) };
+	struct kvol_pool *other = another_handle(f);
+
+	model_fail("commit", 0, -EIO);
+	fails(f, kvol_create(f->pool, "new", MIB, NULL, &f->e), -EIO, KVOL_R_IO);
+	refuses_changes(f, f->pool);
+	refuses_changes(f, other);
+	succeeds(f, kvol_stat(other, "v", &info, &f->e));
+	succeeds(f, kvol_unpublish(f->pool, "v", "/v", NULL, &f->e));
+	model_forget_plans();
+	succeeds(f, kvol_delete(f->pool, "new", 0, &f->e));
+	assert_slots_empty(f);
+	succeeds(f, kvol_publish(other, "v", "/v", NULL, &f->e));
+	kvol_pool_close(other);
+	reopen_pool(f);
+	assert_false(exists(f, "new"));
+}
+
+/* Nobody else would know that its end is in doubt. */
+static void commit_that_cannot_be_announced_is_not_made(void **state)
+{
+	struct fixture *f = *state;
+
+	succeeds(f, create_volume(f, "v", NULL));
+	model_fail("run write", 0, -EIO);
+	fails(f, create_volume(f, "new", NULL), -EIO, KVOL_R_IO);
+	assert_false(kv_catalogue_in_doubt(f->pool->cat));
+	fails(f, kvol_delete(f->pool, "v", 0, &f->e), -EIO, KVOL_R_IO);
+	succeeds(f, kvol_delete(f->pool, "new", 0, &f->e));
+	model_forget_plans();
+	reopen_pool(f);
+	assert_true(exists(f, "v"));
+	assert_false(exists(f, "new"));
+}
+
 static int look_in_commit(const char *what, unsigned step)
 {
 	struct kvol_pool_info info = { .size = sizeof(info) };
@@ -855,6 +905,10 @@ int main(void)
 		on_pool(killed_delete_of_what_is_published_then_does_not_happen),
 		on_pool(failed_commit_never_comes_into_force),
 		on_pool(commit_whose_flush_failed_never_comes_into_force),
+		on_pool(nothing_is_acknowledged_while_a_commit_is_in_doubt),
+		cmocka_unit_test_setup_teardown(
+			commit_that_cannot_be_announced_is_not_made, setup_pool_alone,
+			teardown),
 		on_pool(nobody_waits_for_a_living_commit_to_look),
 	};
 
