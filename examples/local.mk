@@ -5,6 +5,7 @@ examples_kvolctl_kvolctl_SOURCES = \
 	examples/kvolctl/json.c \
 	examples/kvolctl/kvolctl.c \
 	examples/kvolctl/kvolctl.h \
+	examples/kvolctl/label.c \
 	examples/kvolctl/list.c \
 	examples/kvolctl/pool.c \
 	examples/kvolctl/publish.c \

@@ -5,6 +5,7 @@
 /* L3: what is durable about a pool. Safe from any thread. Each function that changes
  * something is one commit, on the disk when it returns 0. Errors are negative errnos. */
 
+#include "label.h"
 #include "names.h"
 
 /* The kernel counts snapshots in 24 bits for the pool's life and never checks: stay well
@@ -91,12 +92,23 @@ int kv_catalogue_find_first(struct kv_catalogue *cat, const char *name, const ch
 int kv_catalogue_get(struct kv_catalogue *cat, uint32_t id, struct kv_row *ret);
 /* -EEXIST: the name is taken. */
 int kv_catalogue_insert(struct kv_catalogue *cat, const struct kv_row *row);
+/* With labels, in the same commit. Also -EFBIG: no room for labels. */
+int kv_catalogue_insert_labelled(struct kv_catalogue *cat, const struct kv_row *row,
+				 const struct kvol_label *labels, uint64_t n);
 int kv_catalogue_resize(struct kv_catalogue *cat, uint32_t id, uint64_t bytes,
 			uint32_t flags);
 int kv_catalogue_set_flags(struct kv_catalogue *cat, uint32_t id, uint32_t flags);
 
-/* Deleting: the row becomes a tombstone, and its name is free; later the tombstone goes.
- */
+/* Sets labels, or removes those without a value; name NULL: of the pool. No commit if
+ * nothing changes. -EDQUOT: too many; -EFBIG: no room in the catalogue for them. */
+int kv_catalogue_label(struct kv_catalogue *cat, const char *name,
+		       const struct kvol_label *labels, uint64_t n);
+/* The caller clears *ret. */
+int kv_catalogue_labels(struct kv_catalogue *cat, const char *name,
+			struct kv_labels *ret);
+
+/* Deleting: the row becomes a tombstone, its name is free and its labels are gone; later
+ * the tombstone goes. */
 int kv_catalogue_bury(struct kv_catalogue *cat, uint32_t id);
 /* Not durable by itself: goes with others of its kind in a later commit of this handle,
  * or with its close. */
@@ -151,6 +163,16 @@ int kv_catalogue_accept(struct kv_catalogue *cat, uint64_t epoch, uint64_t snaps
  * 0: both. */
 struct kv_cursor;
 int kv_cursor_open(struct kv_catalogue *cat, uint32_t kind, struct kv_cursor **ret);
+/* NULL, and 0: whatever it is. */
+struct kv_filter {
+	uint32_t kind;
+	const char *label_key, *label_value;
+	const char *source;
+	const char *after; /* names behind this one */
+	uint64_t limit;
+};
+int kv_cursor_open_filtered(struct kv_catalogue *cat, const struct kv_filter *filter,
+			    struct kv_cursor **ret);
 int kv_cursor_next(struct kv_cursor *cur, struct kv_row *ret); /* 1 a row, 0 the end */
 void kv_cursor_close(struct kv_cursor *cur);		       /* NULL is a no-op */
 

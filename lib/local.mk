@@ -16,6 +16,8 @@ layer0_sources = \
 layer2_sources = \
 	lib/claim.c \
 	lib/claim.h \
+	lib/label.c \
+	lib/label.h \
 	lib/layout.c \
 	lib/layout.h \
 	lib/mountinfo.c \
@@ -64,6 +66,7 @@ layer3_sources = \
 	lib/catalogue.h \
 	lib/catalogue_check.c \
 	lib/catalogue_db.h \
+	lib/catalogue_label.c \
 	lib/device.c \
 	lib/host.c \
 	lib/host.h \
@@ -92,9 +95,11 @@ layer4_sources = \
 	lib/ctx.c \
 	lib/expand.c \
 	lib/format.c \
+	lib/labels.c \
 	lib/leftover.c \
 	lib/pool.c \
 	lib/publish.c \
+	lib/publish_list.c \
 	lib/recover.c \
 	lib/repair.c \
 	lib/repair.h \

@@ -134,6 +134,35 @@ static int parse_options(struct job *job, const struct kvol_publish_opts *o,
 	return 0;
 }
 
+static int take_labels(struct job *job, const struct kvol_publish_opts *o,
+		       struct kvol_error *e)
+{
+	const char *name = job->row.name;
+	_cleanup_labels_ struct kv_labels set = { 0 };
+	int r;
+
+	r = kv_labels_check(o->labels, o->n_labels, false, name, e);
+	if (r < 0)
+		return r;
+	for (uint64_t i = 0; i < o->n_labels; i++) {
+		if (kv_labels_add(&set, o->labels[i].key, o->labels[i].value) < 0)
+			return kv_error_errno(e, -ENOMEM, "volume '%s'", name);
+		if (set.size <= sizeof(job->want.labels))
+			continue;
+		(void)kv_error(e, -ENOSPC, KVOL_R_LIMIT,
+			       "volume '%s': the labels of a publish are more than %zu "
+			       "bytes",
+			       name, sizeof(job->want.labels));
+		if (e)
+			e->index = (uint32_t)i;
+		return -ENOSPC;
+	}
+	if (set.size)
+		memcpy(job->want.labels, set.text, set.size);
+	job->want.labels_size = (uint32_t)set.size;
+	return 0;
+}
+
 /* Fills a job from the arguments, but for the volume. */
 static int set_place(struct job *job, const char *target,
 		     const struct kvol_publish_opts *o, struct kvol_error *e)
@@ -495,6 +524,8 @@ int kvol_publish(struct kvol_pool *pool, const char *name, const char *target,
 				"published as a block device only",
 				name);
 	r = parse_options(job, &o, reterr);
+	if (r == 0)
+		r = take_labels(job, &o, reterr);
 	if (r == 0 && kv_pool_only_reads(pool) &&
 	    (!(job->want.flags & KVOL_PUBLISH_READONLY) ||
 	     (job->row.flags && !job->block)))

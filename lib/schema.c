@@ -37,6 +37,9 @@ static const char *const schema[] = {
 	"CREATE TABLE reservation ("
 	"  row INTEGER PRIMARY KEY AUTOINCREMENT,"
 	"  owner INTEGER NOT NULL, first INTEGER NOT NULL, count INTEGER NOT NULL)",
+	"CREATE TABLE label ("
+	"  volume INTEGER NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL,"
+	"  PRIMARY KEY (volume, key)) WITHOUT ROWID",
 };
 
 /* What SQLite adds: the table that AUTOINCREMENT counts in, and an index for UNIQUE. */

@@ -29,6 +29,8 @@ struct copy {
 	uint32_t kind;
 	uint64_t bytes;	     /* 0: the source's */
 	const char *fs_type; /* NULL: not said */
+	const struct kvol_label *labels;
+	uint64_t n_labels;
 };
 
 /* --- The origin --- */
@@ -184,13 +186,13 @@ static int copy_with_id(struct kvol_pool *pool, const struct kv_row *source,
 		r = kv_pool_error(pool, r, "take a snapshot of its source", c->name, e);
 		goto undo;
 	}
-	r = kv_catalogue_insert(pool->cat, &row);
+	r = kv_catalogue_insert_labelled(pool->cat, &row, c->labels, c->n_labels);
 	if (r == -EEXIST) {
 		r = 1;
 		goto undo;
 	}
 	if (r < 0) {
-		r = kv_error_errno(e, r, "'%s': commit to the catalogue", c->name);
+		r = kv_label_error(r, c->name, e);
 		goto undo;
 	}
 	kv_ids_done(pool, id, false);
@@ -306,7 +308,13 @@ int kvol_snapshot(struct kvol_pool *pool, const char *volume, const char *snapsh
 	if (r == 0)
 		r = kv_opts_in(&o, sizeof(o), sizeof(o), opts, 0, "kvol_snapshot_opts",
 			       reterr);
-	return r < 0 ? r : copy(pool, volume, &c, reterr);
+	if (r == 0)
+		r = kv_labels_check(o.labels, o.n_labels, false, snapshot, reterr);
+	if (r < 0)
+		return r;
+	c.labels = o.labels;
+	c.n_labels = o.n_labels;
+	return copy(pool, volume, &c, reterr);
 }
 
 int kvol_clone(struct kvol_pool *pool, const char *source, const char *name,
@@ -327,8 +335,12 @@ int kvol_clone(struct kvol_pool *pool, const char *source, const char *name,
 			       reterr);
 	if (r == 0 && o.bytes)
 		r = kv_bytes_check(name, o.bytes, &c.bytes, reterr);
+	if (r == 0)
+		r = kv_labels_check(o.labels, o.n_labels, false, name, reterr);
 	if (r < 0)
 		return r;
 	c.fs_type = o.fs_type;
+	c.labels = o.labels;
+	c.n_labels = o.n_labels;
 	return copy(pool, source, &c, reterr);
 }

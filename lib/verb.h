@@ -81,6 +81,9 @@ int kv_row_init(struct kv_row *row, uint32_t id, const char *name, uint32_t kind
 /* The fs of a row, NULL for raw. -EOPNOTSUPP: one that this library does not know. */
 int kv_row_fs(const struct kv_row *row, const struct kv_fs **ret, struct kvol_error *e);
 
+/* The error for labels that the catalogue did not take. */
+int kv_label_error(int r, const char *object, struct kvol_error *e);
+
 /* Takes back what a creation has done: the device, and the thin id if it was made. `made`
  * false: the message was refused. Afterwards the id is done with. */
 void kv_volume_undo(struct kvol_pool *pool, struct kv_id *id, bool made);

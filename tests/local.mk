@@ -12,6 +12,7 @@ unit_tests = \
 	tests/unit/test_error \
 	tests/unit/test_fs \
 	tests/unit/test_gpt \
+	tests/unit/test_label \
 	tests/unit/test_layout \
 	tests/unit/test_lock \
 	tests/unit/test_loop \
@@ -66,6 +67,7 @@ unit_model_tests = \
 	tests/unit/test_format \
 	tests/unit/test_host \
 	tests/unit/test_ids \
+	tests/unit/test_labels \
 	tests/unit/test_model \
 	tests/unit/test_pool \
 	tests/unit/test_publish \
@@ -128,6 +130,8 @@ tests_unit_test_host_LDADD = $(model_ldadd)
 tests_unit_test_host_LDFLAGS = $(model_ldflags)
 tests_unit_test_ids_LDADD = $(model_ldadd)
 tests_unit_test_ids_LDFLAGS = $(model_ldflags)
+tests_unit_test_labels_LDADD = $(model_ldadd)
+tests_unit_test_labels_LDFLAGS = $(model_ldflags)
 tests_unit_test_model_LDADD = $(model_ldadd)
 tests_unit_test_model_LDFLAGS = $(model_ldflags)
 tests_unit_test_pool_LDADD = $(model_ldadd)
@@ -170,6 +174,7 @@ system_tests = \
 	tests/system/test_hostile \
 	tests/system/test_kill \
 	tests/system/test_kill_room \
+	tests/system/test_labels \
 	tests/system/test_list \
 	tests/system/test_namespace \
 	tests/system/test_neighbours \
@@ -243,6 +248,8 @@ tests_system_test_hostile_SOURCES = \
 	tests/system/test_hostile.c
 tests_system_test_hostile_LDADD = $(system_ldadd)
 tests_system_test_hostile_LDFLAGS = $(AM_LDFLAGS) -no-install
+tests_system_test_labels_LDADD = $(system_ldadd)
+tests_system_test_labels_LDFLAGS = $(AM_LDFLAGS) -no-install
 tests_system_test_list_LDADD = $(system_ldadd)
 tests_system_test_list_LDFLAGS = $(AM_LDFLAGS) -no-install
 tests_system_test_namespace_LDADD = $(system_ldadd)

@@ -39,6 +39,7 @@ static const struct {
 	[OPTION_CHECK] = { "check", NULL, 0 },
 	[OPTION_ACCEPT] = { "accept", NULL, 0 },
 	[OPTION_BACKUP_DIR] = { "backup-dir", "DIR", 0 },
+	[OPTION_LABEL] = { "label", "KEY[=VALUE]", 0 },
 };
 
 static const struct command_option format_options[] = {
@@ -76,6 +77,8 @@ static const struct command_option unpublish_options[] = {
 static const struct command_option list_options[] = { { OPTION_VOLUMES, "volumes only" },
 						      { OPTION_SNAPSHOTS,
 							"snapshots only" },
+						      { OPTION_LABEL,
+							"only what has this label" },
 						      { OPTION_JSON, "print JSON" },
 						      { 0, NULL } };
 
@@ -121,6 +124,14 @@ static const struct command commands[] = {
 	  unpublish_options, run_unpublish },
 	{ "delete", "NAME", 1, 1, true, "delete a volume or a snapshot for good", NULL,
 	  run_delete },
+	{ "label", "NAME LABEL...", 2, MAX_OPERANDS, true,
+	  "set labels (KEY=VALUE) of a volume, or remove them (KEY-)", NULL, run_label },
+	{ "label-pool", "LABEL...", 1, KVOL_LABELS_MAX, true,
+	  "the same for the pool", NULL, run_label_pool },
+	{ "labels", "[NAME]", 0, 1, true, "show the labels of a volume, or of the pool",
+	  json_option, run_labels },
+	{ "publishes", "[NAME]", 0, 1, true, "show where volumes are published",
+	  json_option, run_publishes },
 	{ "list", "", 0, 0, true, "list volumes and snapshots", list_options, run_list },
 	{ "show", "NAME", 1, 1, true, "show one volume or snapshot", json_option,
 	  run_show },

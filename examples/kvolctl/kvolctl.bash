@@ -23,7 +23,7 @@ _kvolctl()
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
 	local pool=$KVOL_POOL command= operands=0 i word line
 	local commands='format pool deactivate repair create snapshot clone expand publish unpublish
-		delete list show version help'
+		delete label label-pool labels publishes list show version help'
 	local options='--help --pool' words= files= names=no
 
 	COMPREPLY=()
@@ -37,7 +37,7 @@ _kvolctl()
 		word=${COMP_WORDS[i]}
 		case $word in
 		-p | --pool | --size | --block-size | --max-volumes | --fs | --mntns | --options | \
-			--backup-dir)
+			--backup-dir | --label)
 			((i++))
 			[[ ${COMP_WORDS[i]} == '=' ]] && ((i++))
 			[[ $word != -p && $word != --pool ]] || pool=${COMP_WORDS[i]}
@@ -53,13 +53,14 @@ _kvolctl()
 	case $prev in
 	-p | --pool | --mntns | --backup-dir) files=yes ;;
 	--fs) words='ext4 xfs btrfs' ;;
-	--size | --block-size | --max-volumes | --options) return 0 ;;
+	--size | --block-size | --max-volumes | --options | --label) return 0 ;;
 	*)
 		case $command/$operands in
 		/*) words=$commands options+=' --version' ;;
 		format/1) files=yes ;;
 		publish/1 | unpublish/1) files=yes ;;
-		snapshot/0 | clone/0 | publish/0 | unpublish/0 | delete/0 | show/0) names= ;;
+		snapshot/0 | clone/0 | publish/0 | unpublish/0 | delete/0 | show/0 | label/0 | \
+			labels/0 | publishes/0) names= ;;
 		expand/0) names=--volumes ;;
 		help/0) words=$commands ;;
 		esac
@@ -70,9 +71,9 @@ _kvolctl()
 		clone) options+=' --size' ;;
 		publish) options+=' --ro --block --mntns --options' ;;
 		unpublish) options+=' --mntns' ;;
-		list) options+=' --volumes --snapshots --json' ;;
+		list) options+=' --volumes --snapshots --label --json' ;;
 		pool) options+=' --json --takeover' ;;
-		show) options+=' --json' ;;
+		show | labels | publishes) options+=' --json' ;;
 		esac
 		[[ $cur == -* ]] && words=$options files= names=no
 		;;

@@ -40,10 +40,11 @@ enum option_id {
 	OPTION_CHECK,
 	OPTION_ACCEPT,
 	OPTION_BACKUP_DIR,
+	OPTION_LABEL,
 	OPTION_COUNT
 };
 
-#define MAX_OPERANDS 2
+#define MAX_OPERANDS (1 + KVOL_LABELS_MAX)
 
 struct invocation;
 
@@ -127,6 +128,9 @@ void json_pair_string(const char *key, const char *value);
 void json_pair_number(const char *key, uint64_t value);
 void json_line(void); /* a line break between values */
 
+/* label.c: KEY=VALUE or KEY-, which is taken apart in place; -EINVAL: neither. */
+int split_label(char *word, struct kvol_label *ret);
+
 /* The commands. */
 int run_format(struct invocation *inv);
 int run_pool(struct invocation *inv);
@@ -139,6 +143,10 @@ int run_expand(struct invocation *inv);
 int run_delete(struct invocation *inv);
 int run_publish(struct invocation *inv);
 int run_unpublish(struct invocation *inv);
+int run_label(struct invocation *inv);
+int run_label_pool(struct invocation *inv);
+int run_labels(struct invocation *inv);
+int run_publishes(struct invocation *inv);
 int run_list(struct invocation *inv);
 int run_show(struct invocation *inv);
 

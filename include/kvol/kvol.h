@@ -70,6 +70,8 @@ extern "C" {
 struct kvol_ctx;	/* settings and logging; immutable after kvol_new() */
 struct kvol_pool;	/* one open pool */
 struct kvol_iter;	/* a consistent listing */
+struct kvol_label_iter;
+struct kvol_publish_iter;
 
 /* --- Errors ------------------------------------------------------------------------------- */
 
@@ -354,12 +356,20 @@ int kvol_pool_repair(struct kvol_ctx *ctx, const char *path, const struct kvol_r
  * Names are 1 to 255 bytes of UTF-8 without '/', NUL or control characters. Volumes and snapshots
  * share one name space. Sizes are rounded up to 4096 bytes and otherwise exact.
  */
+struct kvol_label {		/* see "Labels" for what they may be */
+	const char *key;
+	const char *value;
+};
+
 struct kvol_create_opts {
 	uint32_t size;
 	uint32_t flags;		/* none defined: 0 */
 	const char *fs_type;	/* "ext4", "xfs", "btrfs"; NULL or "": a raw block volume. For a
 				 * clone: NULL or "", or what the source has */
 	uint64_t bytes;		/* kvol_clone only: at least this size; 0: the source's */
+	/* Come with the volume, in the same commit. No parameters: a repeat leaves what is there. */
+	const struct kvol_label *labels;
+	uint64_t n_labels;
 };
 
 /*
@@ -374,7 +384,7 @@ struct kvol_create_opts {
  *   -EINVAL  KVOL_R_UNSUPPORTED        an unknown file system, or its mkfs is not installed
  *   -EEXIST  KVOL_R_EXISTS_DIFFERENT   the name is taken: by a snapshot, another size or file system
  *   -ENOSPC  KVOL_R_NO_DATA_SPACE, KVOL_R_NO_METADATA_SPACE   the pool is below its reserve
- *   -ENOSPC  KVOL_R_LIMIT              max_volumes is reached
+ *   -ENOSPC  KVOL_R_LIMIT              max_volumes is reached; or a limit of labels
  *   -EROFS   KVOL_R_POOL_READ_ONLY, KVOL_R_POOL_NEEDS_CHECK   the pool takes no changes
  * Since: 0.1
  */
@@ -384,6 +394,8 @@ int kvol_create(struct kvol_pool *pool, const char *name, uint64_t bytes,
 struct kvol_snapshot_opts {
 	uint32_t size;
 	uint32_t flags;		/* none defined: 0 */
+	const struct kvol_label *labels; /* as in struct kvol_create_opts */
+	uint64_t n_labels;
 };
 
 /*
@@ -496,11 +508,77 @@ int kvol_stat(struct kvol_pool *pool, const char *name, struct kvol_info *ret_in
 int kvol_list(struct kvol_pool *pool, uint32_t flags, struct kvol_iter **ret_iter,
 	      struct kvol_error *reterr);
 
+struct kvol_list_opts {
+	uint32_t size;
+	uint32_t flags;			/* KVOL_LIST_* */
+	const char *label_key;		/* only what has this label; NULL or "": whatever it has */
+	const char *label_value;	/* ... with this value; NULL: any */
+	const char *source;		/* only what was copied from this name; NULL or "": all */
+	const char *after;		/* only names behind this one; NULL or "": from the first */
+	uint64_t limit;			/* no more items than this; 0: all */
+};
+
+/*
+ * As kvol_list, of what opts ask for. A page ends at `limit`; the next one begins after its last
+ * name, whether or not that still exists. Since: 0.1
+ */
+int kvol_list_filtered(struct kvol_pool *pool, const struct kvol_list_opts *opts,
+		       struct kvol_iter **ret_iter, struct kvol_error *reterr);
+
 /* The next item: 1 and an item, 0 at the end, negative on an error. Since: 0.1 */
 int kvol_iter_next(struct kvol_iter *iter, struct kvol_info *ret_info);
 
 /* NULL is a no-op. Since: 0.1 */
 void kvol_iter_free(struct kvol_iter *iter);
+
+/* --- Labels ------------------------------------------------------------------------------- */
+
+#define KVOL_LABELS_MAX      64u	/* of one object, and of one call */
+#define KVOL_LABEL_KEY_MAX   317u
+#define KVOL_LABEL_VALUE_MAX 4096u
+
+/*
+ * Labels are strings that the library keeps for its callers, and never acts upon. Keys are
+ * Kubernetes': an optional prefix of 1 to 253 of A-Z a-z 0-9 . - and a '/', then 1 to 63 of
+ * A-Z a-z 0-9 . _ -, beginning and ending with a letter or digit. Values are 0 to 4096 bytes of
+ * UTF-8 without control characters. They go with their object; a copy does not inherit any.
+ *
+ * Sets labels of the volume or snapshot NAME, or with NAME NULL of the pool, and removes those
+ * whose value is NULL; all of them or none. It may be published or not.
+ *
+ * Idempotent: labels that are so already, and removing what is not there, is 0.
+ * Durable: when it returns 0.
+ * Blocks: for the catalogue.
+ * Errors (`index` is the label's that is at fault):
+ *   -ENOENT  KVOL_R_NOT_FOUND  no NAME
+ *   -EINVAL  KVOL_R_INVALID    a key or value that none can be, or a key twice
+ *   -ENOSPC  KVOL_R_LIMIT      more than KVOL_LABELS_MAX; or half of the room that the catalogue
+ *                              has is taken: the rest is for volumes
+ *   -EROFS   KVOL_R_POOL_READ_ONLY, KVOL_R_POOL_NEEDS_CHECK   the pool takes no changes
+ * Since: 0.1
+ */
+int kvol_label_set(struct kvol_pool *pool, const char *name, const struct kvol_label *labels,
+		   uint64_t n_labels, struct kvol_error *reterr);
+
+/*
+ * Copies the value of one label, with a NUL, into SIZE bytes. May block for the catalogue.
+ * Errors: -ENOENT KVOL_R_NOT_FOUND (no such object, or label); -ERANGE KVOL_R_INVALID: it does not
+ * fit. Since: 0.1
+ */
+int kvol_label_get(struct kvol_pool *pool, const char *name, const char *key, char *ret_value,
+		   uint64_t size, struct kvol_error *reterr);
+
+/*
+ * All labels of NAME (NULL: the pool), in the order of their keys' bytes, as they are at the call.
+ * The iterator does not need the pool. May block for the catalogue. Errors: -ENOENT
+ * KVOL_R_NOT_FOUND. Since: 0.1
+ */
+int kvol_label_list(struct kvol_pool *pool, const char *name, struct kvol_label_iter **ret_iter,
+		    struct kvol_error *reterr);
+/* 1 and a label, whose strings live as long as the iterator; 0 at the end. Since: 0.1 */
+int kvol_label_iter_next(struct kvol_label_iter *iter, struct kvol_label *ret_label);
+/* NULL is a no-op. Since: 0.1 */
+void kvol_label_iter_free(struct kvol_label_iter *iter);
 
 /* --- Publishing --------------------------------------------------------------------------- */
 
@@ -512,6 +590,10 @@ struct kvol_publish_opts {
 	uint32_t flags;			/* KVOL_PUBLISH_* */
 	const char *mount_options;	/* as mount(8) -o takes them, comma-separated; NULL: none */
 	const char *mount_namespace;	/* a path such as /proc/123/ns/mnt; NULL: the caller's */
+	/* Whom it is for, say; told by kvol_publish_list. No options of the publish: a repeat leaves
+	 * those that are there. 8192 bytes in all, each string with its NUL. */
+	const struct kvol_label *labels;
+	uint64_t n_labels;
 };
 
 /*
@@ -563,6 +645,29 @@ int kvol_publish(struct kvol_pool *pool, const char *name, const char *target,
  */
 int kvol_unpublish(struct kvol_pool *pool, const char *name, const char *target,
 		   const struct kvol_publish_opts *opts, struct kvol_error *reterr);
+
+struct kvol_publish_info {	/* the strings live as long as the iterator */
+	uint32_t size;
+	uint32_t flags;			/* KVOL_PUBLISH_* in effect */
+	const char *volume;
+	const char *target;		/* "": its record is damaged, and tells no more */
+	const char *mount_namespace;	/* as it was given; "": the caller's own */
+	const struct kvol_label *labels;
+	uint64_t n_labels;
+};
+
+/*
+ * The publishes of NAME, or with NAME NULL of the whole pool, on this host, as they are at the
+ * call; by volume, target and namespace. One that was unmounted by hand is told of until the next
+ * call on its volume. The iterator does not need the pool. May block for the catalogue.
+ * Errors: -ENOENT KVOL_R_NOT_FOUND. Since: 0.1
+ */
+int kvol_publish_list(struct kvol_pool *pool, const char *name,
+		      struct kvol_publish_iter **ret_iter, struct kvol_error *reterr);
+/* The next one: 1 and a publish, 0 at the end, negative on an error. Since: 0.1 */
+int kvol_publish_iter_next(struct kvol_publish_iter *iter, struct kvol_publish_info *ret_info);
+/* NULL is a no-op. Since: 0.1 */
+void kvol_publish_iter_free(struct kvol_publish_iter *iter);
 
 #ifdef __cplusplus
 }

@@ -116,7 +116,25 @@ quiet "create --fs" create fs 32M --fs ext4
 refused "create too small" KVOL_R_INVALID create tiny 4K --fs ext4
 refused "create with an unknown file system" KVOL_R_UNSUPPORTED create x 1G --fs ntfs
 refused "create with a bad name" KVOL_R_INVALID create a/b 1G
+quiet "label" label fs tier=gold 'kvol.io/note=two words'
+quiet "label again, and remove one" label fs tier=silver none-
+quiet "label-pool" label-pool zone=b
+refused "a label's key" KVOL_R_INVALID label fs 'a b=c'
+refused "label what is not there" KVOL_R_NOT_FOUND label absent a=b
+done_ "labels" labels fs
+check "labels are lines" sh -c "printf 'kvol.io/note=two words\ntier=silver\n' | cmp - '$work/out'"
+done_ "labels --json" labels --json
+json "the pool's labels" "v == {'zone': 'b'}"
+done_ "list --label" list --label tier=silver --json
+json "what has the label" "[i['name'] for i in v] == ['fs']"
+done_ "list --label of another value" list --label tier=gold --json
+json "nothing has it" "v == []"
 quiet "publish" publish fs "$work/a"
+done_ "publishes" publishes fs
+check "publishes tells the target" grep -q "^fs  *$work/a  *rw " "$work/out"
+done_ "publishes --json" publishes --json
+json "publishes --json" "[(i['volume'], i['target'], i['flags'], i['labels']) for i in v] ==
+	[('fs', '$work/a', 0, {})]"
 echo text >"$work/a/file"
 quiet "publish again" publish fs "$work/a"
 refused "publish with other options" KVOL_R_EXISTS_DIFFERENT publish fs "$work/a" --ro

@@ -52,7 +52,8 @@ refused() {
 	fi
 }
 
-commands="format pool deactivate repair create snapshot clone expand publish unpublish delete list show
+commands="format pool deactivate repair create snapshot clone expand publish unpublish delete label label-pool labels
+	publishes list show
 	version help"
 absent=$work/absent
 
@@ -71,6 +72,8 @@ usage "a switch takes no value" "option --json takes no value" -p x list --json=
 usage "an operand is missing" "create needs VOL SIZE" -p x create v
 usage "one operand too many" "delete: one argument too many: w" -p x delete v w
 usage "help about an unknown command" "unknown command: frobnicate" help frobnicate
+usage "a label that is none" "neither KEY=VALUE nor KEY-: key" -p x label v a=1 key
+usage "a label that is no more than a dash" "neither KEY=VALUE nor KEY-: -" -p x label v -- -
 usage "no pool" "no pool given: use -p POOL or set KVOL_POOL" list
 usage "an empty POOL is none" "no pool given: use -p POOL or set KVOL_POOL" -p "" list
 KVOL_POOL=''
@@ -144,7 +147,7 @@ check "--help is all on standard output" test $code = 0 -a -s "$work/out" -a ! -
 cp "$work/out" "$work/help"
 run help
 check "help says the same" cmp "$work/out" "$work/help"
-listed=$(sed -n '/^Commands:/,/^$/s/^  \([a-z]*\) .*/\1/p' "$work/help" | sort | tr '\n' ' ')
+listed=$(sed -n '/^Commands:/,/^$/s/^  \([a-z-]*\) .*/\1/p' "$work/help" | sort | tr '\n' ' ')
 expected=$(printf '%s\n' $commands | sort | tr '\n' ' ')
 check "--help lists the commands" test "$listed" = "$expected"
 
@@ -167,7 +170,8 @@ for command in $commands; do
 		text=$(printf '%s' "$option" | sed 's/-/\\\\-/g')
 		grep -q -e "\\\\-\\\\-$text" "$manual" || missing="$missing --$option"
 	done
-	grep -q "^\.B.*\<$command\>" "$manual" || missing="$missing $command"
+	text=$(printf '%s' "$command" | sed 's/-/\\\\-/g')
+	grep -q "^\.B.*\<$text\>" "$manual" || missing="$missing $command"
 	empty "kvolctl(8) describes $command and its options" "$missing"
 done
 run list -h

@@ -5,7 +5,8 @@ Each class has the C struct's name, and each field the C field's name. tests/pyt
 offsets and the set of fields against the header.
 """
 
-from ctypes import CFUNCTYPE, Structure, c_char, c_char_p, c_int, c_int32, c_uint32, c_uint64, c_void_p
+from ctypes import (CFUNCTYPE, POINTER, Structure, c_char, c_char_p, c_int, c_int32, c_uint32,
+                    c_uint64, c_void_p)
 
 log_fn = CFUNCTYPE(None, c_void_p, c_int, c_char_p)
 
@@ -89,12 +90,21 @@ class kvol_repair_info(Structure):
     ]
 
 
+class kvol_label(Structure):
+    _fields_ = [
+        ("key", c_char_p),
+        ("value", c_char_p),
+    ]
+
+
 class kvol_create_opts(Structure):
     _fields_ = [
         ("size", c_uint32),
         ("flags", c_uint32),
         ("fs_type", c_char_p),
         ("bytes", c_uint64),
+        ("labels", POINTER(kvol_label)),
+        ("n_labels", c_uint64),
     ]
 
 
@@ -102,6 +112,8 @@ class kvol_snapshot_opts(Structure):
     _fields_ = [
         ("size", c_uint32),
         ("flags", c_uint32),
+        ("labels", POINTER(kvol_label)),
+        ("n_labels", c_uint64),
     ]
 
 
@@ -128,6 +140,32 @@ class kvol_publish_opts(Structure):
         ("flags", c_uint32),
         ("mount_options", c_char_p),
         ("mount_namespace", c_char_p),
+        ("labels", POINTER(kvol_label)),
+        ("n_labels", c_uint64),
+    ]
+
+
+class kvol_list_opts(Structure):
+    _fields_ = [
+        ("size", c_uint32),
+        ("flags", c_uint32),
+        ("label_key", c_char_p),
+        ("label_value", c_char_p),
+        ("source", c_char_p),
+        ("after", c_char_p),
+        ("limit", c_uint64),
+    ]
+
+
+class kvol_publish_info(Structure):
+    _fields_ = [
+        ("size", c_uint32),
+        ("flags", c_uint32),
+        ("volume", c_char_p),
+        ("target", c_char_p),
+        ("mount_namespace", c_char_p),
+        ("labels", POINTER(kvol_label)),
+        ("n_labels", c_uint64),
     ]
 
 
@@ -143,4 +181,7 @@ STRUCTS = (
     kvol_snapshot_opts,
     kvol_info,
     kvol_publish_opts,
+    kvol_label,
+    kvol_list_opts,
+    kvol_publish_info,
 )
