@@ -37,6 +37,7 @@ man_aliases = \
 	kvol_pool_deactivate.3:kvol_pool.3 \
 	kvol_pool_format.3:kvol_pool.3 \
 	kvol_pool_open.3:kvol_pool.3 \
+	kvol_pool_set.3:kvol_pool.3 \
 	kvol_pool_stat.3:kvol_pool.3 \
 	kvol_publish_iter_free.3:kvol_publish.3 \
 	kvol_publish_iter_next.3:kvol_publish.3 \

@@ -256,11 +256,12 @@ int kv_catalogue_get(struct kv_catalogue *cat, uint32_t id, struct kv_row *ret)
 
 int kv_catalogue_insert(struct kv_catalogue *cat, const struct kv_row *row)
 {
-	return kv_catalogue_insert_labelled(cat, row, NULL, 0);
+	return kv_catalogue_insert_labelled(cat, row, NULL, 0, NULL);
 }
 
 int kv_catalogue_insert_labelled(struct kv_catalogue *cat, const struct kv_row *row,
-				 const struct kvol_label *labels, uint64_t n)
+				 const struct kvol_label *labels, uint64_t n,
+				 const struct kv_limit *limit)
 {
 	int r = kv_catalogue_begin(cat);
 
@@ -273,6 +274,8 @@ int kv_catalogue_insert_labelled(struct kv_catalogue *cat, const struct kv_row *
 		     row->source, row->fs_type, row->uuid);
 	if (r >= 0)
 		r = kv_catalogue_put_labels(cat, row->id, labels, n);
+	if (r >= 0)
+		r = kv_catalogue_within(cat, limit, 0, 0);
 	return kv_catalogue_finish(cat, r);
 }
 
@@ -285,6 +288,12 @@ static int must_change(int r)
 int kv_catalogue_resize(struct kv_catalogue *cat, uint32_t id, uint64_t bytes,
 			uint32_t flags)
 {
+	return kv_catalogue_resize_within(cat, id, bytes, flags, NULL);
+}
+
+int kv_catalogue_resize_within(struct kv_catalogue *cat, uint32_t id, uint64_t bytes,
+			       uint32_t flags, const struct kv_limit *limit)
+{
 	int r = kv_catalogue_begin(cat);
 
 	if (r < 0)
@@ -293,7 +302,10 @@ int kv_catalogue_resize(struct kv_catalogue *cat, uint32_t id, uint64_t bytes,
 		cat->db,
 		"UPDATE volume SET bytes = ?, flags = ? WHERE id = ? AND name IS NOT NULL",
 		"iii", (int64_t)bytes, (int64_t)flags, (int64_t)id);
-	return kv_catalogue_finish(cat, must_change(r));
+	r = must_change(r);
+	if (r >= 0)
+		r = kv_catalogue_within(cat, limit, 0, 0);
+	return kv_catalogue_finish(cat, r);
 }
 
 int kv_catalogue_set_flags(struct kv_catalogue *cat, uint32_t id, uint32_t flags)

@@ -51,6 +51,21 @@ struct kv_pool_row {
 	uint64_t snapshots; /* taken or set aside in the pool's life: an upper bound */
 };
 
+/* As struct kvol_policy_opts has it. */
+#define KV_POLICY_KNOWN (KVOL_POLICY_NOEXEC | KVOL_POLICY_NOSUID | KVOL_POLICY_NODEV)
+struct kv_policy {
+	uint64_t max_volumes;
+	uint64_t max_published;
+	uint64_t overcommit;
+	uint64_t publish_flags;
+};
+
+/* What follows from it; 0: none. */
+struct kv_limit {
+	uint64_t volumes; /* and snapshots */
+	uint64_t bytes;	  /* of volumes */
+};
+
 /* A batch of ids that no row names yet. Whoever holds the owner's lock hands them out. */
 struct kv_reservation {
 	int64_t row;
@@ -92,11 +107,15 @@ int kv_catalogue_find_first(struct kv_catalogue *cat, const char *name, const ch
 int kv_catalogue_get(struct kv_catalogue *cat, uint32_t id, struct kv_row *ret);
 /* -EEXIST: the name is taken. */
 int kv_catalogue_insert(struct kv_catalogue *cat, const struct kv_row *row);
-/* With labels, in the same commit. Also -EFBIG: no room for labels. */
+/* With labels, in the same commit, and within a limit (may be NULL). Also -EFBIG: no room
+ * for labels; -EDQUOT: the limit is reached. */
 int kv_catalogue_insert_labelled(struct kv_catalogue *cat, const struct kv_row *row,
-				 const struct kvol_label *labels, uint64_t n);
+				 const struct kvol_label *labels, uint64_t n,
+				 const struct kv_limit *limit);
 int kv_catalogue_resize(struct kv_catalogue *cat, uint32_t id, uint64_t bytes,
 			uint32_t flags);
+int kv_catalogue_resize_within(struct kv_catalogue *cat, uint32_t id, uint64_t bytes,
+			       uint32_t flags, const struct kv_limit *limit);
 int kv_catalogue_set_flags(struct kv_catalogue *cat, uint32_t id, uint32_t flags);
 
 /* Sets labels, or removes those without a value; name NULL: of the pool. No commit if
@@ -106,6 +125,16 @@ int kv_catalogue_label(struct kv_catalogue *cat, const char *name,
 /* The caller clears *ret. */
 int kv_catalogue_labels(struct kv_catalogue *cat, const char *name,
 			struct kv_labels *ret);
+
+int kv_catalogue_policy(struct kv_catalogue *cat, struct kv_policy *ret);
+/* which: KVOL_SET_*. No commit if nothing changes. */
+int kv_catalogue_set_policy(struct kv_catalogue *cat, const struct kv_policy *p,
+			    uint32_t which);
+/* The sum of the volumes' sizes, at most INT64_MAX. */
+int kv_catalogue_provisioned(struct kv_catalogue *cat, uint64_t *ret_bytes);
+/* -EDQUOT: with so many more the limit would be passed. */
+int kv_catalogue_admits(struct kv_catalogue *cat, const struct kv_limit *limit,
+			uint64_t more_volumes, uint64_t more_bytes);
 
 /* Deleting: the row becomes a tombstone, its name is free and its labels are gone; later
  * the tombstone goes. */

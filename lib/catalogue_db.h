@@ -28,6 +28,10 @@ int kv_catalogue_put_labels(struct kv_catalogue *cat, int64_t object,
 			    const struct kvol_label *labels, uint64_t n);
 int kv_catalogue_drop_labels(struct kv_catalogue *cat, uint32_t id);
 
+/* As kv_catalogue_admits, inside a transaction. */
+int kv_catalogue_within(struct kv_catalogue *cat, const struct kv_limit *limit,
+			uint64_t more_volumes, uint64_t more_bytes);
+
 int kv_schema_create(struct kv_db *db);
 int kv_schema_check(struct kv_db *db); /* -EUCLEAN: it is not exactly ours */
 

@@ -35,6 +35,12 @@ int kv_label_error(int r, const char *object, struct kvol_error *e)
 	return kv_error_errno(e, r, "'%s': commit to the catalogue", object);
 }
 
+int kv_insert_error(const struct kvol_pool *pool, int r, const char *name,
+		    struct kvol_error *e)
+{
+	return r == -EDQUOT ? kv_limit_error(pool, name, e) : kv_label_error(r, name, e);
+}
+
 static int check_name(const char *name, struct kvol_error *e)
 {
 	return name ? kv_volume_name_check(name, "volume", e) : 0;

@@ -67,6 +67,7 @@ layer3_sources = \
 	lib/catalogue_check.c \
 	lib/catalogue_db.h \
 	lib/catalogue_label.c \
+	lib/catalogue_policy.c \
 	lib/device.c \
 	lib/host.c \
 	lib/host.h \
@@ -97,6 +98,7 @@ layer4_sources = \
 	lib/format.c \
 	lib/labels.c \
 	lib/leftover.c \
+	lib/policy.c \
 	lib/pool.c \
 	lib/publish.c \
 	lib/publish_list.c \

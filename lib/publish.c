@@ -37,6 +37,7 @@ struct job {
 	int mnt_fd;		 /* the detached mount */
 	struct kv_target target; /* as last seen */
 	unsigned live;		 /* other publishes that stand */
+	uint64_t max_published;	 /* volumes on this host; 0: any */
 };
 
 /* --- Checking what is asked for --- */
@@ -161,6 +162,19 @@ static int take_labels(struct job *job, const struct kvol_publish_opts *o,
 		memcpy(job->want.labels, set.text, set.size);
 	job->want.labels_size = (uint32_t)set.size;
 	return 0;
+}
+
+/* Of the mount, and not of what was asked for: so that a repeat is one under another
+ * policy, too. A device's node is not a file system. */
+static int take_policy(struct job *job, struct kvol_error *e)
+{
+	uint64_t attr;
+	int r;
+
+	r = kv_policy_publish(job->pool, &attr, &job->max_published, e);
+	if (r == 0 && !job->block)
+		job->opts.attr_set |= attr;
+	return r;
 }
 
 /* Fills a job from the arguments, but for the volume. */
@@ -386,6 +400,39 @@ static int attach(void *arg)
 	return kv_target_attach(&job->target, job->mnt_fd);
 }
 
+static int place_error(const struct job *job, int r, struct kvol_error *e)
+{
+	if (r == -EBUSY)
+		return kv_error(e, r, KVOL_R_BUSY_OPEN,
+				"target '%s': something else is mounted on it",
+				job->want.target);
+	if (r == -EINVAL) /* the kernel's, of move_mount(2): the path is a good one */
+		return kv_error_errno(e, r, "target '%s': move the mount onto it",
+				      job->want.target);
+	return target_error(r, job->want.target, e);
+}
+
+/* With the record that was just written: two at once may both be refused, and never both
+ * get the last place. */
+static int check_published(const struct job *job, struct kvol_error *e)
+{
+	uint64_t n;
+	int r;
+
+	if (!job->max_published || job->live)
+		return 0;
+	r = kv_policy_published(job->pool, &n);
+	if (r < 0)
+		return kv_error_errno(e, r, "volume '%s': count publishes",
+				      job->row.name);
+	return n > job->max_published
+		       ? kv_error(e, -ENOSPC, KVOL_R_LIMIT,
+				  "volume '%s': the policy of pool '%s' allows no more to "
+				  "be published here (max_published)",
+				  job->row.name, job->pool->conf.name)
+		       : 0;
+}
+
 static int place(struct job *job, struct kvol_error *e)
 {
 	struct kv_target mnt;
@@ -400,18 +447,17 @@ static int place(struct job *job, struct kvol_error *e)
 	if (r < 0)
 		return kv_error_errno(e, r, "target '%s': write its record",
 				      job->want.target);
+	r = check_published(job, e);
+	if (r < 0)
+		goto undo_record;
 	r = kv_ns_run(job->ns_path, attach, job);
 	if (r == 0)
 		return 0;
+	r = place_error(job, r, e);
+
+undo_record:
 	(void)kv_publication_remove(job->pool->dir_fd, &job->want);
-	if (r == -EBUSY)
-		return kv_error(e, r, KVOL_R_BUSY_OPEN,
-				"target '%s': something else is mounted on it",
-				job->want.target);
-	if (r == -EINVAL) /* the kernel's, of move_mount(2): the path is a good one */
-		return kv_error_errno(e, r, "target '%s': move the mount onto it",
-				      job->want.target);
-	return target_error(r, job->want.target, e);
+	return r;
 }
 
 /* Each publish gets a device of the right size; what is on it is touched for a mount
@@ -526,6 +572,8 @@ int kvol_publish(struct kvol_pool *pool, const char *name, const char *target,
 	r = parse_options(job, &o, reterr);
 	if (r == 0)
 		r = take_labels(job, &o, reterr);
+	if (r == 0)
+		r = take_policy(job, reterr);
 	if (r == 0 && kv_pool_only_reads(pool) &&
 	    (!(job->want.flags & KVOL_PUBLISH_READONLY) ||
 	     (job->row.flags && !job->block)))

@@ -206,6 +206,7 @@ struct wanted {
 	const struct kv_fs *fs; /* NULL: raw */
 	const struct kvol_label *labels;
 	uint64_t n_labels;
+	struct kv_limit limit;
 };
 
 /* From the message to the commit. 1: the name was taken meanwhile. */
@@ -239,13 +240,14 @@ static int create_with_id(struct kvol_pool *pool, struct kv_id *id,
 		if (r < 0)
 			goto undo;
 	}
-	r = kv_catalogue_insert_labelled(pool->cat, &row, w->labels, w->n_labels);
+	r = kv_catalogue_insert_labelled(pool->cat, &row, w->labels, w->n_labels,
+					 &w->limit);
 	if (r == -EEXIST) { /* somebody was faster: the caller looks at what he made */
 		r = 1;
 		goto undo;
 	}
 	if (r < 0) {
-		r = kv_label_error(r, w->name, e);
+		r = kv_insert_error(pool, r, w->name, e);
 		goto undo;
 	}
 	kv_ids_done(pool, id, false);
@@ -257,7 +259,7 @@ undo:
 }
 
 /* 1: the name was taken when we came to commit, and is free again. */
-static int create_once(struct kvol_pool *pool, const struct wanted *w,
+static int create_once(struct kvol_pool *pool, struct wanted *w,
 		       struct kvol_error *e)
 {
 	const char *fs_type = w->fs ? w->fs->name : "";
@@ -272,6 +274,8 @@ static int create_once(struct kvol_pool *pool, const struct wanted *w,
 	if (r != -ENOENT)
 		return r;
 	r = kv_pool_admit(pool, true, e);
+	if (r == 0)
+		r = kv_policy_admit(pool, w->name, 1, w->bytes, &w->limit, e);
 	if (r == 0)
 		r = kv_ids_take(pool, false, w->name, &id, e);
 	if (r < 0)
@@ -292,7 +296,7 @@ static int create_once(struct kvol_pool *pool, const struct wanted *w,
 	return r == 0 ? check_existing(&row, w->bytes, fs_type, e) : r;
 }
 
-static int create(struct kvol_pool *pool, const struct wanted *w, struct kvol_error *e)
+static int create(struct kvol_pool *pool, struct wanted *w, struct kvol_error *e)
 {
 	int r = 1;
 

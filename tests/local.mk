@@ -69,6 +69,7 @@ unit_model_tests = \
 	tests/unit/test_ids \
 	tests/unit/test_labels \
 	tests/unit/test_model \
+	tests/unit/test_policy \
 	tests/unit/test_pool \
 	tests/unit/test_publish \
 	tests/unit/test_recover \
@@ -134,6 +135,8 @@ tests_unit_test_labels_LDADD = $(model_ldadd)
 tests_unit_test_labels_LDFLAGS = $(model_ldflags)
 tests_unit_test_model_LDADD = $(model_ldadd)
 tests_unit_test_model_LDFLAGS = $(model_ldflags)
+tests_unit_test_policy_LDADD = $(model_ldadd)
+tests_unit_test_policy_LDFLAGS = $(model_ldflags)
 tests_unit_test_pool_LDADD = $(model_ldadd)
 tests_unit_test_pool_LDFLAGS = $(model_ldflags)
 tests_unit_test_publish_LDADD = $(model_ldadd)
@@ -180,6 +183,7 @@ system_tests = \
 	tests/system/test_neighbours \
 	tests/system/test_old_data \
 	tests/system/test_open \
+	tests/system/test_policy \
 	tests/system/test_processes \
 	tests/system/test_publish \
 	tests/system/test_recovery \
@@ -267,6 +271,8 @@ tests_system_test_old_data_LDADD = $(system_ldadd)
 tests_system_test_old_data_LDFLAGS = $(AM_LDFLAGS) -no-install
 tests_system_test_open_LDADD = $(system_ldadd)
 tests_system_test_open_LDFLAGS = $(AM_LDFLAGS) -no-install
+tests_system_test_policy_LDADD = $(system_ldadd)
+tests_system_test_policy_LDFLAGS = $(AM_LDFLAGS) -no-install
 tests_system_test_processes_LDADD = $(system_ldadd)
 tests_system_test_processes_LDFLAGS = $(AM_LDFLAGS) -no-install
 tests_system_test_publish_LDADD = $(system_ldadd)

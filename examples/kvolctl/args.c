@@ -39,6 +39,9 @@ static const struct {
 	[OPTION_CHECK] = { "check", NULL, 0 },
 	[OPTION_ACCEPT] = { "accept", NULL, 0 },
 	[OPTION_BACKUP_DIR] = { "backup-dir", "DIR", 0 },
+	[OPTION_MAX_PUBLISHED] = { "max-published", "N", 0 },
+	[OPTION_OVERCOMMIT] = { "overcommit", "PERCENT", 0 },
+	[OPTION_PUBLISH_FLAGS] = { "publish-flags", "LIST", 0 },
 	[OPTION_LABEL] = { "label", "KEY[=VALUE]", 0 },
 };
 
@@ -88,6 +91,14 @@ static const struct command_option pool_options[] = {
 	{ 0, NULL }
 };
 
+static const struct command_option set_options[] = {
+	{ OPTION_MAX_VOLUMES, "no more volumes and snapshots than this" },
+	{ OPTION_MAX_PUBLISHED, "no more volumes published on a host than this" },
+	{ OPTION_OVERCOMMIT, "sizes of volumes together, in percent of the data space" },
+	{ OPTION_PUBLISH_FLAGS, "of noexec, nosuid, nodev; for all file systems" },
+	{ 0, NULL }
+};
+
 static const struct command_option repair_options[] = {
 	{ OPTION_CHECK, "look and tell, change nothing" },
 	{ OPTION_BACKUP_DIR, "keep there what is overwritten" },
@@ -105,6 +116,8 @@ static const struct command commands[] = {
 	  format_options, run_format },
 	{ "pool", "", 0, 0, true, "show the pool, its space and its condition",
 	  pool_options, run_pool },
+	{ "set", "", 0, 0, true, "set the pool's policy; 0, or an empty list, is none",
+	  set_options, run_set },
 	{ "deactivate", "", 0, 0, true,
 	  "take the pool out of use, so that its disk can move", NULL, run_deactivate },
 	{ "repair", "", 0, 0, true, "check a pool that is not active, and mend it",

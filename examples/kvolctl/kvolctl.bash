@@ -22,7 +22,7 @@ _kvolctl()
 {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
 	local pool=$KVOL_POOL command= operands=0 i word line
-	local commands='format pool deactivate repair create snapshot clone expand publish unpublish
+	local commands='format pool set deactivate repair create snapshot clone expand publish unpublish
 		delete label label-pool labels publishes list show version help'
 	local options='--help --pool' words= files= names=no
 
@@ -37,7 +37,7 @@ _kvolctl()
 		word=${COMP_WORDS[i]}
 		case $word in
 		-p | --pool | --size | --block-size | --max-volumes | --fs | --mntns | --options | \
-			--backup-dir | --label)
+			--backup-dir | --label | --max-published | --overcommit | --publish-flags)
 			((i++))
 			[[ ${COMP_WORDS[i]} == '=' ]] && ((i++))
 			[[ $word != -p && $word != --pool ]] || pool=${COMP_WORDS[i]}
@@ -53,7 +53,8 @@ _kvolctl()
 	case $prev in
 	-p | --pool | --mntns | --backup-dir) files=yes ;;
 	--fs) words='ext4 xfs btrfs' ;;
-	--size | --block-size | --max-volumes | --options | --label) return 0 ;;
+	--size | --block-size | --max-volumes | --options | --label | --max-published | \
+		--overcommit | --publish-flags) return 0 ;;
 	*)
 		case $command/$operands in
 		/*) words=$commands options+=' --version' ;;
@@ -66,6 +67,7 @@ _kvolctl()
 		esac
 		case $command in
 		format) options+=' --size --force --block-size --max-volumes' ;;
+		set) options+=' --max-volumes --max-published --overcommit --publish-flags' ;;
 		repair) options+=' --check --backup-dir --force --accept --takeover' ;;
 		create) options+=' --fs' ;;
 		clone) options+=' --size' ;;

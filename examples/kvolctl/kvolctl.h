@@ -41,6 +41,9 @@ enum option_id {
 	OPTION_ACCEPT,
 	OPTION_BACKUP_DIR,
 	OPTION_LABEL,
+	OPTION_MAX_PUBLISHED,
+	OPTION_OVERCOMMIT,
+	OPTION_PUBLISH_FLAGS,
 	OPTION_COUNT
 };
 
@@ -133,6 +136,7 @@ int split_label(char *word, struct kvol_label *ret);
 
 /* The commands. */
 int run_format(struct invocation *inv);
+int run_set(struct invocation *inv);
 int run_pool(struct invocation *inv);
 int run_deactivate(struct invocation *inv);
 int run_repair(struct invocation *inv);

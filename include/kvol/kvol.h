@@ -273,6 +273,14 @@ struct kvol_pool_info {
 	uint64_t max_volumes;
 	uint64_t snapshots_left;	/* snapshots and clones that can still be taken in its life */
 	char host[128];			/* the name of this host's claim to it; "": it has none */
+	uint64_t provisioned;		/* the sum of the volumes' sizes */
+	uint64_t capacity;		/* bytes that new volumes can have: what overcommit leaves;
+					 * without it the free data space. 0: nothing new is made */
+	uint64_t largest_volume;	/* what one volume could have now */
+	uint64_t max_published;		/* the policy (kvol_pool_set), 0: none */
+	uint64_t overcommit;
+	uint64_t publish_flags;
+	uint64_t n_published;		/* volumes that are published on this host */
 };
 
 /*
@@ -350,6 +358,38 @@ struct kvol_repair_info {
 int kvol_pool_repair(struct kvol_ctx *ctx, const char *path, const struct kvol_repair_opts *opts,
 		     struct kvol_repair_info *ret_info, struct kvol_error *reterr);
 
+#define KVOL_SET_MAX_VOLUMES   (1u << 0) /* which fields of struct kvol_policy_opts count */
+#define KVOL_SET_MAX_PUBLISHED (1u << 1)
+#define KVOL_SET_OVERCOMMIT    (1u << 2)
+#define KVOL_SET_PUBLISH_FLAGS (1u << 3)
+
+#define KVOL_POLICY_NOEXEC (1u << 0)	/* for every file system that is published from now on */
+#define KVOL_POLICY_NOSUID (1u << 1)
+#define KVOL_POLICY_NODEV  (1u << 2)
+
+#define KVOL_OVERCOMMIT_MAX 1000000u
+
+struct kvol_policy_opts {		/* 0: no limit but the pool's own */
+	uint32_t size;
+	uint32_t flags;			/* KVOL_SET_* */
+	uint64_t max_volumes;		/* volumes and snapshots; not above what it was formatted for */
+	uint64_t max_published;		/* volumes published on one host at a time */
+	uint64_t overcommit;		/* sum of volumes' sizes, in percent of the data space */
+	uint64_t publish_flags;		/* KVOL_POLICY_* */
+};
+
+/*
+ * Sets the pool's policy, all of the call's or none; what is in use above a new limit stays. Its
+ * limits are -ENOSPC, KVOL_R_LIMIT at kvol_create, kvol_snapshot, kvol_clone, kvol_expand and
+ * kvol_publish.
+ *
+ * Idempotent, durable when it returns 0. Blocks: for the catalogue.
+ * Errors: -EROFS KVOL_R_POOL_READ_ONLY, KVOL_R_POOL_NEEDS_CHECK: the pool takes no changes.
+ * Since: 0.1
+ */
+int kvol_pool_set(struct kvol_pool *pool, const struct kvol_policy_opts *opts,
+		  struct kvol_error *reterr);
+
 /* --- Volumes and snapshots ---------------------------------------------------------------- */
 
 /*
@@ -384,7 +424,7 @@ struct kvol_create_opts {
  *   -EINVAL  KVOL_R_UNSUPPORTED        an unknown file system, or its mkfs is not installed
  *   -EEXIST  KVOL_R_EXISTS_DIFFERENT   the name is taken: by a snapshot, another size or file system
  *   -ENOSPC  KVOL_R_NO_DATA_SPACE, KVOL_R_NO_METADATA_SPACE   the pool is below its reserve
- *   -ENOSPC  KVOL_R_LIMIT              max_volumes is reached; or a limit of labels
+ *   -ENOSPC  KVOL_R_LIMIT              max_volumes, overcommit or a limit of labels is reached
  *   -EROFS   KVOL_R_POOL_READ_ONLY, KVOL_R_POOL_NEEDS_CHECK   the pool takes no changes
  * Since: 0.1
  */
@@ -448,6 +488,7 @@ int kvol_clone(struct kvol_pool *pool, const char *source, const char *name,
  *   -EINVAL  KVOL_R_INVALID       0 bytes, or more than the kernel takes
  *   -EINVAL  KVOL_R_UNSUPPORTED   NAME is a snapshot
  *   -ENOSPC  KVOL_R_NO_DATA_SPACE, KVOL_R_NO_METADATA_SPACE   the pool is below its reserve
+ *   -ENOSPC  KVOL_R_LIMIT         overcommit is reached
  *   -EROFS   KVOL_R_POOL_READ_ONLY, KVOL_R_POOL_NEEDS_CHECK   the pool takes no changes
  * `flags`: none defined, 0. Since: 0.1
  */
@@ -619,6 +660,7 @@ struct kvol_publish_opts {
  *                                      still mounted where the target was before it was renamed
  *   -EBUSY    KVOL_R_BUSY_PUBLISHED    a snapshot that is published as a device, and has a log to
  *                                      replay before it can be mounted
+ *   -ENOSPC   KVOL_R_LIMIT             max_published is reached; or too many labels
  *   -EROFS    KVOL_R_POOL_READ_ONLY    the pool takes no changes, and the publish would make some:
  *                                      it is not a read-only one
  * Since: 0.1

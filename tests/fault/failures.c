@@ -235,6 +235,8 @@ static void say_pool(struct text *t, struct kvol_pool *pool)
 	struct kvol_pool_info info = { .size = sizeof(info) };
 
 	assert_int_equal(kvol_pool_stat(pool, &info, NULL), 0);
+	say(t, "policy %llu %llu %llu\n", (unsigned long long)info.max_volumes,
+	    (unsigned long long)info.max_published, (unsigned long long)info.overcommit);
 	say(t, "pool %s flags %u volumes %llu snapshots %llu data %llu metadata %llu\n",
 	    info.name, info.flags, (unsigned long long)info.n_volumes,
 	    (unsigned long long)info.n_snapshots, (unsigned long long)info.data_used,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * Labels, and the listings that tell of them, with each of their steps failing, on the
+ * Labels, the listings that tell of them, and the pool's policy, with each of their steps failing, on the
  * model.
  */
 
@@ -51,6 +51,28 @@ static void labels_listed(struct fixture *f)
 {
 	open_pool(f);
 	succeeds(f, kvol_label_list(f->pool, "v", &open_labels, &f->e));
+}
+
+static int set_policy(struct fixture *f, uint64_t percent)
+{
+	struct kvol_policy_opts o = { .size = sizeof(o),
+				      .flags = KVOL_SET_OVERCOMMIT | KVOL_SET_MAX_PUBLISHED,
+				      .overcommit = percent,
+				      .max_published = 1 };
+
+	return kvol_pool_set(f->pool, &o, &f->e);
+}
+
+static void with_policy(struct fixture *f)
+{
+	open_pool(f);
+	succeeds(f, set_policy(f, 500));
+}
+
+static void at_its_limit(struct fixture *f)
+{
+	open_pool(f);
+	succeeds(f, set_policy(f, 1));
 }
 
 static void publishes_listed(struct fixture *f)
@@ -171,6 +193,11 @@ static int call_delete(struct fixture *f)
 	return kvol_delete(f->pool, "v", 0, &f->e);
 }
 
+static int call_set_policy(struct fixture *f)
+{
+	return set_policy(f, 200);
+}
+
 static int publishes(struct fixture *f, const char *name)
 {
 	struct kvol_publish_info info = { .size = sizeof(info) };
@@ -244,6 +271,16 @@ static const struct scenario scenarios[] = {
 	  .call = call_create },
 	{ "snapshot with labels", "kvol_snapshot", ANY_OBJECT, labelled, open_here,
 	  .call = call_snapshot },
+	{ "pool_set", "kvol_pool_set", ANY_OBJECT, labelled, open_here,
+	  .call = call_set_policy },
+	{ "pool_set again", "kvol_pool_set", ANY_OBJECT, labelled, with_policy,
+	  .call = call_set_policy },
+	{ "create under a policy", "kvol_create", ANY_OBJECT, labelled, with_policy,
+	  .call = call_create },
+	{ "create beyond a policy", "kvol_create", ANY_OBJECT, labelled, at_its_limit,
+	  .call = call_create, .result = -ENOSPC },
+	{ "publish under a policy", "kvol_publish", ANY_OBJECT "|target '", labelled,
+	  with_policy, .call = publish_labelled },
 	{ "delete with labels", "kvol_delete", ANY_OBJECT, labelled, open_here,
 	  .call = call_delete },
 	{ "publish with labels", "kvol_publish", ANY_OBJECT "|target '", labelled,

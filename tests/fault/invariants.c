@@ -79,8 +79,9 @@ static const char *read_rows(sqlite3 *db, struct seen *ret)
 		"SELECT id, name, kind, flags, bytes, source, fs_type, uuid,"
 		" (SELECT group_concat(key || '=' || value) FROM label"
 		"  WHERE volume = id),"
-		" (SELECT group_concat(key || '=' || value) FROM label"
-		"  WHERE volume = -1)"
+		" coalesce((SELECT group_concat(key || '=' || value) FROM label"
+		"  WHERE volume = -1), '')"
+		" || coalesce((SELECT ' policy ' || overcommit FROM policy), '')"
 		" FROM volume WHERE name IS NOT NULL ORDER BY name",
 		-1, &stmt, NULL);
 	ret->n = 0;

@@ -34,7 +34,7 @@ struct seen_volume {
 };
 
 struct seen {
-	char labels[64]; /* the pool's own */
+	char labels[64]; /* the pool's own, and its policy */
 	unsigned n;
 	struct seen_volume volumes[SEEN_MAX];
 };

@@ -90,6 +90,17 @@ static int has_raw(struct kvol_pool *pool)
 	return with_volume(pool, NULL);
 }
 
+static int has_policy(struct kvol_pool *pool)
+{
+	struct kvol_policy_opts o = { .size = sizeof(o),
+				      .flags = KVOL_SET_OVERCOMMIT | KVOL_SET_MAX_PUBLISHED,
+				      .overcommit = 300,
+				      .max_published = 1 };
+	int r = has_raw(pool);
+
+	return r < 0 ? r : kvol_pool_set(pool, &o, NULL);
+}
+
 static int has_ext4(struct kvol_pool *pool)
 {
 	return with_volume(pool, "ext4");
@@ -287,6 +298,15 @@ static int label_pool(struct kvol_pool *pool)
 	return kvol_label_set(pool, NULL, labels, 2, NULL);
 }
 
+static int set_policy(struct kvol_pool *pool)
+{
+	struct kvol_policy_opts o = { .size = sizeof(o),
+				      .flags = KVOL_SET_OVERCOMMIT,
+				      .overcommit = 300 };
+
+	return kvol_pool_set(pool, &o, NULL);
+}
+
 static int create_first(struct kvol_pool *pool)
 {
 	return create(pool, "first", NULL);
@@ -464,6 +484,9 @@ static const struct scenario scenarios[] = {
 	{ "snapshot with labels", .setup = has_labels, .verb = snapshot_labelled },
 	{ "label a volume", .setup = has_labels, .verb = label_v },
 	{ "label the pool", .setup = has_labels, .verb = label_pool },
+	{ "set the policy", .setup = has_raw, .verb = set_policy },
+	{ "create under a policy", .setup = has_policy, .verb = create_raw },
+	{ "publish under a policy", .setup = has_policy, .verb = publish_block },
 	{ "snapshot of raw", .setup = has_raw, .verb = snapshot },
 	{ "snapshot of ext4", .setup = has_ext4, .verb = snapshot },
 	{ "snapshot of block", .setup = has_block, .verb = snapshot },

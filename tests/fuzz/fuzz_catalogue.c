@@ -309,6 +309,7 @@ static void check_reservations(struct kv_catalogue *cat)
 static void check_pool(struct kv_catalogue *cat)
 {
 	struct kv_pool_row pool;
+	struct kv_policy policy;
 	uint64_t volumes, snapshots;
 
 	if (known_error(kv_catalogue_pool(cat, &pool)) == 0) {
@@ -318,6 +319,12 @@ static void check_pool(struct kv_catalogue *cat)
 		CHECK(pool.max_volumes > 0 && pool.max_volumes < 1 << 24);
 		CHECK(pool.snapshots <= INT64_MAX);
 	}
+	if (known_error(kv_catalogue_policy(cat, &policy)) == 0)
+		CHECK(policy.overcommit <= KVOL_OVERCOMMIT_MAX &&
+		      policy.max_volumes <= INT64_MAX &&
+		      !(policy.publish_flags & ~(uint64_t)KV_POLICY_KNOWN));
+	if (known_error(kv_catalogue_provisioned(cat, &volumes)) == 0)
+		CHECK(volumes <= INT64_MAX);
 	if (known_error(kv_catalogue_counts(cat, &volumes, &snapshots)) == 0)
 		CHECK(volumes <= INT64_MAX && snapshots <= INT64_MAX);
 }

@@ -93,6 +93,16 @@ class Pool(unittest.TestCase):
                          [kvol.PublishInfo("db", target, "", {"pod": "db-0"}, 0)])
         self.assertEqual(list(self.pool.publishes("other")), [])
 
+    def test_a_policy_is_kept(self):
+        self.pool.set(overcommit=100, publish_flags=kvol.POLICY_NODEV)
+        self.pool.set(max_published=2)
+        info = self.pool.info()
+        self.assertEqual((info.overcommit, info.max_published, info.publish_flags),
+                         (100, 2, kvol.POLICY_NODEV))
+        with self.assertRaises(kvol.Error) as raised:
+            self.pool.create("db", 5 * GIB)
+        self.assertEqual(raised.exception.reason, kvol.R_LIMIT)
+
     def test_a_refusal_says_why(self):
         self.pool.create("db", SIZE)
         with self.assertRaises(kvol.Error) as raised:

@@ -116,6 +116,13 @@ quiet "create --fs" create fs 32M --fs ext4
 refused "create too small" KVOL_R_INVALID create tiny 4K --fs ext4
 refused "create with an unknown file system" KVOL_R_UNSUPPORTED create x 1G --fs ntfs
 refused "create with a bad name" KVOL_R_INVALID create a/b 1G
+quiet "set" set --overcommit 150 --max-published 9 --publish-flags nosuid,nodev
+refused "a policy that is none" KVOL_R_INVALID set --max-volumes 999999999
+done_ "pool --json with a policy" pool --json
+json "the policy is told" "v['overcommit'] == 150 and v['max_published'] == 9 and v['publish_flags'] == 6 and
+	v['provisioned'] == 40 << 20 and v['capacity'] > v['data_bytes']"
+refused "create beyond the policy" KVOL_R_LIMIT create huge 100G
+quiet "set back" set --overcommit 0 --max-published 0 --publish-flags ''
 quiet "label" label fs tier=gold 'kvol.io/note=two words'
 quiet "label again, and remove one" label fs tier=silver none-
 quiet "label-pool" label-pool zone=b

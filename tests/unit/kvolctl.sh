@@ -52,7 +52,7 @@ refused() {
 	fi
 }
 
-commands="format pool deactivate repair create snapshot clone expand publish unpublish delete label label-pool labels
+commands="format pool set deactivate repair create snapshot clone expand publish unpublish delete label label-pool labels
 	publishes list show
 	version help"
 absent=$work/absent
@@ -74,6 +74,8 @@ usage "one operand too many" "delete: one argument too many: w" -p x delete v w
 usage "help about an unknown command" "unknown command: frobnicate" help frobnicate
 usage "a label that is none" "neither KEY=VALUE nor KEY-: key" -p x label v a=1 key
 usage "a label that is no more than a dash" "neither KEY=VALUE nor KEY-: -" -p x label v -- -
+usage "set without an option" "set needs an option" -p x set
+usage "a publish flag that is none" "not of noexec, nosuid, nodev: nodev,suid" -p x set --publish-flags nodev,suid
 usage "no pool" "no pool given: use -p POOL or set KVOL_POOL" list
 usage "an empty POOL is none" "no pool given: use -p POOL or set KVOL_POOL" -p "" list
 KVOL_POOL=''

@@ -18,7 +18,8 @@ from typing import Dict, Iterator, Mapping, NamedTuple, Optional
 
 from . import _structs
 from ._constants import *  # noqa: F401,F403
-from ._constants import LABEL_VALUE_MAX, LIST_SNAPSHOTS, LIST_VOLUMES
+from ._constants import (LABEL_VALUE_MAX, LIST_SNAPSHOTS, LIST_VOLUMES, SET_MAX_PUBLISHED,
+                         SET_MAX_VOLUMES, SET_OVERCOMMIT, SET_PUBLISH_FLAGS)
 from ._functions import load
 
 __version__ = "0.1.0"
@@ -66,6 +67,13 @@ class PoolInfo(NamedTuple):
     max_volumes: int
     snapshots_left: int
     host: str
+    provisioned: int
+    capacity: int
+    largest_volume: int
+    max_published: int
+    overcommit: int
+    publish_flags: int
+    n_published: int
 
 
 class RepairInfo(NamedTuple):
@@ -240,6 +248,19 @@ class Pool(_Handle):
         info = _sized(_structs.kvol_pool_info)
         _call("kvol_pool_stat", self._handle, ctypes.byref(info))
         return _to_tuple(PoolInfo, info)
+
+    def set(self, *, max_volumes: Optional[int] = None, max_published: Optional[int] = None,
+            overcommit: Optional[int] = None, publish_flags: Optional[int] = None) -> None:
+        """Sets the pool's policy; what is None stays as it is."""
+        opts = _sized(_structs.kvol_policy_opts)
+        for field, flag, value in (("max_volumes", SET_MAX_VOLUMES, max_volumes),
+                                   ("max_published", SET_MAX_PUBLISHED, max_published),
+                                   ("overcommit", SET_OVERCOMMIT, overcommit),
+                                   ("publish_flags", SET_PUBLISH_FLAGS, publish_flags)):
+            if value is not None:
+                setattr(opts, field, value)
+                opts.flags |= flag
+        _call("kvol_pool_set", self._handle, ctypes.byref(opts))
 
     def create(self, name: str, size: int, *, fs_type: Optional[str] = None,
                labels: Optional[Mapping[str, str]] = None) -> None:

@@ -22,6 +22,7 @@ FUNCTIONS = {
     "kvol_pool_repair": (c_int, [_ctx, c_char_p, POINTER(s.kvol_repair_opts),
                                  POINTER(s.kvol_repair_info), _err]),
     "kvol_pool_stat": (c_int, [_pool, POINTER(s.kvol_pool_info), _err]),
+    "kvol_pool_set": (c_int, [_pool, POINTER(s.kvol_policy_opts), _err]),
     "kvol_create": (c_int, [_pool, c_char_p, c_uint64, POINTER(s.kvol_create_opts), _err]),
     "kvol_snapshot": (c_int, [_pool, c_char_p, c_char_p, POINTER(s.kvol_snapshot_opts), _err]),
     "kvol_clone": (c_int, [_pool, c_char_p, c_char_p, POINTER(s.kvol_create_opts), _err]),

@@ -66,6 +66,24 @@ class kvol_pool_info(Structure):
         ("max_volumes", c_uint64),
         ("snapshots_left", c_uint64),
         ("host", c_char * 128),
+        ("provisioned", c_uint64),
+        ("capacity", c_uint64),
+        ("largest_volume", c_uint64),
+        ("max_published", c_uint64),
+        ("overcommit", c_uint64),
+        ("publish_flags", c_uint64),
+        ("n_published", c_uint64),
+    ]
+
+
+class kvol_policy_opts(Structure):
+    _fields_ = [
+        ("size", c_uint32),
+        ("flags", c_uint32),
+        ("max_volumes", c_uint64),
+        ("max_published", c_uint64),
+        ("overcommit", c_uint64),
+        ("publish_flags", c_uint64),
     ]
 
 
@@ -175,6 +193,7 @@ STRUCTS = (
     kvol_format_opts,
     kvol_open_opts,
     kvol_pool_info,
+    kvol_policy_opts,
     kvol_repair_opts,
     kvol_repair_info,
     kvol_create_opts,
