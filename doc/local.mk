@@ -45,7 +45,8 @@ man_aliases = \
 	kvol_reason_str.3:kvol_context.3 \
 	kvol_stat.3:kvol_list.3 \
 	kvol_unpublish.3:kvol_publish.3 \
-	kvol_version.3:kvol_context.3
+	kvol_version.3:kvol_context.3 \
+	kvol_volume_stat.3:kvol_list.3
 
 install-data-hook:
 	@$(MKDIR_P) $(DESTDIR)$(man3dir)

@@ -11,6 +11,7 @@ examples_kvolctl_kvolctl_SOURCES = \
 	examples/kvolctl/publish.c \
 	examples/kvolctl/repair.c \
 	examples/kvolctl/size.c \
+	examples/kvolctl/stat.c \
 	examples/kvolctl/table.c \
 	examples/kvolctl/volume.c
 examples_kvolctl_kvolctl_LDADD = lib/libkvol.la

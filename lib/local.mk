@@ -96,6 +96,7 @@ layer4_sources = \
 	lib/ctx.c \
 	lib/expand.c \
 	lib/format.c \
+	lib/health.c \
 	lib/labels.c \
 	lib/leftover.c \
 	lib/policy.c \

@@ -172,6 +172,7 @@ system_tests = \
 	tests/system/test_format \
 	tests/system/test_fs \
 	tests/system/test_full_pool \
+	tests/system/test_health \
 	tests/system/test_history \
 	tests/system/test_host \
 	tests/system/test_hostile \
@@ -232,6 +233,8 @@ tests_system_test_fs_LDADD = $(system_ldadd)
 tests_system_test_fs_LDFLAGS = $(AM_LDFLAGS) -no-install
 tests_system_test_full_pool_LDADD = $(system_ldadd)
 tests_system_test_full_pool_LDFLAGS = $(AM_LDFLAGS) -no-install
+tests_system_test_health_LDADD = $(system_ldadd)
+tests_system_test_health_LDFLAGS = $(AM_LDFLAGS) -no-install
 tests_system_test_history_LDADD = tests/race/libhistory.la $(system_ldadd)
 tests_system_test_history_LDFLAGS = $(AM_LDFLAGS) -no-install
 tests_system_test_kill_SOURCES = \

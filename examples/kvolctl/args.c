@@ -148,6 +148,8 @@ static const struct command commands[] = {
 	{ "list", "", 0, 0, true, "list volumes and snapshots", list_options, run_list },
 	{ "show", "NAME", 1, 1, true, "show one volume or snapshot", json_option,
 	  run_show },
+	{ "stat", "NAME", 1, 1, true, "show how full and how well a volume is",
+	  json_option, run_stat },
 	{ "version", "", 0, 0, false, "print the version", NULL, NULL },
 	{ "help", "[COMMAND]", 0, 1, false, "print this, or about one command", NULL,
 	  NULL },

@@ -23,7 +23,7 @@ _kvolctl()
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
 	local pool=$KVOL_POOL command= operands=0 i word line
 	local commands='format pool set deactivate repair create snapshot clone expand publish unpublish
-		delete label label-pool labels publishes list show version help'
+		delete label label-pool labels publishes list show stat version help'
 	local options='--help --pool' words= files= names=no
 
 	COMPREPLY=()
@@ -60,7 +60,7 @@ _kvolctl()
 		/*) words=$commands options+=' --version' ;;
 		format/1) files=yes ;;
 		publish/1 | unpublish/1) files=yes ;;
-		snapshot/0 | clone/0 | publish/0 | unpublish/0 | delete/0 | show/0 | label/0 | \
+		snapshot/0 | clone/0 | publish/0 | unpublish/0 | delete/0 | show/0 | stat/0 | label/0 | \
 			labels/0 | publishes/0) names= ;;
 		expand/0) names=--volumes ;;
 		help/0) words=$commands ;;
@@ -75,7 +75,7 @@ _kvolctl()
 		unpublish) options+=' --mntns' ;;
 		list) options+=' --volumes --snapshots --label --json' ;;
 		pool) options+=' --json --takeover' ;;
-		show | labels | publishes) options+=' --json' ;;
+		show | stat | labels | publishes) options+=' --json' ;;
 		esac
 		[[ $cur == -* ]] && words=$options files= names=no
 		;;

@@ -152,6 +152,7 @@ int run_label_pool(struct invocation *inv);
 int run_labels(struct invocation *inv);
 int run_publishes(struct invocation *inv);
 int run_list(struct invocation *inv);
+int run_stat(struct invocation *inv);
 int run_show(struct invocation *inv);
 
 #endif

@@ -538,6 +538,39 @@ struct kvol_info {
 int kvol_stat(struct kvol_pool *pool, const char *name, struct kvol_info *ret_info,
 	      struct kvol_error *reterr);
 
+#define KVOL_STATS_ACTIVE (1u << 0)	/* the volume's device is active */
+#define KVOL_STATS_FS     (1u << 1)	/* it is mounted somewhere: the fs_ fields are filled */
+
+/* The worst that is known of a volume. */
+#define KVOL_CONDITION_OK           0u
+#define KVOL_CONDITION_NO_SPACE     1u	/* the pool is out of space: writes fail */
+#define KVOL_CONDITION_FS_ERROR     2u	/* its file system has met errors; it may take no writes */
+#define KVOL_CONDITION_READ_ONLY    3u	/* its file system, or the pool, takes no writes any more */
+#define KVOL_CONDITION_DEVICE_ERROR 4u	/* it, or the pool below it, has failed */
+
+struct kvol_volume_stats {
+	uint32_t size;
+	uint32_t flags;			/* KVOL_STATS_* */
+	uint64_t fs_bytes;		/* as the file system itself has it (statvfs(3)) */
+	uint64_t fs_used;
+	uint64_t fs_available;
+	uint64_t fs_inodes;		/* 0: it does not count them */
+	uint64_t fs_inodes_used;
+	uint64_t fs_inodes_available;
+	uint64_t allocated;		/* as in struct kvol_info */
+	uint32_t condition;		/* KVOL_CONDITION_* */
+	uint32_t reserved0;
+	char message[160];		/* one line about it; "": it is OK */
+};
+
+/*
+ * Tells how full and how well a volume is. Nothing is mounted for it, and the file system is asked
+ * for its figures alone, through a publish that can be seen from here. May block for the
+ * catalogue, and for a few reads of the pool's disk. Errors: -ENOENT KVOL_R_NOT_FOUND. Since: 0.1
+ */
+int kvol_volume_stat(struct kvol_pool *pool, const char *name,
+		     struct kvol_volume_stats *ret_stats, struct kvol_error *reterr);
+
 #define KVOL_LIST_VOLUMES   (1u << 0)
 #define KVOL_LIST_SNAPSHOTS (1u << 1)
 

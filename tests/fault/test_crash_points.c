@@ -448,10 +448,13 @@ static int only_close(struct kvol_pool *pool)
 static int stat_all(struct kvol_pool *pool)
 {
 	struct kvol_pool_info pool_info = { .size = sizeof(pool_info) };
+	struct kvol_volume_stats stats = { .size = sizeof(stats) };
 	struct kvol_info info = { .size = sizeof(info) };
 	int r = kvol_pool_stat(pool, &pool_info, NULL);
 
-	return r < 0 ? r : kvol_stat(pool, "v", &info, NULL);
+	if (r == 0)
+		r = kvol_stat(pool, "v", &info, NULL);
+	return r < 0 ? r : kvol_volume_stat(pool, "v", &stats, NULL);
 }
 
 static int list_all(struct kvol_pool *pool)

@@ -144,6 +144,10 @@ json "publishes --json" "[(i['volume'], i['target'], i['flags'], i['labels']) fo
 	[('fs', '$work/a', 0, {})]"
 echo text >"$work/a/file"
 quiet "publish again" publish fs "$work/a"
+done_ "stat" stat fs
+done_ "stat --json" stat fs --json
+json "stat tells of the file system" "v['condition'] == 'ok' and v['message'] == '' and v['fs_bytes'] > 20 << 20 and
+	v['fs_used'] > 0 and v['fs_inodes_used'] > 10"
 refused "publish with other options" KVOL_R_EXISTS_DIFFERENT publish fs "$work/a" --ro
 refused "publish on nothing" KVOL_R_NOT_FOUND publish fs "$work/absent"
 refused "publish what is not there" KVOL_R_NOT_FOUND publish absent "$work/b"

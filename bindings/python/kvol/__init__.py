@@ -88,6 +88,21 @@ class RepairInfo(NamedTuple):
     flags: int
 
 
+class VolumeStats(NamedTuple):
+    """How full and how well a volume is: struct kvol_volume_stats."""
+
+    condition: int
+    message: str
+    fs_bytes: int
+    fs_used: int
+    fs_available: int
+    fs_inodes: int
+    fs_inodes_used: int
+    fs_inodes_available: int
+    allocated: int
+    flags: int
+
+
 class PublishInfo(NamedTuple):
     """One publish: struct kvol_publish_info."""
 
@@ -293,6 +308,11 @@ class Pool(_Handle):
         info = _sized(_structs.kvol_info)
         _call("kvol_stat", self._handle, _encode(name), ctypes.byref(info))
         return _to_tuple(Info, info)
+
+    def volume_stat(self, name: str) -> VolumeStats:
+        stats = _sized(_structs.kvol_volume_stats)
+        _call("kvol_volume_stat", self._handle, _encode(name), ctypes.byref(stats))
+        return _to_tuple(VolumeStats, stats)
 
     def list(self, flags: int = LIST_VOLUMES | LIST_SNAPSHOTS, *,
              label: Optional[str] = None, value: Optional[str] = None,

@@ -152,6 +152,23 @@ class kvol_info(Structure):
     ]
 
 
+class kvol_volume_stats(Structure):
+    _fields_ = [
+        ("size", c_uint32),
+        ("flags", c_uint32),
+        ("fs_bytes", c_uint64),
+        ("fs_used", c_uint64),
+        ("fs_available", c_uint64),
+        ("fs_inodes", c_uint64),
+        ("fs_inodes_used", c_uint64),
+        ("fs_inodes_available", c_uint64),
+        ("allocated", c_uint64),
+        ("condition", c_uint32),
+        ("reserved0", c_uint32),
+        ("message", c_char * 160),
+    ]
+
+
 class kvol_publish_opts(Structure):
     _fields_ = [
         ("size", c_uint32),
@@ -199,6 +216,7 @@ STRUCTS = (
     kvol_create_opts,
     kvol_snapshot_opts,
     kvol_info,
+    kvol_volume_stats,
     kvol_publish_opts,
     kvol_label,
     kvol_list_opts,
