@@ -31,6 +31,7 @@ man_aliases = \
 	kvol_label_iter_next.3:kvol_label.3 \
 	kvol_label_list.3:kvol_label.3 \
 	kvol_label_set.3:kvol_label.3 \
+	kvol_limit_io.3:kvol_publish.3 \
 	kvol_list_filtered.3:kvol_list.3 \
 	kvol_new.3:kvol_context.3 \
 	kvol_pool_close.3:kvol_pool.3 \

@@ -33,6 +33,8 @@ layer2_sources = \
 layer1_sources = \
 	lib/blockdev.c \
 	lib/blockdev.h \
+	lib/cgroup.c \
+	lib/cgroup.h \
 	lib/dm.c \
 	lib/dm.h \
 	lib/fs_btrfs.c \
@@ -99,6 +101,7 @@ layer4_sources = \
 	lib/health.c \
 	lib/labels.c \
 	lib/leftover.c \
+	lib/limit.c \
 	lib/policy.c \
 	lib/pool.c \
 	lib/publish.c \

@@ -6,6 +6,7 @@
 # These link with the real adapters.
 unit_tests = \
 	tests/unit/test_blockdev \
+	tests/unit/test_cgroup \
 	tests/unit/test_claim \
 	tests/unit/test_db \
 	tests/unit/test_dm \
@@ -42,6 +43,7 @@ tests_unit_test_blockdev_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=access -Wl,--wrap=fa
 	-Wl,--wrap=fstat -Wl,--wrap=fsync -Wl,--wrap=ioctl -Wl,--wrap=lstat -Wl,--wrap=mknodat \
 	-Wl,--wrap=open -Wl,--wrap=openat -Wl,--wrap=readlink -Wl,--wrap=syscall \
 	-Wl,--wrap=kv_read_file_at
+tests_unit_test_cgroup_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=fstatfs -Wl,--wrap=write
 tests_unit_test_dm_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=ioctl -Wl,--wrap=open
 tests_unit_test_loop_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=access -Wl,--wrap=ioctl -Wl,--wrap=open \
 	-Wl,--wrap=opendir -Wl,--wrap=kv_backoff -Wl,--wrap=kv_blockdev_open \
@@ -68,6 +70,7 @@ unit_model_tests = \
 	tests/unit/test_host \
 	tests/unit/test_ids \
 	tests/unit/test_labels \
+	tests/unit/test_limit \
 	tests/unit/test_model \
 	tests/unit/test_policy \
 	tests/unit/test_pool \
@@ -86,6 +89,7 @@ model_sources = \
 	tests/model/model_alone.c \
 	tests/model/model_catalogue.c \
 	tests/model/model_catalogue.h \
+	tests/model/model_cgroup.c \
 	tests/model/model_disk.c \
 	tests/model/model_dm.c \
 	tests/model/model_fs.c \
@@ -133,6 +137,8 @@ tests_unit_test_ids_LDADD = $(model_ldadd)
 tests_unit_test_ids_LDFLAGS = $(model_ldflags)
 tests_unit_test_labels_LDADD = $(model_ldadd)
 tests_unit_test_labels_LDFLAGS = $(model_ldflags)
+tests_unit_test_limit_LDADD = $(model_ldadd)
+tests_unit_test_limit_LDFLAGS = $(model_ldflags)
 tests_unit_test_model_LDADD = $(model_ldadd)
 tests_unit_test_model_LDFLAGS = $(model_ldflags)
 tests_unit_test_policy_LDADD = $(model_ldadd)
@@ -179,6 +185,7 @@ system_tests = \
 	tests/system/test_kill \
 	tests/system/test_kill_room \
 	tests/system/test_labels \
+	tests/system/test_limit \
 	tests/system/test_list \
 	tests/system/test_namespace \
 	tests/system/test_neighbours \
@@ -257,6 +264,8 @@ tests_system_test_hostile_LDADD = $(system_ldadd)
 tests_system_test_hostile_LDFLAGS = $(AM_LDFLAGS) -no-install
 tests_system_test_labels_LDADD = $(system_ldadd)
 tests_system_test_labels_LDFLAGS = $(AM_LDFLAGS) -no-install
+tests_system_test_limit_LDADD = $(system_ldadd)
+tests_system_test_limit_LDFLAGS = $(AM_LDFLAGS) -no-install
 tests_system_test_list_LDADD = $(system_ldadd)
 tests_system_test_list_LDFLAGS = $(AM_LDFLAGS) -no-install
 tests_system_test_namespace_LDADD = $(system_ldadd)

@@ -42,6 +42,10 @@ static const struct {
 	[OPTION_MAX_PUBLISHED] = { "max-published", "N", 0 },
 	[OPTION_OVERCOMMIT] = { "overcommit", "PERCENT", 0 },
 	[OPTION_PUBLISH_FLAGS] = { "publish-flags", "LIST", 0 },
+	[OPTION_READ_BPS] = { "read-bps", "BYTES", 0 },
+	[OPTION_WRITE_BPS] = { "write-bps", "BYTES", 0 },
+	[OPTION_READ_IOPS] = { "read-iops", "N", 0 },
+	[OPTION_WRITE_IOPS] = { "write-iops", "N", 0 },
 	[OPTION_LABEL] = { "label", "KEY[=VALUE]", 0 },
 };
 
@@ -88,6 +92,14 @@ static const struct command_option list_options[] = { { OPTION_VOLUMES, "volumes
 static const struct command_option pool_options[] = {
 	{ OPTION_TAKEOVER, "end another host's claim: only when that host is down" },
 	{ OPTION_JSON, "print JSON" },
+	{ 0, NULL }
+};
+
+static const struct command_option limit_options[] = {
+	{ OPTION_READ_BPS, "bytes read a second" },
+	{ OPTION_WRITE_BPS, "bytes written a second" },
+	{ OPTION_READ_IOPS, "reads a second" },
+	{ OPTION_WRITE_IOPS, "writes a second" },
 	{ 0, NULL }
 };
 
@@ -150,6 +162,9 @@ static const struct command commands[] = {
 	  run_show },
 	{ "stat", "NAME", 1, 1, true, "show how full and how well a volume is",
 	  json_option, run_stat },
+	{ "limit-io", "VOL CGROUP", 2, 2, true,
+	  "limit what a cgroup reads and writes; without options: not", limit_options,
+	  run_limit_io },
 	{ "version", "", 0, 0, false, "print the version", NULL, NULL },
 	{ "help", "[COMMAND]", 0, 1, false, "print this, or about one command", NULL,
 	  NULL },

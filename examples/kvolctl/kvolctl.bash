@@ -23,7 +23,7 @@ _kvolctl()
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
 	local pool=$KVOL_POOL command= operands=0 i word line
 	local commands='format pool set deactivate repair create snapshot clone expand publish unpublish
-		delete label label-pool labels publishes list show stat version help'
+		delete label label-pool labels publishes list show stat limit-io version help'
 	local options='--help --pool' words= files= names=no
 
 	COMPREPLY=()
@@ -37,7 +37,8 @@ _kvolctl()
 		word=${COMP_WORDS[i]}
 		case $word in
 		-p | --pool | --size | --block-size | --max-volumes | --fs | --mntns | --options | \
-			--backup-dir | --label | --max-published | --overcommit | --publish-flags)
+			--backup-dir | --label | --max-published | --overcommit | --publish-flags | \
+			--read-bps | --write-bps | --read-iops | --write-iops)
 			((i++))
 			[[ ${COMP_WORDS[i]} == '=' ]] && ((i++))
 			[[ $word != -p && $word != --pool ]] || pool=${COMP_WORDS[i]}
@@ -54,13 +55,14 @@ _kvolctl()
 	-p | --pool | --mntns | --backup-dir) files=yes ;;
 	--fs) words='ext4 xfs btrfs' ;;
 	--size | --block-size | --max-volumes | --options | --label | --max-published | \
-		--overcommit | --publish-flags) return 0 ;;
+		--overcommit | --publish-flags | --read-bps | --write-bps | --read-iops | \
+		--write-iops) return 0 ;;
 	*)
 		case $command/$operands in
 		/*) words=$commands options+=' --version' ;;
 		format/1) files=yes ;;
-		publish/1 | unpublish/1) files=yes ;;
-		snapshot/0 | clone/0 | publish/0 | unpublish/0 | delete/0 | show/0 | stat/0 | label/0 | \
+		publish/1 | unpublish/1 | limit-io/1) files=yes ;;
+		snapshot/0 | clone/0 | publish/0 | unpublish/0 | delete/0 | show/0 | stat/0 | limit-io/0 | label/0 | \
 			labels/0 | publishes/0) names= ;;
 		expand/0) names=--volumes ;;
 		help/0) words=$commands ;;
@@ -68,6 +70,7 @@ _kvolctl()
 		case $command in
 		format) options+=' --size --force --block-size --max-volumes' ;;
 		set) options+=' --max-volumes --max-published --overcommit --publish-flags' ;;
+		limit-io) options+=' --read-bps --write-bps --read-iops --write-iops' ;;
 		repair) options+=' --check --backup-dir --force --accept --takeover' ;;
 		create) options+=' --fs' ;;
 		clone) options+=' --size' ;;

@@ -41,6 +41,10 @@ enum option_id {
 	OPTION_ACCEPT,
 	OPTION_BACKUP_DIR,
 	OPTION_LABEL,
+	OPTION_READ_BPS,
+	OPTION_WRITE_BPS,
+	OPTION_READ_IOPS,
+	OPTION_WRITE_IOPS,
 	OPTION_MAX_PUBLISHED,
 	OPTION_OVERCOMMIT,
 	OPTION_PUBLISH_FLAGS,
@@ -153,6 +157,7 @@ int run_labels(struct invocation *inv);
 int run_publishes(struct invocation *inv);
 int run_list(struct invocation *inv);
 int run_stat(struct invocation *inv);
+int run_limit_io(struct invocation *inv);
 int run_show(struct invocation *inv);
 
 #endif

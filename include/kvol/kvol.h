@@ -744,6 +744,31 @@ int kvol_publish_iter_next(struct kvol_publish_iter *iter, struct kvol_publish_i
 /* NULL is a no-op. Since: 0.1 */
 void kvol_publish_iter_free(struct kvol_publish_iter *iter);
 
+struct kvol_io_limits {			/* 0: no limit */
+	uint32_t size;
+	uint32_t flags;			/* none defined: 0 */
+	uint64_t read_bps;		/* bytes a second */
+	uint64_t write_bps;
+	uint64_t read_iops;		/* operations a second, at most 2^32 - 1 */
+	uint64_t write_iops;
+};
+
+/*
+ * Limits what the processes of a cgroup (version 2), an absolute path without a symbolic link, read
+ * from and write to a published volume: io.max of the volume's device. NULL: no limits. May be
+ * changed at any time.
+ *
+ * Idempotent. Durable: no; it ends with the cgroup, and with the last publish of the volume.
+ * Blocks: for other calls on the volume.
+ * Errors:
+ *   -ENOENT  KVOL_R_NOT_FOUND           no such volume or cgroup, or the volume is not published
+ *   -EINVAL, -ELOOP, -ENOTDIR  KVOL_R_INVALID  the path is no cgroup's
+ *   -EOPNOTSUPP  KVOL_R_NO_KERNEL_SUPPORT  the io controller is not enabled in the cgroup
+ * Since: 0.1
+ */
+int kvol_limit_io(struct kvol_pool *pool, const char *name, const char *cgroup,
+		  const struct kvol_io_limits *limits, struct kvol_error *reterr);
+
 #ifdef __cplusplus
 }
 #endif

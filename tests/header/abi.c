@@ -24,6 +24,7 @@ OPTIONS(kvol_create_opts);
 OPTIONS(kvol_snapshot_opts);
 OPTIONS(kvol_publish_opts);
 OPTIONS(kvol_list_opts);
+OPTIONS(kvol_io_limits);
 OPTIONS(kvol_volume_stats);
 OPTIONS(kvol_policy_opts);
 OPTIONS(kvol_publish_info);

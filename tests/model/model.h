@@ -207,7 +207,8 @@ struct model {
 	struct model_ns ns[MODEL_NS];
 	struct model_plan plans[MODEL_PLANS];
 	/* For tests to set. */
-	bool no_device_mapper, no_thin_target, no_nodes;
+	bool no_device_mapper, no_thin_target, no_nodes, no_io_controller;
+	char io_max[160]; /* the last line that a cgroup got */
 	bool fs_errors; /* ext4 says that it has met some */
 	unsigned deadline_divisor; /* makes deadlines come sooner */
 };

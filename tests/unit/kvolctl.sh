@@ -53,7 +53,7 @@ refused() {
 }
 
 commands="format pool set deactivate repair create snapshot clone expand publish unpublish delete label label-pool labels
-	publishes list show stat
+	publishes list show stat limit-io
 	version help"
 absent=$work/absent
 

@@ -394,3 +394,13 @@ class Pool(_Handle):
                   mount_namespace: Optional[str] = None) -> None:
         opts = self._publish_opts(0, None, mount_namespace)
         _call("kvol_unpublish", self._handle, _encode(name), _encode(target), ctypes.byref(opts))
+
+    def limit_io(self, name: str, cgroup: str, *, read_bps: int = 0, write_bps: int = 0,
+                 read_iops: int = 0, write_iops: int = 0) -> None:
+        limits = _sized(_structs.kvol_io_limits)
+        limits.read_bps = read_bps
+        limits.write_bps = write_bps
+        limits.read_iops = read_iops
+        limits.write_iops = write_iops
+        _call("kvol_limit_io", self._handle, _encode(name), _encode(cgroup),
+              ctypes.byref(limits))

@@ -37,6 +37,7 @@ FUNCTIONS = {
     "kvol_label_list": (c_int, [_pool, c_char_p, _out, _err]),
     "kvol_label_iter_next": (c_int, [_iter, POINTER(s.kvol_label)]),
     "kvol_label_iter_free": (None, [_iter]),
+    "kvol_limit_io": (c_int, [_pool, c_char_p, c_char_p, POINTER(s.kvol_io_limits), _err]),
     "kvol_publish_list": (c_int, [_pool, c_char_p, _out, _err]),
     "kvol_publish_iter_next": (c_int, [_iter, POINTER(s.kvol_publish_info)]),
     "kvol_publish_iter_free": (None, [_iter]),

@@ -180,6 +180,17 @@ class kvol_publish_opts(Structure):
     ]
 
 
+class kvol_io_limits(Structure):
+    _fields_ = [
+        ("size", c_uint32),
+        ("flags", c_uint32),
+        ("read_bps", c_uint64),
+        ("write_bps", c_uint64),
+        ("read_iops", c_uint64),
+        ("write_iops", c_uint64),
+    ]
+
+
 class kvol_list_opts(Structure):
     _fields_ = [
         ("size", c_uint32),
@@ -220,5 +231,6 @@ STRUCTS = (
     kvol_publish_opts,
     kvol_label,
     kvol_list_opts,
+    kvol_io_limits,
     kvol_publish_info,
 )
