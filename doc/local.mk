@@ -2,6 +2,7 @@
 dist_man_MANS = \
 	doc/kvol_context.3 \
 	doc/kvol_create.3 \
+	doc/kvol_label.3 \
 	doc/kvol_list.3 \
 	doc/kvol_pool.3 \
 	doc/kvol_pool_repair.3 \
@@ -26,16 +27,28 @@ man_aliases = \
 	kvol_free.3:kvol_context.3 \
 	kvol_iter_free.3:kvol_list.3 \
 	kvol_iter_next.3:kvol_list.3 \
+	kvol_label_get.3:kvol_label.3 \
+	kvol_label_iter_free.3:kvol_label.3 \
+	kvol_label_iter_next.3:kvol_label.3 \
+	kvol_label_list.3:kvol_label.3 \
+	kvol_label_set.3:kvol_label.3 \
+	kvol_limit_io.3:kvol_publish.3 \
+	kvol_list_filtered.3:kvol_list.3 \
 	kvol_new.3:kvol_context.3 \
 	kvol_pool_close.3:kvol_pool.3 \
 	kvol_pool_deactivate.3:kvol_pool.3 \
 	kvol_pool_format.3:kvol_pool.3 \
 	kvol_pool_open.3:kvol_pool.3 \
+	kvol_pool_set.3:kvol_pool.3 \
 	kvol_pool_stat.3:kvol_pool.3 \
+	kvol_publish_iter_free.3:kvol_publish.3 \
+	kvol_publish_iter_next.3:kvol_publish.3 \
+	kvol_publish_list.3:kvol_publish.3 \
 	kvol_reason_str.3:kvol_context.3 \
 	kvol_stat.3:kvol_list.3 \
 	kvol_unpublish.3:kvol_publish.3 \
 	kvol_version.3:kvol_context.3 \
+	kvol_volume_stat.3:kvol_list.3 \
 	kvol_why_free.3:kvol_why.3 \
 	kvol_why_next.3:kvol_why.3
 

@@ -5,11 +5,13 @@ examples_kvolctl_kvolctl_SOURCES = \
 	examples/kvolctl/json.c \
 	examples/kvolctl/kvolctl.c \
 	examples/kvolctl/kvolctl.h \
+	examples/kvolctl/label.c \
 	examples/kvolctl/list.c \
 	examples/kvolctl/pool.c \
 	examples/kvolctl/publish.c \
 	examples/kvolctl/repair.c \
 	examples/kvolctl/size.c \
+	examples/kvolctl/stat.c \
 	examples/kvolctl/table.c \
 	examples/kvolctl/volume.c \
 	examples/kvolctl/why.c

@@ -256,6 +256,13 @@ int kv_catalogue_get(struct kv_catalogue *cat, uint32_t id, struct kv_row *ret)
 
 int kv_catalogue_insert(struct kv_catalogue *cat, const struct kv_row *row)
 {
+	return kv_catalogue_insert_labelled(cat, row, NULL, 0, NULL);
+}
+
+int kv_catalogue_insert_labelled(struct kv_catalogue *cat, const struct kv_row *row,
+				 const struct kvol_label *labels, uint64_t n,
+				 const struct kv_limit *limit)
+{
 	int r = kv_catalogue_begin(cat);
 
 	if (r < 0)
@@ -265,6 +272,10 @@ int kv_catalogue_insert(struct kv_catalogue *cat, const struct kv_row *row)
 		     "itiiiittt", (int64_t)row->id, row->name, (int64_t)row->kind,
 		     (int64_t)row->flags, (int64_t)row->bytes, (int64_t)row->created,
 		     row->source, row->fs_type, row->uuid);
+	if (r >= 0)
+		r = kv_catalogue_put_labels(cat, row->id, labels, n);
+	if (r >= 0)
+		r = kv_catalogue_within(cat, limit, 0, 0);
 	return kv_catalogue_finish(cat, r);
 }
 
@@ -277,6 +288,12 @@ static int must_change(int r)
 int kv_catalogue_resize(struct kv_catalogue *cat, uint32_t id, uint64_t bytes,
 			uint32_t flags)
 {
+	return kv_catalogue_resize_within(cat, id, bytes, flags, NULL);
+}
+
+int kv_catalogue_resize_within(struct kv_catalogue *cat, uint32_t id, uint64_t bytes,
+			       uint32_t flags, const struct kv_limit *limit)
+{
 	int r = kv_catalogue_begin(cat);
 
 	if (r < 0)
@@ -285,7 +302,10 @@ int kv_catalogue_resize(struct kv_catalogue *cat, uint32_t id, uint64_t bytes,
 		cat->db,
 		"UPDATE volume SET bytes = ?, flags = ? WHERE id = ? AND name IS NOT NULL",
 		"iii", (int64_t)bytes, (int64_t)flags, (int64_t)id);
-	return kv_catalogue_finish(cat, must_change(r));
+	r = must_change(r);
+	if (r >= 0)
+		r = kv_catalogue_within(cat, limit, 0, 0);
+	return kv_catalogue_finish(cat, r);
 }
 
 int kv_catalogue_set_flags(struct kv_catalogue *cat, uint32_t id, uint32_t flags)
@@ -310,7 +330,10 @@ int kv_catalogue_bury(struct kv_catalogue *cat, uint32_t id)
 		cat->db,
 		"UPDATE volume SET name = NULL, flags = 0 WHERE id = ? AND name IS NOT NULL",
 		"i", (int64_t)id);
-	return kv_catalogue_finish(cat, must_change(r));
+	r = must_change(r);
+	if (r >= 0)
+		r = kv_catalogue_drop_labels(cat, id);
+	return kv_catalogue_finish(cat, r);
 }
 
 void kv_catalogue_forget_later(struct kv_catalogue *cat, uint32_t id)
@@ -393,6 +416,36 @@ int kv_catalogue_id_used(struct kv_catalogue *cat, uint32_t id)
 
 int kv_cursor_open(struct kv_catalogue *cat, uint32_t kind, struct kv_cursor **ret)
 {
+	const struct kv_filter filter = { .kind = kind };
+
+	return kv_cursor_open_filtered(cat, &filter, ret);
+}
+
+/* Two statements: behind a name the index leads to where a page begins; without one no
+ * row may be passed over, whatever a damaged name is. */
+#define FILTERED(begin)                                                     \
+	"SELECT " ROW_COLUMNS " FROM volume WHERE " begin                   \
+	" AND (?2 = 0 OR kind = ?2) AND (?3 IS NULL OR source = ?3)"        \
+	" AND (?4 IS NULL OR EXISTS"                                        \
+	"  (SELECT 1 FROM label WHERE label.volume = volume.id AND key = ?4" \
+	"   AND (?5 IS NULL OR value = ?5)))"                               \
+	" ORDER BY name LIMIT ?6"
+
+static int query_filtered(struct kv_cursor *cur, const struct kv_filter *f)
+{
+	static const char from_first[] = FILTERED("name IS NOT NULL AND ?1 IS NULL");
+	static const char from_name[] = FILTERED("name > ?1");
+	const int64_t limit =
+		f->limit && f->limit < INT64_MAX ? (int64_t)f->limit : INT64_MAX;
+
+	return kv_db_query(cur->db, &cur->stmt, f->after ? from_name : from_first,
+			   "tittti", f->after, (int64_t)f->kind, f->source, f->label_key,
+			   f->label_value, limit);
+}
+
+int kv_cursor_open_filtered(struct kv_catalogue *cat, const struct kv_filter *filter,
+			    struct kv_cursor **ret)
+{
 	struct kv_cursor *cur;
 	int r;
 
@@ -403,11 +456,7 @@ int kv_cursor_open(struct kv_catalogue *cat, uint32_t kind, struct kv_cursor **r
 	if (r == 0)
 		r = kv_db_begin_read(cur->db);
 	if (r >= 0)
-		r = kv_db_query(
-			cur->db, &cur->stmt,
-			"SELECT " ROW_COLUMNS " FROM volume"
-			" WHERE name IS NOT NULL AND (?1 = 0 OR kind = ?1) ORDER BY name",
-			"i", (int64_t)kind);
+		r = query_filtered(cur, filter);
 	if (r >= 0)
 		r = cur->step =
 			kv_stmt_step(cur->stmt); /* from here on the listing stands */

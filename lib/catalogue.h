@@ -5,6 +5,7 @@
 /* L3: what is durable about a pool. Safe from any thread. Each function that changes
  * something is one commit, on the disk when it returns 0. Errors are negative errnos. */
 
+#include "label.h"
 #include "names.h"
 
 /* The kernel counts snapshots in 24 bits for the pool's life and never checks: stay well
@@ -50,6 +51,21 @@ struct kv_pool_row {
 	uint64_t snapshots; /* taken or set aside in the pool's life: an upper bound */
 };
 
+/* As struct kvol_policy_opts has it. */
+#define KV_POLICY_KNOWN (KVOL_POLICY_NOEXEC | KVOL_POLICY_NOSUID | KVOL_POLICY_NODEV)
+struct kv_policy {
+	uint64_t max_volumes;
+	uint64_t max_published;
+	uint64_t overcommit;
+	uint64_t publish_flags;
+};
+
+/* What follows from it; 0: none. */
+struct kv_limit {
+	uint64_t volumes; /* and snapshots */
+	uint64_t bytes;	  /* of volumes */
+};
+
 /* A batch of ids that no row names yet. Whoever holds the owner's lock hands them out. */
 struct kv_reservation {
 	int64_t row;
@@ -91,12 +107,37 @@ int kv_catalogue_find_first(struct kv_catalogue *cat, const char *name, const ch
 int kv_catalogue_get(struct kv_catalogue *cat, uint32_t id, struct kv_row *ret);
 /* -EEXIST: the name is taken. */
 int kv_catalogue_insert(struct kv_catalogue *cat, const struct kv_row *row);
+/* With labels, in the same commit, and within a limit (may be NULL). Also -EFBIG: no room
+ * for labels; -EDQUOT: the limit is reached. */
+int kv_catalogue_insert_labelled(struct kv_catalogue *cat, const struct kv_row *row,
+				 const struct kvol_label *labels, uint64_t n,
+				 const struct kv_limit *limit);
 int kv_catalogue_resize(struct kv_catalogue *cat, uint32_t id, uint64_t bytes,
 			uint32_t flags);
+int kv_catalogue_resize_within(struct kv_catalogue *cat, uint32_t id, uint64_t bytes,
+			       uint32_t flags, const struct kv_limit *limit);
 int kv_catalogue_set_flags(struct kv_catalogue *cat, uint32_t id, uint32_t flags);
 
-/* Deleting: the row becomes a tombstone, and its name is free; later the tombstone goes.
- */
+/* Sets labels, or removes those without a value; name NULL: of the pool. No commit if
+ * nothing changes. -EDQUOT: too many; -EFBIG: no room in the catalogue for them. */
+int kv_catalogue_label(struct kv_catalogue *cat, const char *name,
+		       const struct kvol_label *labels, uint64_t n);
+/* The caller clears *ret. */
+int kv_catalogue_labels(struct kv_catalogue *cat, const char *name,
+			struct kv_labels *ret);
+
+int kv_catalogue_policy(struct kv_catalogue *cat, struct kv_policy *ret);
+/* which: KVOL_SET_*. No commit if nothing changes. */
+int kv_catalogue_set_policy(struct kv_catalogue *cat, const struct kv_policy *p,
+			    uint32_t which);
+/* The sum of the volumes' sizes, at most INT64_MAX. */
+int kv_catalogue_provisioned(struct kv_catalogue *cat, uint64_t *ret_bytes);
+/* -EDQUOT: with so many more the limit would be passed. */
+int kv_catalogue_admits(struct kv_catalogue *cat, const struct kv_limit *limit,
+			uint64_t more_volumes, uint64_t more_bytes);
+
+/* Deleting: the row becomes a tombstone, its name is free and its labels are gone; later
+ * the tombstone goes. */
 int kv_catalogue_bury(struct kv_catalogue *cat, uint32_t id);
 /* Not durable by itself: goes with others of its kind in a later commit of this handle,
  * or with its close. */
@@ -151,6 +192,16 @@ int kv_catalogue_accept(struct kv_catalogue *cat, uint64_t epoch, uint64_t snaps
  * 0: both. */
 struct kv_cursor;
 int kv_cursor_open(struct kv_catalogue *cat, uint32_t kind, struct kv_cursor **ret);
+/* NULL, and 0: whatever it is. */
+struct kv_filter {
+	uint32_t kind;
+	const char *label_key, *label_value;
+	const char *source;
+	const char *after; /* names behind this one */
+	uint64_t limit;
+};
+int kv_cursor_open_filtered(struct kv_catalogue *cat, const struct kv_filter *filter,
+			    struct kv_cursor **ret);
 int kv_cursor_next(struct kv_cursor *cur, struct kv_row *ret); /* 1 a row, 0 the end */
 void kv_cursor_close(struct kv_cursor *cur);		       /* NULL is a no-op */
 

@@ -2,7 +2,7 @@
 #ifndef KV_CATALOGUE_DB_H
 #define KV_CATALOGUE_DB_H
 
-/* L3: what catalogue.c, reservation.c and schema.c share, and nobody else includes. */
+/* L3: what catalogue*.c, reservation.c and schema.c share, and nobody else includes. */
 
 #include <pthread.h>
 
@@ -21,6 +21,16 @@ struct kv_catalogue {
 	unsigned n_forget;
 	bool in_doubt; /* a commit failed, and may be on the disk all the same */
 };
+
+/* Inside a transaction. object: a volume's id, or -1 for the pool. How many labels it
+ * changed; -EDQUOT: too many of the object; -EFBIG: no room in the catalogue for them. */
+int kv_catalogue_put_labels(struct kv_catalogue *cat, int64_t object,
+			    const struct kvol_label *labels, uint64_t n);
+int kv_catalogue_drop_labels(struct kv_catalogue *cat, uint32_t id);
+
+/* As kv_catalogue_admits, inside a transaction. */
+int kv_catalogue_within(struct kv_catalogue *cat, const struct kv_limit *limit,
+			uint64_t more_volumes, uint64_t more_bytes);
 
 int kv_schema_create(struct kv_db *db);
 int kv_schema_check(struct kv_db *db); /* -EUCLEAN: it is not exactly ours */

@@ -40,7 +40,7 @@
 #define BUSY_MS		  30000
 #define WAL_PAGES	  64
 #define WAL_SUFFIX	  "-wal"
-#define CACHED_STATEMENTS 48
+#define CACHED_STATEMENTS 64
 
 struct kv_db {
 	sqlite3 *handle;

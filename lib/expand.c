@@ -171,13 +171,38 @@ static int must_follow(struct kvol_pool *pool, const struct kv_row *row)
 	return r < 0 ? r : 1;
 }
 
+static int commit_size(struct kvol_pool *pool, struct kv_row *row, uint64_t bytes,
+		       struct kvol_error *e)
+{
+	struct kv_limit limit;
+	int owes, r;
+
+	owes = must_follow(pool, row);
+	if (owes < 0)
+		return kv_error_errno(e, owes, "volume '%s': look at its device",
+				      row->name);
+	r = kv_policy_limit(pool, &limit, e);
+	if (r < 0)
+		return r;
+	limit.volumes = 0; /* it makes none */
+	row->bytes = bytes;
+	row->flags |= owes ? KV_ROW_GROW : 0;
+	r = kv_catalogue_resize_within(pool->cat, row->id, row->bytes, row->flags,
+				       &limit);
+	if (r == -EDQUOT)
+		return kv_limit_error(pool, row->name, e);
+	return r < 0 ? kv_error_errno(e, r, "volume '%s': commit to the catalogue",
+				      row->name)
+		     : 0;
+}
+
 int kvol_expand(struct kvol_pool *pool, const char *name, uint64_t bytes, uint32_t flags,
 		struct kvol_error *reterr)
 {
 	_cleanup_call_ struct kvol_pool *call = NULL;
 	_cleanup_lock_ struct kv_lock lock = KV_LOCK_NONE;
 	struct kv_row row;
-	int owes, r;
+	int r;
 
 	r = kv_pool_enter_to_change(pool, &call, reterr);
 	if (r == 0)
@@ -199,17 +224,9 @@ int kvol_expand(struct kvol_pool *pool, const char *name, uint64_t bytes, uint32
 	r = kv_pool_admit(pool, true, reterr);
 	if (r < 0)
 		return r;
-	if (bytes > row.bytes) {
-		owes = must_follow(pool, &row);
-		if (owes < 0)
-			return kv_error_errno(reterr, owes,
-					      "volume '%s': look at its device", name);
-		row.bytes = bytes;
-		row.flags |= owes ? KV_ROW_GROW : 0;
-		r = kv_catalogue_resize(pool->cat, row.id, row.bytes, row.flags);
-		if (r < 0)
-			return kv_error_errno(
-				reterr, r, "volume '%s': commit to the catalogue", name);
-	}
+	if (bytes > row.bytes)
+		r = commit_size(pool, &row, bytes, reterr);
+	if (r < 0)
+		return r;
 	return row.flags & KV_ROW_GROW ? follow(pool, &row, reterr) : 0;
 }

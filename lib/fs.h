@@ -25,6 +25,9 @@ struct kv_fs {
 	 * is not this file system, or damaged; -EBUSY: mounted; -EOPNOTSUPP: not as
 	 * our make made it. */
 	int (*renew)(const char *device, char *detail, size_t detail_size);
+	/* 1: it is mounted and has met errors since it was last checked; 0: none that it
+	 * tells of. NULL: it goes read-only, or fails altogether, and that is seen. */
+	int (*has_errors)(dev_t dev);
 };
 
 extern const struct kv_fs kv_fs_ext4, kv_fs_xfs, kv_fs_btrfs;

@@ -18,9 +18,13 @@
  */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/types.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <sys/ioctl.h>
+#include <sys/sysmacros.h>
 #include <sys/vfs.h>
 
 #include "fs.h"
@@ -112,10 +116,22 @@ static int grow(int root_fd, uint64_t device_bytes)
 	return 0;
 }
 
+/* What it keeps in its superblock. The kernel's later ones do not show it as read-only
+ * after an error, although it takes no writes any more. */
+static int ext4_has_errors(dev_t dev)
+{
+	char path[64], count[32];
+
+	(void)snprintf(path, sizeof(path), "/sys/fs/ext4/dm-%u/errors_count", minor(dev));
+	return kv_read_file_at(AT_FDCWD, path, count, sizeof(count)) == 0 &&
+	       strtoull(count, NULL, 10) > 0;
+}
+
 const struct kv_fs kv_fs_ext4 = {
 	.name = "ext4",
 	.min_bytes = MIN_BYTES,
 	.mount_options = "errors=remount-ro",
 	.make = make,
 	.grow = grow,
+	.has_errors = ext4_has_errors,
 };

@@ -18,6 +18,8 @@ layer2_sources = \
 	lib/claim.h \
 	lib/idmap.c \
 	lib/idmap.h \
+	lib/label.c \
+	lib/label.h \
 	lib/layout.c \
 	lib/layout.h \
 	lib/mountinfo.c \
@@ -35,6 +37,8 @@ layer2_sources = \
 layer1_sources = \
 	lib/blockdev.c \
 	lib/blockdev.h \
+	lib/cgroup.c \
+	lib/cgroup.h \
 	lib/dm.c \
 	lib/dm.h \
 	lib/fs_btrfs.c \
@@ -74,6 +78,8 @@ layer3_sources = \
 	lib/catalogue.h \
 	lib/catalogue_check.c \
 	lib/catalogue_db.h \
+	lib/catalogue_label.c \
+	lib/catalogue_policy.c \
 	lib/device.c \
 	lib/host.c \
 	lib/host.h \
@@ -102,11 +108,16 @@ layer4_sources = \
 	lib/ctx.c \
 	lib/expand.c \
 	lib/format.c \
+	lib/health.c \
+	lib/labels.c \
 	lib/leftover.c \
+	lib/limit.c \
+	lib/policy.c \
 	lib/pool.c \
 	lib/publish.c \
 	lib/publish.h \
 	lib/publish_job.c \
+	lib/publish_list.c \
 	lib/recover.c \
 	lib/repair.c \
 	lib/repair.h \

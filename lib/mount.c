@@ -29,6 +29,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -380,6 +381,24 @@ int kv_target_open(const char *path, struct kv_target *ret)
 		return r;
 	target.fd = kv_take_fd(&fd);
 	*ret = target;
+	return 0;
+}
+
+int kv_mount_usage(int fd, struct kv_usage *ret)
+{
+	struct statvfs st;
+
+	if (fstatvfs(fd, &st) < 0)
+		return -errno;
+	*ret = (struct kv_usage){
+		.bytes = (uint64_t)st.f_blocks * st.f_frsize,
+		.bytes_used = (uint64_t)(st.f_blocks - st.f_bfree) * st.f_frsize,
+		.bytes_available = (uint64_t)st.f_bavail * st.f_frsize,
+		.inodes = st.f_files,
+		.inodes_used = st.f_files - st.f_ffree,
+		.inodes_available = st.f_favail,
+		.readonly = st.f_flag & ST_RDONLY,
+	};
 	return 0;
 }
 

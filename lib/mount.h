@@ -66,6 +66,15 @@ struct kv_target {
 		      but mnt_id is known */
 };
 
+/* What the file system says of its space; nothing is read for that, and it need not be
+ * more than a path (O_PATH). */
+struct kv_usage {
+	uint64_t bytes, bytes_used, bytes_available;
+	uint64_t inodes, inodes_used, inodes_available; /* 0: it does not count them */
+	bool readonly; /* the mount, or the file system itself */
+};
+int kv_mount_usage(int fd, struct kv_usage *ret);
+
 /* Describes a detached mount as it will look on its target; ret->fd is -1. -EIO: it is
  * dead. */
 int kv_target_describe(int mnt_fd, struct kv_target *ret);

@@ -466,6 +466,9 @@ int kvol_pool_stat(struct kvol_pool *pool, struct kvol_pool_info *ret_info,
 	if (pool->claim.held)
 		(void)kv_strcpy(info.host, sizeof(info.host),
 				kv_host_name(&pool->claim.host));
+	r = kv_policy_tell(pool, &st, &info, reterr);
+	if (r < 0)
+		return r;
 	kv_info_out(ret_info, &info, sizeof(info));
 	return 0;
 }

@@ -10,8 +10,8 @@
  * boot, as mounts do.
  *
  * Callers hold the volume's lock. A file's contents are NUL-terminated fields in a fixed
- * order; one that does not parse tells only that the volume was published somewhere, and
- * is reported as that.
+ * order, with its labels behind them; one that does not parse tells only that the volume
+ * was published somewhere, and is reported as that.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -26,7 +26,7 @@
 #include "publication.h"
 
 #define FORMAT	    "2"
-#define RECORD_SIZE (2 * PATH_MAX + 2 * KV_IDMAP_SIZE + 1024)
+#define RECORD_SIZE (2 * PATH_MAX + 2 * KV_IDMAP_SIZE + 1024 + KV_PUBLICATION_LABELS)
 #define DIR_SIZE    64
 
 static void directory_of(uint32_t volume, char ret[DIR_SIZE])
@@ -82,10 +82,11 @@ int kv_publication_write(int dir_fd, const struct kv_publication *p)
 		     p->propagation, 0, p->group, 0, (uint64_t)p->user_ns.dev, 0,
 		     (uint64_t)p->user_ns.ino, 0, p->uid_map, 0, p->gid_map, 0, p->super,
 		     0, p->ns_path, 0, p->target);
-	if (n < 0 || n >= RECORD_SIZE)
+	if (n < 0 || (size_t)n + 1 + p->labels_size > RECORD_SIZE)
 		return -ENAMETOOLONG;
+	memcpy(record + n + 1, p->labels, p->labels_size);
 	key_of(&p->ns, p->target, key);
-	return kv_write_file_at(fd, key, record, (size_t)n + 1);
+	return kv_write_file_at(fd, key, record, (size_t)n + 1 + p->labels_size);
 }
 
 /* Fields of a record, one after the other. */
@@ -125,12 +126,29 @@ static bool next_string(struct fields *f, char *ret, size_t size)
 	return field && kv_strcpy(ret, size, field);
 }
 
+/* All that is left: valid labels, or none. */
+static int rest_is_labels(struct fields *f, struct kv_publication *ret)
+{
+	struct kv_labels set = { .size = (size_t)(f->end - f->at) };
+	int r;
+
+	if (set.size > sizeof(ret->labels))
+		return -EUCLEAN;
+	ret->labels_size = (uint32_t)set.size;
+	memcpy(ret->labels, f->at, set.size);
+	set.text = ret->labels;
+	r = kv_labels_finish(&set);
+	free(set.of);
+	return r;
+}
+
 static int parse(const char *record, size_t n, uint32_t volume,
 		 struct kv_publication *ret)
 {
 	struct fields f = { record, record + n };
 	uint64_t flags, ns_dev, ns_ino, dev, access, propagation, group, user_dev, user_ino;
 	char format[8];
+	int r;
 
 	if (!next_string(&f, format, sizeof(format)) || strcmp(format, FORMAT) ||
 	    !next_number(&f, &flags) || flags > UINT32_MAX || !next_number(&f, &ns_dev) ||
@@ -144,8 +162,11 @@ static int parse(const char *record, size_t n, uint32_t volume,
 	    !next_string(&f, ret->gid_map, sizeof(ret->gid_map)) ||
 	    !next_string(&f, ret->super, sizeof(ret->super)) ||
 	    !next_string(&f, ret->ns_path, sizeof(ret->ns_path)) ||
-	    !next_string(&f, ret->target, sizeof(ret->target)) || f.at != f.end)
+	    !next_string(&f, ret->target, sizeof(ret->target)))
 		return -EUCLEAN;
+	r = rest_is_labels(&f, ret);
+	if (r < 0)
+		return r;
 	ret->volume = volume;
 	ret->damaged[0] = '\0';
 	ret->flags = (uint32_t)flags;
@@ -248,6 +269,16 @@ static int read_any(int fd, const char *key, uint32_t volume, struct kv_publicat
 	return 0;
 }
 
+static DIR *list_directory(int fd)
+{
+	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	DIR *dir = copy < 0 ? NULL : fdopendir(copy);
+
+	if (!dir)
+		(void)kv_close(copy);
+	return dir;
+}
+
 int kv_publication_each(int dir_fd, uint32_t volume,
 			int (*fn)(const struct kv_publication *p, void *arg), void *arg)
 {
@@ -255,19 +286,15 @@ int kv_publication_each(int dir_fd, uint32_t volume,
 	_cleanup_close_ int fd = open_directory(dir_fd, volume, false);
 	struct dirent *d;
 	DIR *dir;
-	int r = 0, copy;
+	int r = 0;
 
 	if (fd < 0)
 		return fd == -ENOENT ? 0 : fd;
 	if (!p)
 		return -ENOMEM;
-	copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-	dir = copy < 0 ? NULL : fdopendir(copy);
-	if (!dir) {
-		r = -errno;
-		(void)kv_close(copy);
-		return r;
-	}
+	dir = list_directory(fd);
+	if (!dir)
+		return -errno;
 	while (r == 0) {
 		errno = 0;
 		d = readdir(dir);
@@ -282,6 +309,50 @@ int kv_publication_each(int dir_fd, uint32_t volume,
 			r = 0;
 		else if (r == 0)
 			r = fn(p, arg);
+	}
+	(void)closedir(dir);
+	return r;
+}
+
+/* A directory's name, as directory_of() has it. */
+static bool is_volume(const char *name, uint32_t *ret)
+{
+	char again[DIR_SIZE];
+	uint64_t n = 0;
+
+	for (const char *c = name; *c; c++) {
+		if (*c < '0' || *c > '9' || n > UINT32_MAX / 10)
+			return false;
+		n = n * 10 + (uint64_t)(*c - '0');
+	}
+	*ret = (uint32_t)n;
+	(void)snprintf(again, sizeof(again), "%" PRIu32, *ret);
+	return n <= UINT32_MAX && !strcmp(again, name);
+}
+
+int kv_publication_volumes(int dir_fd, int (*fn)(uint32_t volume, void *arg), void *arg)
+{
+	_cleanup_close_ int fd = openat(dir_fd, "publish",
+					O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	uint32_t volume;
+	struct dirent *d;
+	DIR *dir;
+	int r = 0;
+
+	if (fd < 0)
+		return errno == ENOENT ? 0 : -errno;
+	dir = list_directory(fd);
+	if (!dir)
+		return -errno;
+	while (r == 0) {
+		errno = 0;
+		d = readdir(dir);
+		if (!d) {
+			r = -errno;
+			break;
+		}
+		if (is_volume(d->d_name, &volume))
+			r = fn(volume, arg);
 	}
 	(void)closedir(dir);
 	return r;

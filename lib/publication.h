@@ -6,9 +6,11 @@
 
 #include <limits.h>
 #include "idmap.h"
+#include "label.h"
 #include "mount.h"
 
 #define KV_PUBLICATION_KEY 17
+#define KV_PUBLICATION_LABELS 8192
 
 struct kv_publication {
 	uint32_t volume;
@@ -28,6 +30,8 @@ struct kv_publication {
 	char super[512]; /* superblock options asked for */
 	char target[PATH_MAX];
 	char ns_path[PATH_MAX]; /* as given, "" for the caller's own */
+	uint32_t labels_size;
+	char labels[KV_PUBLICATION_LABELS]; /* as struct kv_labels has them */
 };
 
 /* All take the pool's run directory. Reading: -ENOENT: none; -EUCLEAN: damaged. */
@@ -41,5 +45,8 @@ int kv_publication_remove(int dir_fd, const struct kv_publication *p);
 int kv_publication_each(int dir_fd, uint32_t volume,
 			int (*fn)(const struct kv_publication *p, void *arg), void *arg);
 int kv_publication_count(int dir_fd, uint32_t volume);
+/* Calls fn for each volume that has any, in no order, until it returns non-zero, which is
+ * then returned. */
+int kv_publication_volumes(int dir_fd, int (*fn)(uint32_t volume, void *arg), void *arg);
 
 #endif

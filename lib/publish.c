@@ -365,6 +365,39 @@ static int undo_attach(struct kv_job *job, int r, struct kvol_error *e)
 			      job->want.target);
 }
 
+static int place_error(const struct kv_job *job, int r, struct kvol_error *e)
+{
+	if (r == -EBUSY)
+		return kv_error(e, r, KVOL_R_BUSY_OPEN,
+				"target '%s': something else is mounted on it",
+				job->want.target);
+	if (r == -EINVAL) /* the kernel's, of move_mount(2): the path is a good one */
+		return kv_error_errno(e, r, "target '%s': move the mount onto it",
+				      job->want.target);
+	return kv_target_error(r, job->want.target, e);
+}
+
+/* With the record that was just written: two at once may both be refused, and never both
+ * get the last place. */
+static int check_published(const struct kv_job *job, struct kvol_error *e)
+{
+	uint64_t n;
+	int r;
+
+	if (!job->max_published || job->live)
+		return 0;
+	r = kv_policy_published(job->pool, &n);
+	if (r < 0)
+		return kv_error_errno(e, r, "volume '%s': count publishes",
+				      job->row.name);
+	return n > job->max_published
+		       ? kv_error(e, -ENOSPC, KVOL_R_LIMIT,
+				  "volume '%s': the policy of pool '%s' allows no more to "
+				  "be published here (max_published)",
+				  job->row.name, job->pool->conf.name)
+		       : 0;
+}
+
 static int place(struct kv_job *job, struct kvol_error *e)
 {
 	struct kv_target mnt;
@@ -379,20 +412,19 @@ static int place(struct kv_job *job, struct kvol_error *e)
 	if (r < 0)
 		return kv_error_errno(e, r, "target '%s': write its record",
 				      job->want.target);
+	r = check_published(job, e);
+	if (r < 0)
+		goto undo_record;
 	r = kv_ns_run(job->ns_path, attach, job);
 	if (r == 0)
 		return 0;
 	if (job->attached)
 		return undo_attach(job, r, e);
+	r = place_error(job, r, e);
+
+undo_record:
 	(void)kv_publication_remove(job->pool->dir_fd, &job->want);
-	if (r == -EBUSY)
-		return kv_error(e, r, KVOL_R_BUSY_OPEN,
-				"target '%s': something else is mounted on it",
-				job->want.target);
-	if (r == -EINVAL) /* the kernel's, of move_mount(2): the path is a good one */
-		return kv_error_errno(e, r, "target '%s': move the mount onto it",
-				      job->want.target);
-	return kv_target_error(r, job->want.target, e);
+	return r;
 }
 
 /* Each publish gets a device of the right size; what is on it is touched for a mount

@@ -22,6 +22,7 @@ struct kv_job {
 	struct kv_target target; /* as last seen */
 	unsigned live;		 /* other publishes that stand */
 	bool attached;		 /* the mount is on its target */
+	uint64_t max_published;	 /* volumes on this host; 0: any */
 };
 
 /* What both verbs begin with: all of a job but the volume. *ret is the caller's to free

@@ -153,8 +153,51 @@ static int check_group(struct kv_job *job, const struct kvol_publish_opts *o,
 	return 0;
 }
 
-int kv_job_options(struct kv_job *job, const struct kvol_publish_opts *o,
-		   struct kvol_error *e)
+static int take_labels(struct kv_job *job, const struct kvol_publish_opts *o,
+		       struct kvol_error *e)
+{
+	const char *name = job->row.name;
+	_cleanup_labels_ struct kv_labels set = { 0 };
+	int r;
+
+	r = kv_labels_check(o->labels, o->n_labels, false, name, e);
+	if (r < 0)
+		return r;
+	for (uint64_t i = 0; i < o->n_labels; i++) {
+		if (kv_labels_add(&set, o->labels[i].key, o->labels[i].value) < 0)
+			return kv_error_errno(e, -ENOMEM, "volume '%s'", name);
+		if (set.size <= sizeof(job->want.labels))
+			continue;
+		(void)kv_error(e, -ENOSPC, KVOL_R_LIMIT,
+			       "volume '%s': the labels of a publish are more than %zu "
+			       "bytes",
+			       name, sizeof(job->want.labels));
+		if (e)
+			e->index = (uint32_t)i;
+		return -ENOSPC;
+	}
+	if (set.size)
+		memcpy(job->want.labels, set.text, set.size);
+	job->want.labels_size = (uint32_t)set.size;
+	return 0;
+}
+
+/* Of the mount, and not of what was asked for: so that a repeat is one under another
+ * policy, too. A device's node is not a file system. */
+static int take_policy(struct kv_job *job, struct kvol_error *e)
+{
+	uint64_t attr;
+	int r;
+
+	r = kv_policy_publish(job->pool, &attr, &job->max_published, e);
+	if (r == 0 && !job->block)
+		job->opts.attr_set |= attr;
+	return r;
+}
+
+/* How it is mounted, who may publish it besides, and where mounts below it show up. */
+static int parse_mount(struct kv_job *job, const struct kvol_publish_opts *o,
+		       struct kvol_error *e)
 {
 	char bad[KV_OPTION_SIZE] = "";
 	int r;
@@ -191,8 +234,23 @@ int kv_job_options(struct kv_job *job, const struct kvol_publish_opts *o,
 	}
 	job->want.attr = job->opts.attr_set;
 	(void)kv_strcpy(job->want.super, sizeof(job->want.super), job->opts.super);
-	r = check_group(job, o, e);
-	return r < 0 ? r : parse_id_maps(job, o, e);
+	return 0;
+}
+
+int kv_job_options(struct kv_job *job, const struct kvol_publish_opts *o,
+		   struct kvol_error *e)
+{
+	int r;
+
+	r = parse_mount(job, o, e);
+	if (r == 0)
+		r = check_group(job, o, e);
+	if (r == 0)
+		r = take_labels(job, o, e);
+	if (r == 0)
+		r = take_policy(job, e);
+	/* Last: it leaves a file descriptor open. */
+	return r == 0 ? parse_id_maps(job, o, e) : r;
 }
 
 /* Fills a job from the arguments, but for the volume. */

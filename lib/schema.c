@@ -37,6 +37,13 @@ static const char *const schema[] = {
 	"CREATE TABLE reservation ("
 	"  row INTEGER PRIMARY KEY AUTOINCREMENT,"
 	"  owner INTEGER NOT NULL, first INTEGER NOT NULL, count INTEGER NOT NULL)",
+	"CREATE TABLE label ("
+	"  volume INTEGER NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL,"
+	"  PRIMARY KEY (volume, key)) WITHOUT ROWID",
+	"CREATE TABLE policy ("
+	"  one INTEGER PRIMARY KEY CHECK (one = 1),"
+	"  max_volumes INTEGER NOT NULL, max_published INTEGER NOT NULL,"
+	"  overcommit INTEGER NOT NULL, publish_flags INTEGER NOT NULL)",
 };
 
 /* What SQLite adds: the table that AUTOINCREMENT counts in, and an index for UNIQUE. */

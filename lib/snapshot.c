@@ -29,6 +29,9 @@ struct copy {
 	uint32_t kind;
 	uint64_t bytes;	     /* 0: the source's */
 	const char *fs_type; /* NULL: not said */
+	const struct kvol_label *labels;
+	uint64_t n_labels;
+	struct kv_limit limit;
 };
 
 /* --- The origin --- */
@@ -184,13 +187,14 @@ static int copy_with_id(struct kvol_pool *pool, const struct kv_row *source,
 		r = kv_pool_error(pool, r, "take a snapshot of its source", c->name, e);
 		goto undo;
 	}
-	r = kv_catalogue_insert(pool->cat, &row);
+	r = kv_catalogue_insert_labelled(pool->cat, &row, c->labels, c->n_labels,
+					 &c->limit);
 	if (r == -EEXIST) {
 		r = 1;
 		goto undo;
 	}
 	if (r < 0) {
-		r = kv_error_errno(e, r, "'%s': commit to the catalogue", c->name);
+		r = kv_insert_error(pool, r, c->name, e);
 		goto undo;
 	}
 	kv_ids_done(pool, id, false);
@@ -241,8 +245,16 @@ static int look_at_both(struct kvol_pool *pool, const char *source, const struct
 	return kv_error_errno(e, r, "'%s': look it up in the catalogue", c->name);
 }
 
+/* What it adds to the sum of the volumes' sizes. */
+static uint64_t bytes_of(const struct kv_row *source, const struct copy *c)
+{
+	if (c->kind == KVOL_KIND_SNAPSHOT)
+		return 0;
+	return c->bytes ? c->bytes : source->bytes;
+}
+
 /* 1: a name came to mean something else in between. */
-static int copy_once(struct kvol_pool *pool, const char *source, const struct copy *c,
+static int copy_once(struct kvol_pool *pool, const char *source, struct copy *c,
 		     struct kvol_error *e)
 {
 	_cleanup_lock_ struct kv_lock lock = KV_LOCK_NONE;
@@ -268,6 +280,8 @@ static int copy_once(struct kvol_pool *pool, const char *source, const struct co
 	if (r == 0)
 		r = kv_pool_admit(pool, true, e);
 	if (r == 0)
+		r = kv_policy_admit(pool, c->name, 1, bytes_of(&row, c), &c->limit, e);
+	if (r == 0)
 		r = kv_ids_take(pool, true, c->name, &id, e);
 	if (r < 0)
 		return r;
@@ -280,7 +294,7 @@ static int copy_once(struct kvol_pool *pool, const char *source, const struct co
 	return r == 0 ? check_existing(&existing, source, c, e) : r;
 }
 
-static int copy(struct kvol_pool *pool, const char *source, const struct copy *c,
+static int copy(struct kvol_pool *pool, const char *source, struct copy *c,
 		struct kvol_error *e)
 {
 	int r = 1;
@@ -306,7 +320,13 @@ int kvol_snapshot(struct kvol_pool *pool, const char *volume, const char *snapsh
 	if (r == 0)
 		r = kv_opts_in(&o, sizeof(o), sizeof(o), opts, 0, "kvol_snapshot_opts",
 			       reterr);
-	return r < 0 ? r : copy(pool, volume, &c, reterr);
+	if (r == 0)
+		r = kv_labels_check(o.labels, o.n_labels, false, snapshot, reterr);
+	if (r < 0)
+		return r;
+	c.labels = o.labels;
+	c.n_labels = o.n_labels;
+	return copy(pool, volume, &c, reterr);
 }
 
 int kvol_clone(struct kvol_pool *pool, const char *source, const char *name,
@@ -327,8 +347,12 @@ int kvol_clone(struct kvol_pool *pool, const char *source, const char *name,
 			       reterr);
 	if (r == 0 && o.bytes)
 		r = kv_bytes_check(name, o.bytes, &c.bytes, reterr);
+	if (r == 0)
+		r = kv_labels_check(o.labels, o.n_labels, false, name, reterr);
 	if (r < 0)
 		return r;
 	c.fs_type = o.fs_type;
+	c.labels = o.labels;
+	c.n_labels = o.n_labels;
 	return copy(pool, source, &c, reterr);
 }

@@ -98,41 +98,100 @@ int kvol_stat(struct kvol_pool *pool, const char *name, struct kvol_info *ret_in
 	return 0;
 }
 
+/* What both ways of listing begin with: the flags are those of the one named `what`. */
+static int check_list(const char *what, uint32_t flags, struct kvol_iter **ret_iter,
+		      struct kvol_error *e)
+{
+	const uint32_t both = KVOL_LIST_VOLUMES | KVOL_LIST_SNAPSHOTS;
+
+	if (!ret_iter)
+		return kv_error_invalid(e, "%s: ret_iter is NULL", what);
+	if (flags & ~both)
+		return kv_error_invalid(e, "%s: unknown flags 0x%x", what, flags & ~both);
+	return 0;
+}
+
+/* Takes over *call when it succeeds. */
+static int list(struct kvol_pool **call, uint32_t flags, struct kv_filter *filter,
+		struct kvol_iter **ret_iter, struct kvol_error *e)
+{
+	struct kvol_pool *pool = *call;
+	struct kvol_iter *iter;
+	int r;
+
+	if (flags == KVOL_LIST_VOLUMES)
+		filter->kind = KVOL_KIND_VOLUME;
+	else if (flags == KVOL_LIST_SNAPSHOTS)
+		filter->kind = KVOL_KIND_SNAPSHOT;
+	iter = calloc(1, sizeof(*iter));
+	r = iter ? kv_cursor_open_filtered(pool->cat, filter, &iter->cursor) : -ENOMEM;
+	if (r < 0) {
+		free(iter);
+		return kv_error_errno(e, r, "pool '%s': list the catalogue",
+				      pool->conf.name);
+	}
+	iter->pool = pool;
+	*call = NULL;
+	*ret_iter = iter;
+	return 0;
+}
+
 int kvol_list(struct kvol_pool *pool, uint32_t flags, struct kvol_iter **ret_iter,
 	      struct kvol_error *reterr)
 {
 	_cleanup_call_ struct kvol_pool *call = NULL;
-	const uint32_t both = KVOL_LIST_VOLUMES | KVOL_LIST_SNAPSHOTS;
-	struct kvol_iter *iter;
-	uint32_t kind = 0;
+	struct kv_filter filter = { 0 };
 	int r;
 
 	r = kv_pool_enter(pool, &call, reterr);
+	if (r == 0)
+		r = check_list("kvol_list", flags, ret_iter, reterr);
+	return r < 0 ? r : list(&call, flags, &filter, ret_iter, reterr);
+}
+
+static int check_filter(const struct kv_filter *f, struct kvol_error *e)
+{
+	int r = 0;
+
+	if (f->label_key && !kv_label_key_valid(f->label_key))
+		return kv_error_invalid(e, "kvol_list_opts: '%.64s' can be no label's key",
+					f->label_key);
+	if (f->label_value &&
+	    (!f->label_key || !kv_label_value_valid(f->label_value)))
+		return kv_error_invalid(e, "kvol_list_opts: %s",
+					f->label_key ? "that can be no label's value"
+						     : "a label's value without its key");
+	if (f->source)
+		r = kv_volume_name_check(f->source, "source", e);
+	if (r == 0 && f->after)
+		r = kv_volume_name_check(f->after, "volume", e);
+	return r;
+}
+
+int kvol_list_filtered(struct kvol_pool *pool, const struct kvol_list_opts *opts,
+		       struct kvol_iter **ret_iter, struct kvol_error *reterr)
+{
+	_cleanup_call_ struct kvol_pool *call = NULL;
+	struct kv_filter filter = { 0 };
+	struct kvol_list_opts o;
+	int r;
+
+	r = kv_pool_enter(pool, &call, reterr);
+	if (r == 0)
+		r = kv_opts_in(&o, sizeof(o), sizeof(o), opts,
+			       KVOL_LIST_VOLUMES | KVOL_LIST_SNAPSHOTS, "kvol_list_opts",
+			       reterr);
+	if (r == 0)
+		r = check_list("kvol_list_filtered", 0, ret_iter, reterr);
 	if (r < 0)
 		return r;
-	if (!ret_iter)
-		return kv_error_invalid(reterr, "kvol_list: ret_iter is NULL");
-	if (flags & ~both)
-		return kv_error_invalid(reterr, "kvol_list: unknown flags 0x%x",
-					flags & ~both);
-	if (flags == KVOL_LIST_VOLUMES)
-		kind = KVOL_KIND_VOLUME;
-	else if (flags == KVOL_LIST_SNAPSHOTS)
-		kind = KVOL_KIND_SNAPSHOT;
-	iter = calloc(1, sizeof(*iter));
-	if (!iter)
-		return kv_error_errno(reterr, -ENOMEM, "pool '%s': list the catalogue",
-				      pool->conf.name);
-	r = kv_cursor_open(pool->cat, kind, &iter->cursor);
-	if (r < 0) {
-		free(iter);
-		return kv_error_errno(reterr, r, "pool '%s': list the catalogue",
-				      pool->conf.name);
-	}
-	iter->pool = call;
-	call = NULL;
-	*ret_iter = iter;
-	return 0;
+	filter.label_key = kv_str_empty(o.label_key) ? NULL : o.label_key;
+	filter.label_value = o.label_value;
+	filter.source = kv_str_empty(o.source) ? NULL : o.source;
+	filter.after = kv_str_empty(o.after) ? NULL : o.after;
+	filter.limit = o.limit;
+	r = check_filter(&filter, reterr);
+	return r < 0 ? r : list(&call, o.flags, &filter, ret_iter, reterr);
 }
 
 int kvol_iter_next(struct kvol_iter *iter, struct kvol_info *ret_info)

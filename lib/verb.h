@@ -81,6 +81,27 @@ int kv_row_init(struct kv_row *row, uint32_t id, const char *name, uint32_t kind
 /* The fs of a row, NULL for raw. -EOPNOTSUPP: one that this library does not know. */
 int kv_row_fs(const struct kv_row *row, const struct kv_fs **ret, struct kvol_error *e);
 
+/* The error for labels that the catalogue did not take. */
+int kv_label_error(int r, const char *object, struct kvol_error *e);
+/* ... or for a row that it did not: labels, or the policy's limit. */
+int kv_insert_error(const struct kvol_pool *pool, int r, const char *name,
+		    struct kvol_error *e);
+
+/* The pool's policy (policy.c). The limit is for the commit that is to keep it; refused at
+ * once where so much more would pass it. */
+int kv_policy_limit(const struct kvol_pool *pool, struct kv_limit *ret,
+		    struct kvol_error *e);
+int kv_policy_admit(const struct kvol_pool *pool, const char *name, uint64_t more_volumes,
+		    uint64_t more_bytes, struct kv_limit *ret, struct kvol_error *e);
+int kv_limit_error(const struct kvol_pool *pool, const char *name, struct kvol_error *e);
+/* MOUNT_ATTR_* for each publish, and how many volumes may be published (0: any). */
+int kv_policy_publish(const struct kvol_pool *pool, uint64_t *ret_attr,
+		      uint64_t *ret_max, struct kvol_error *e);
+int kv_policy_published(const struct kvol_pool *pool, uint64_t *ret);
+/* Fills what kvol_pool_info tells of it. */
+int kv_policy_tell(struct kvol_pool *pool, const struct kv_pool_status *st,
+		   struct kvol_pool_info *info, struct kvol_error *e);
+
 /* Takes back what a creation has done: the device, and the thin id if it was made. `made`
  * false: the message was refused. Afterwards the id is done with. */
 void kv_volume_undo(struct kvol_pool *pool, struct kv_id *id, bool made);

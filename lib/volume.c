@@ -199,44 +199,55 @@ static int make_contents(struct kvol_pool *pool, const struct kv_row *row,
 	return r < 0 ? kv_error_errno(e, r, "volume '%s': deactivate", row->name) : 0;
 }
 
+/* What is asked for. */
+struct wanted {
+	const char *name;
+	uint64_t bytes;
+	const struct kv_fs *fs; /* NULL: raw */
+	const struct kvol_label *labels;
+	uint64_t n_labels;
+	struct kv_limit limit;
+};
+
 /* From the message to the commit. 1: the name was taken meanwhile. */
-static int create_with_id(struct kvol_pool *pool, struct kv_id *id, const char *name,
-			  uint64_t bytes, const struct kv_fs *fs, struct kvol_error *e)
+static int create_with_id(struct kvol_pool *pool, struct kv_id *id,
+			  const struct wanted *w, struct kvol_error *e)
 {
 	char msg[KV_THIN_LINE];
 	struct kv_row row;
 	bool made = false;
 	int r;
 
-	r = kv_row_init(&row, id->id, name, KVOL_KIND_VOLUME, bytes);
+	r = kv_row_init(&row, id->id, w->name, KVOL_KIND_VOLUME, w->bytes);
 	if (r == 0)
 		r = kv_thin_msg_create(msg, id->id);
 	if (r < 0) {
-		r = kv_error_errno(e, r, "volume '%s'", name);
+		r = kv_error_errno(e, r, "volume '%s'", w->name);
 		goto undo;
 	}
-	if (fs)
-		(void)kv_strcpy(row.fs_type, sizeof(row.fs_type), fs->name);
+	if (w->fs)
+		(void)kv_strcpy(row.fs_type, sizeof(row.fs_type), w->fs->name);
 	r = kv_pool_send(pool, msg);
 	made = r == 0;
 	if (r == 0)
 		r = kv_pool_verify(pool);
 	if (r < 0) {
-		r = kv_pool_error(pool, r, "create the thin device", name, e);
+		r = kv_pool_error(pool, r, "create the thin device", w->name, e);
 		goto undo;
 	}
-	if (fs) {
-		r = make_contents(pool, &row, fs, e);
+	if (w->fs) {
+		r = make_contents(pool, &row, w->fs, e);
 		if (r < 0)
 			goto undo;
 	}
-	r = kv_catalogue_insert(pool->cat, &row);
+	r = kv_catalogue_insert_labelled(pool->cat, &row, w->labels, w->n_labels,
+					 &w->limit);
 	if (r == -EEXIST) { /* somebody was faster: the caller looks at what he made */
 		r = 1;
 		goto undo;
 	}
 	if (r < 0) {
-		r = kv_error_errno(e, r, "volume '%s': commit to the catalogue", name);
+		r = kv_insert_error(pool, r, w->name, e);
 		goto undo;
 	}
 	kv_ids_done(pool, id, false);
@@ -248,55 +259,73 @@ undo:
 }
 
 /* 1: the name was taken when we came to commit, and is free again. */
-static int create_once(struct kvol_pool *pool, const char *name, uint64_t bytes,
-		       const struct kv_fs *fs, struct kvol_error *e)
+static int create_once(struct kvol_pool *pool, struct wanted *w,
+		       struct kvol_error *e)
 {
+	const char *fs_type = w->fs ? w->fs->name : "";
 	_cleanup_lock_ struct kv_lock lock = KV_LOCK_NONE;
 	struct kv_row row;
 	struct kv_id id;
 	int r;
 
-	r = kv_volume_find(pool, name, &row, e);
+	r = kv_volume_find(pool, w->name, &row, e);
 	if (r == 0)
-		return check_existing(&row, bytes, fs ? fs->name : "", e);
+		return check_existing(&row, w->bytes, fs_type, e);
 	if (r != -ENOENT)
 		return r;
 	r = kv_pool_admit(pool, true, e);
 	if (r == 0)
-		r = kv_ids_take(pool, false, name, &id, e);
+		r = kv_policy_admit(pool, w->name, 1, w->bytes, &w->limit, e);
+	if (r == 0)
+		r = kv_ids_take(pool, false, w->name, &id, e);
 	if (r < 0)
 		return r;
 	/* For a recovery elsewhere that meets the device while mkfs runs. */
-	if (fs)
+	if (w->fs)
 		r = kv_lock_volume(pool, id.id, kv_deadline(KV_LOCK_WAIT_MS), &lock);
 	if (r < 0) {
 		kv_ids_done(pool, &id, false);
-		return kv_error_errno(e, r, "volume '%s': lock", name);
+		return kv_error_errno(e, r, "volume '%s': lock", w->name);
 	}
-	r = create_with_id(pool, &id, name, bytes, fs, e);
+	r = create_with_id(pool, &id, w, e);
 	if (r != 1)
 		return r;
-	r = kv_volume_find(pool, name, &row, e);
+	r = kv_volume_find(pool, w->name, &row, e);
 	if (r == -ENOENT)
 		return 1;
-	return r == 0 ? check_existing(&row, bytes, fs ? fs->name : "", e) : r;
+	return r == 0 ? check_existing(&row, w->bytes, fs_type, e) : r;
 }
 
-static int create(struct kvol_pool *pool, const char *name, uint64_t bytes,
-		  const struct kv_fs *fs, struct kvol_error *e)
+static int create(struct kvol_pool *pool, struct wanted *w, struct kvol_error *e)
 {
 	int r = 1;
 
 	for (int i = 0; r == 1 && i < KV_NAME_TRIES; i++)
-		r = create_once(pool, name, bytes, fs, e);
-	return r == 1 ? kv_name_unstable(name, e) : r;
+		r = create_once(pool, w, e);
+	return r == 1 ? kv_name_unstable(w->name, e) : r;
+}
+
+static int choose_fs(struct wanted *w, const char *fs_type, struct kvol_error *e)
+{
+	if (kv_str_empty(fs_type))
+		return 0;
+	w->fs = kv_fs_find(fs_type);
+	if (!w->fs)
+		return kv_error(e, -EINVAL, KVOL_R_UNSUPPORTED,
+				"volume '%s': unknown file system '%.32s'", w->name,
+				fs_type);
+	if (w->bytes < w->fs->min_bytes)
+		return kv_error_invalid(
+			e, "volume '%s': %s needs at least %" PRIu64 " bytes", w->name,
+			w->fs->name, w->fs->min_bytes);
+	return 0;
 }
 
 int kvol_create(struct kvol_pool *pool, const char *name, uint64_t bytes,
 		const struct kvol_create_opts *opts, struct kvol_error *reterr)
 {
 	_cleanup_call_ struct kvol_pool *call = NULL;
-	const struct kv_fs *fs = NULL;
+	struct wanted w = { .name = name };
 	struct kvol_create_opts o;
 	int r;
 
@@ -307,26 +336,19 @@ int kvol_create(struct kvol_pool *pool, const char *name, uint64_t bytes,
 		r = kv_opts_in(&o, sizeof(o), sizeof(o), opts, 0, "kvol_create_opts",
 			       reterr);
 	if (r == 0)
-		r = kv_bytes_check(name, bytes, &bytes, reterr);
+		r = kv_bytes_check(name, bytes, &w.bytes, reterr);
+	if (r == 0)
+		r = kv_labels_check(o.labels, o.n_labels, false, name, reterr);
 	if (r < 0)
 		return r;
 	if (o.bytes)
 		return kv_error_invalid(
 			reterr, "volume '%s': kvol_create_opts.bytes is for clones",
 			name);
-	if (!kv_str_empty(o.fs_type)) {
-		fs = kv_fs_find(o.fs_type);
-		if (!fs)
-			return kv_error(reterr, -EINVAL, KVOL_R_UNSUPPORTED,
-					"volume '%s': unknown file system '%.32s'", name,
-					o.fs_type);
-		if (bytes < fs->min_bytes)
-			return kv_error_invalid(reterr,
-						"volume '%s': %s needs at least %" PRIu64
-						" bytes",
-						name, fs->name, fs->min_bytes);
-	}
-	return create(pool, name, bytes, fs, reterr);
+	w.labels = o.labels;
+	w.n_labels = o.n_labels;
+	r = choose_fs(&w, o.fs_type, reterr);
+	return r < 0 ? r : create(pool, &w, reterr);
 }
 
 /* --- Deleting --- */

@@ -6,6 +6,7 @@
 # These link with the real adapters.
 unit_tests = \
 	tests/unit/test_blockdev \
+	tests/unit/test_cgroup \
 	tests/unit/test_claim \
 	tests/unit/test_db \
 	tests/unit/test_dm \
@@ -14,6 +15,7 @@ unit_tests = \
 	tests/unit/test_gpt \
 	tests/unit/test_holders \
 	tests/unit/test_idmap \
+	tests/unit/test_label \
 	tests/unit/test_layout \
 	tests/unit/test_lock \
 	tests/unit/test_loop \
@@ -46,6 +48,7 @@ tests_unit_test_blockdev_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=access -Wl,--wrap=fa
 	-Wl,--wrap=fstat -Wl,--wrap=fsync -Wl,--wrap=ioctl -Wl,--wrap=lstat -Wl,--wrap=mknodat \
 	-Wl,--wrap=open -Wl,--wrap=openat -Wl,--wrap=readlink -Wl,--wrap=syscall \
 	-Wl,--wrap=kv_read_file_at
+tests_unit_test_cgroup_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=fstatfs -Wl,--wrap=write
 tests_unit_test_dm_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=ioctl -Wl,--wrap=open
 tests_unit_test_loop_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=access -Wl,--wrap=ioctl -Wl,--wrap=open \
 	-Wl,--wrap=opendir -Wl,--wrap=kv_backoff -Wl,--wrap=kv_blockdev_open \
@@ -73,7 +76,10 @@ unit_model_tests = \
 	tests/unit/test_format \
 	tests/unit/test_host \
 	tests/unit/test_ids \
+	tests/unit/test_labels \
+	tests/unit/test_limit \
 	tests/unit/test_model \
+	tests/unit/test_policy \
 	tests/unit/test_pool \
 	tests/unit/test_publish \
 	tests/unit/test_publish_options \
@@ -92,6 +98,7 @@ model_sources = \
 	tests/model/model_alone.c \
 	tests/model/model_catalogue.c \
 	tests/model/model_catalogue.h \
+	tests/model/model_cgroup.c \
 	tests/model/model_disk.c \
 	tests/model/model_dm.c \
 	tests/model/model_fs.c \
@@ -137,8 +144,14 @@ tests_unit_test_host_LDADD = $(model_ldadd)
 tests_unit_test_host_LDFLAGS = $(model_ldflags)
 tests_unit_test_ids_LDADD = $(model_ldadd)
 tests_unit_test_ids_LDFLAGS = $(model_ldflags)
+tests_unit_test_labels_LDADD = $(model_ldadd)
+tests_unit_test_labels_LDFLAGS = $(model_ldflags)
+tests_unit_test_limit_LDADD = $(model_ldadd)
+tests_unit_test_limit_LDFLAGS = $(model_ldflags)
 tests_unit_test_model_LDADD = $(model_ldadd)
 tests_unit_test_model_LDFLAGS = $(model_ldflags)
+tests_unit_test_policy_LDADD = $(model_ldadd)
+tests_unit_test_policy_LDFLAGS = $(model_ldflags)
 tests_unit_test_pool_LDADD = $(model_ldadd)
 tests_unit_test_pool_LDFLAGS = $(model_ldflags)
 tests_unit_test_publish_LDADD = $(model_ldadd)
@@ -178,16 +191,20 @@ system_tests = \
 	tests/system/test_format \
 	tests/system/test_fs \
 	tests/system/test_full_pool \
+	tests/system/test_health \
 	tests/system/test_history \
 	tests/system/test_host \
 	tests/system/test_hostile \
 	tests/system/test_kill \
 	tests/system/test_kill_room \
+	tests/system/test_labels \
+	tests/system/test_limit \
 	tests/system/test_list \
 	tests/system/test_namespace \
 	tests/system/test_neighbours \
 	tests/system/test_old_data \
 	tests/system/test_open \
+	tests/system/test_policy \
 	tests/system/test_processes \
 	tests/system/test_publish \
 	tests/system/test_placement \
@@ -237,6 +254,8 @@ tests_system_test_fs_LDADD = $(system_ldadd)
 tests_system_test_fs_LDFLAGS = $(AM_LDFLAGS) -no-install
 tests_system_test_full_pool_LDADD = $(system_ldadd)
 tests_system_test_full_pool_LDFLAGS = $(AM_LDFLAGS) -no-install
+tests_system_test_health_LDADD = $(system_ldadd)
+tests_system_test_health_LDFLAGS = $(AM_LDFLAGS) -no-install
 tests_system_test_history_LDADD = tests/race/libhistory.la $(system_ldadd)
 tests_system_test_history_LDFLAGS = $(AM_LDFLAGS) -no-install
 tests_system_test_kill_SOURCES = \
@@ -257,6 +276,10 @@ tests_system_test_hostile_SOURCES = \
 	tests/system/test_hostile.c
 tests_system_test_hostile_LDADD = $(system_ldadd)
 tests_system_test_hostile_LDFLAGS = $(AM_LDFLAGS) -no-install
+tests_system_test_labels_LDADD = $(system_ldadd)
+tests_system_test_labels_LDFLAGS = $(AM_LDFLAGS) -no-install
+tests_system_test_limit_LDADD = $(system_ldadd)
+tests_system_test_limit_LDFLAGS = $(AM_LDFLAGS) -no-install
 tests_system_test_list_LDADD = $(system_ldadd)
 tests_system_test_list_LDFLAGS = $(AM_LDFLAGS) -no-install
 tests_system_test_namespace_LDADD = $(system_ldadd)
@@ -274,6 +297,8 @@ tests_system_test_old_data_LDADD = $(system_ldadd)
 tests_system_test_old_data_LDFLAGS = $(AM_LDFLAGS) -no-install
 tests_system_test_open_LDADD = $(system_ldadd)
 tests_system_test_open_LDFLAGS = $(AM_LDFLAGS) -no-install
+tests_system_test_policy_LDADD = $(system_ldadd)
+tests_system_test_policy_LDFLAGS = $(AM_LDFLAGS) -no-install
 tests_system_test_processes_LDADD = $(system_ldadd)
 tests_system_test_processes_LDFLAGS = $(AM_LDFLAGS) -no-install
 tests_system_test_placement_LDADD = $(system_ldadd)

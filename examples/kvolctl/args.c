@@ -45,6 +45,14 @@ static const struct {
 	[OPTION_UID_MAP] = { "uid-map", "MAP", 0 },
 	[OPTION_GID_MAP] = { "gid-map", "MAP", 0 },
 	[OPTION_GROUP] = { "group", "GID", 0 },
+	[OPTION_MAX_PUBLISHED] = { "max-published", "N", 0 },
+	[OPTION_OVERCOMMIT] = { "overcommit", "PERCENT", 0 },
+	[OPTION_PUBLISH_FLAGS] = { "publish-flags", "LIST", 0 },
+	[OPTION_READ_BPS] = { "read-bps", "BYTES", 0 },
+	[OPTION_WRITE_BPS] = { "write-bps", "BYTES", 0 },
+	[OPTION_READ_IOPS] = { "read-iops", "N", 0 },
+	[OPTION_WRITE_IOPS] = { "write-iops", "N", 0 },
+	[OPTION_LABEL] = { "label", "KEY[=VALUE]", 0 },
 };
 
 static const struct command_option format_options[] = {
@@ -88,12 +96,30 @@ static const struct command_option unpublish_options[] = {
 static const struct command_option list_options[] = { { OPTION_VOLUMES, "volumes only" },
 						      { OPTION_SNAPSHOTS,
 							"snapshots only" },
+						      { OPTION_LABEL,
+							"only what has this label" },
 						      { OPTION_JSON, "print JSON" },
 						      { 0, NULL } };
 
 static const struct command_option pool_options[] = {
 	{ OPTION_TAKEOVER, "end another host's claim: only when that host is down" },
 	{ OPTION_JSON, "print JSON" },
+	{ 0, NULL }
+};
+
+static const struct command_option limit_options[] = {
+	{ OPTION_READ_BPS, "bytes read a second" },
+	{ OPTION_WRITE_BPS, "bytes written a second" },
+	{ OPTION_READ_IOPS, "reads a second" },
+	{ OPTION_WRITE_IOPS, "writes a second" },
+	{ 0, NULL }
+};
+
+static const struct command_option set_options[] = {
+	{ OPTION_MAX_VOLUMES, "no more volumes and snapshots than this" },
+	{ OPTION_MAX_PUBLISHED, "no more volumes published on a host than this" },
+	{ OPTION_OVERCOMMIT, "sizes of volumes together, in percent of the data space" },
+	{ OPTION_PUBLISH_FLAGS, "of noexec, nosuid, nodev; for all file systems" },
 	{ 0, NULL }
 };
 
@@ -114,6 +140,8 @@ static const struct command commands[] = {
 	  format_options, run_format },
 	{ "pool", "", 0, 0, true, "show the pool, its space and its condition",
 	  pool_options, run_pool },
+	{ "set", "", 0, 0, true, "set the pool's policy; 0, or an empty list, is none",
+	  set_options, run_set },
 	{ "deactivate", "", 0, 0, true,
 	  "take the pool out of use, so that its disk can move", NULL, run_deactivate },
 	{ "repair", "", 0, 0, true, "check a pool that is not active, and mend it",
@@ -133,11 +161,24 @@ static const struct command commands[] = {
 	  unpublish_options, run_unpublish },
 	{ "delete", "NAME", 1, 1, true, "delete a volume or a snapshot for good", NULL,
 	  run_delete },
+	{ "label", "NAME LABEL...", 2, MAX_OPERANDS, true,
+	  "set labels (KEY=VALUE) of a volume, or remove them (KEY-)", NULL, run_label },
+	{ "label-pool", "LABEL...", 1, KVOL_LABELS_MAX, true,
+	  "the same for the pool", NULL, run_label_pool },
+	{ "labels", "[NAME]", 0, 1, true, "show the labels of a volume, or of the pool",
+	  json_option, run_labels },
+	{ "publishes", "[NAME]", 0, 1, true, "show where volumes are published",
+	  json_option, run_publishes },
 	{ "list", "", 0, 0, true, "list volumes and snapshots", list_options, run_list },
 	{ "show", "NAME", 1, 1, true, "show one volume or snapshot", json_option,
 	  run_show },
 	{ "why", "NAME", 1, 1, true, "tell who holds a volume or snapshot", json_option,
 	  run_why },
+	{ "stat", "NAME", 1, 1, true, "show how full and how well a volume is",
+	  json_option, run_stat },
+	{ "limit-io", "VOL CGROUP", 2, 2, true,
+	  "limit what a cgroup reads and writes; without options: not", limit_options,
+	  run_limit_io },
 	{ "version", "", 0, 0, false, "print the version", NULL, NULL },
 	{ "help", "[COMMAND]", 0, 1, false, "print this, or about one command", NULL,
 	  NULL },

@@ -22,8 +22,8 @@ _kvolctl()
 {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
 	local pool=$KVOL_POOL command= operands=0 i word line
-	local commands='format pool deactivate repair create snapshot clone expand publish unpublish
-		delete list show why version help'
+	local commands='format pool set deactivate repair create snapshot clone expand publish unpublish
+		delete label label-pool labels publishes list show stat why limit-io version help'
 	local options='--help --pool' words= files= names=no
 
 	COMPREPLY=()
@@ -38,7 +38,8 @@ _kvolctl()
 		case $word in
 		-p | --pool | --size | --block-size | --max-volumes | --fs | --mntns | --options | \
 			--backup-dir | --access | --propagation | --userns | --uid-map | --gid-map | \
-			--group)
+			--group | --label | --max-published | --overcommit | --publish-flags | \
+			--read-bps | --write-bps | --read-iops | --write-iops)
 			((i++))
 			[[ ${COMP_WORDS[i]} == '=' ]] && ((i++))
 			[[ $word != -p && $word != --pool ]] || pool=${COMP_WORDS[i]}
@@ -56,27 +57,32 @@ _kvolctl()
 	--fs) words='ext4 xfs btrfs' ;;
 	--propagation) words='default private slave shared' ;;
 	--access) words='any single-writer multi-writer reader' ;;
-	--size | --block-size | --max-volumes | --options | --uid-map | --gid-map | --group) return 0 ;;
+	--size | --block-size | --max-volumes | --options | --uid-map | --gid-map | --group | --label | \
+		--max-published | --overcommit | --publish-flags | --read-bps | --write-bps | \
+		--read-iops | --write-iops) return 0 ;;
 	*)
 		case $command/$operands in
 		/*) words=$commands options+=' --version' ;;
 		format/1) files=yes ;;
-		publish/1 | unpublish/1) files=yes ;;
-		snapshot/0 | clone/0 | publish/0 | unpublish/0 | delete/0 | show/0 | why/0) names= ;;
+		publish/1 | unpublish/1 | limit-io/1) files=yes ;;
+		snapshot/0 | clone/0 | publish/0 | unpublish/0 | delete/0 | show/0 | stat/0 | why/0 | \
+			limit-io/0 | label/0 | labels/0 | publishes/0) names= ;;
 		expand/0) names=--volumes ;;
 		help/0) words=$commands ;;
 		esac
 		case $command in
 		format) options+=' --size --force --block-size --max-volumes' ;;
+		set) options+=' --max-volumes --max-published --overcommit --publish-flags' ;;
+		limit-io) options+=' --read-bps --write-bps --read-iops --write-iops' ;;
 		repair) options+=' --check --backup-dir --force --accept --takeover' ;;
 		create) options+=' --fs' ;;
 		clone) options+=' --size' ;;
 		publish) options+=' --ro --block --mntns --options --access --propagation --userns --uid-map
 			--gid-map --group' ;;
 		unpublish) options+=' --mntns' ;;
-		list) options+=' --volumes --snapshots --json' ;;
+		list) options+=' --volumes --snapshots --label --json' ;;
 		pool) options+=' --json --takeover' ;;
-		show | why) options+=' --json' ;;
+		show | stat | why | labels | publishes) options+=' --json' ;;
 		esac
 		[[ $cur == -* ]] && words=$options files= names=no
 		;;

@@ -46,10 +46,18 @@ enum option_id {
 	OPTION_UID_MAP,
 	OPTION_GID_MAP,
 	OPTION_GROUP,
+	OPTION_LABEL,
+	OPTION_READ_BPS,
+	OPTION_WRITE_BPS,
+	OPTION_READ_IOPS,
+	OPTION_WRITE_IOPS,
+	OPTION_MAX_PUBLISHED,
+	OPTION_OVERCOMMIT,
+	OPTION_PUBLISH_FLAGS,
 	OPTION_COUNT
 };
 
-#define MAX_OPERANDS 2
+#define MAX_OPERANDS (1 + KVOL_LABELS_MAX)
 
 struct invocation;
 
@@ -135,9 +143,12 @@ void json_line(void); /* a line break between values */
 
 /* publish.c */
 const char *access_word(uint32_t access);
+/* label.c: KEY=VALUE or KEY-, which is taken apart in place; -EINVAL: neither. */
+int split_label(char *word, struct kvol_label *ret);
 
 /* The commands. */
 int run_format(struct invocation *inv);
+int run_set(struct invocation *inv);
 int run_pool(struct invocation *inv);
 int run_deactivate(struct invocation *inv);
 int run_repair(struct invocation *inv);
@@ -148,7 +159,13 @@ int run_expand(struct invocation *inv);
 int run_delete(struct invocation *inv);
 int run_publish(struct invocation *inv);
 int run_unpublish(struct invocation *inv);
+int run_label(struct invocation *inv);
+int run_label_pool(struct invocation *inv);
+int run_labels(struct invocation *inv);
+int run_publishes(struct invocation *inv);
 int run_list(struct invocation *inv);
+int run_stat(struct invocation *inv);
+int run_limit_io(struct invocation *inv);
 int run_show(struct invocation *inv);
 int run_why(struct invocation *inv);
 

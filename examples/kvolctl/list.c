@@ -5,8 +5,11 @@
  * whole.
  */
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "kvolctl.h"
@@ -116,25 +119,45 @@ static int list_table(struct kvol_iter *iter)
 	return r;
 }
 
-int run_list(struct invocation *inv)
+static int list(struct invocation *inv, const struct kvol_list_opts *opts)
 {
 	struct kvol_error error;
 	struct kvol_iter *iter;
-	uint32_t flags = 0;
-	int code, r;
+	int code = open_pool(inv);
+	int r;
 
-	if (inv->options[OPTION_VOLUMES])
-		flags |= KVOL_LIST_VOLUMES;
-	if (inv->options[OPTION_SNAPSHOTS])
-		flags |= KVOL_LIST_SNAPSHOTS;
-	code = open_pool(inv);
 	if (code)
 		return code;
-	if (kvol_list(inv->pool, flags, &iter, &error) < 0)
+	if (kvol_list_filtered(inv->pool, opts, &iter, &error) < 0)
 		return fail(&error);
 	r = inv->options[OPTION_JSON] ? list_json(iter) : list_table(iter);
 	kvol_iter_free(iter);
 	return r < 0 ? fail_errno(r, "list") : DONE;
+}
+
+int run_list(struct invocation *inv)
+{
+	struct kvol_list_opts opts = { .size = sizeof(opts) };
+	char *label = NULL, *equals;
+	int code;
+
+	if (inv->options[OPTION_VOLUMES])
+		opts.flags |= KVOL_LIST_VOLUMES;
+	if (inv->options[OPTION_SNAPSHOTS])
+		opts.flags |= KVOL_LIST_SNAPSHOTS;
+	if (inv->options[OPTION_LABEL]) {
+		label = strdup(inv->options[OPTION_LABEL]);
+		if (!label)
+			return fail_errno(-ENOMEM, "list");
+		equals = strchr(label, '=');
+		if (equals)
+			*equals = '\0';
+		opts.label_key = label;
+		opts.label_value = equals ? equals + 1 : NULL;
+	}
+	code = list(inv, &opts);
+	free(label);
+	return code;
 }
 
 static void print_info(const struct kvol_info *info)

@@ -85,6 +85,13 @@ static void print_pool_json(const struct kvol_pool_info *info)
 	json_pair_number("max_volumes", info->max_volumes);
 	json_pair_number("snapshots_left", info->snapshots_left);
 	json_pair_string("host", info->host);
+	json_pair_number("provisioned", info->provisioned);
+	json_pair_number("capacity", info->capacity);
+	json_pair_number("largest_volume", info->largest_volume);
+	json_pair_number("max_published", info->max_published);
+	json_pair_number("overcommit", info->overcommit);
+	json_pair_number("publish_flags", info->publish_flags);
+	json_pair_number("n_published", info->n_published);
 	json_key("conditions");
 	json_open('[');
 	for (size_t i = 0; i < N_CONDITIONS; i++)
@@ -101,6 +108,26 @@ static void print_space(const char *title, uint64_t used, uint64_t total)
 
 	printf("%-16s%s of %s used (%.1f%%)\n", title, format_size(used, a),
 	       format_size(total, b), total ? 100.0 * (double)used / (double)total : 0.0);
+}
+
+static void print_policy(const struct kvol_pool_info *info)
+{
+	char a[SIZE_TEXT], b[SIZE_TEXT];
+
+	printf("%-16s%s in volumes, %s left for more\n", "Promised:",
+	       format_size(info->provisioned, a), format_size(info->capacity, b));
+	if (info->overcommit)
+		printf("%-16s%" PRIu64 "%% of the data space\n",
+		       "Overcommit:", info->overcommit);
+	printf("%-16s%" PRIu64, "Published:", info->n_published);
+	if (info->max_published)
+		printf(" of %" PRIu64, info->max_published);
+	putchar('\n');
+	if (info->publish_flags)
+		printf("%-16s%s%s%s\n", "With flags:",
+		       info->publish_flags & KVOL_POLICY_NOEXEC ? "noexec " : "",
+		       info->publish_flags & KVOL_POLICY_NOSUID ? "nosuid " : "",
+		       info->publish_flags & KVOL_POLICY_NODEV ? "nodev" : "");
 }
 
 static void print_pool(const struct kvol_pool_info *info)
@@ -121,6 +148,7 @@ static void print_pool(const struct kvol_pool_info *info)
 	       "Snapshots:", info->n_snapshots, info->snapshots_left);
 	printf("%-16s%" PRIu64 " volumes and snapshots\n",
 	       "Room for:", info->max_volumes);
+	print_policy(info);
 	for (size_t i = 0; i < N_CONDITIONS; i++) {
 		if (!(info->flags & conditions[i].flag))
 			continue;
@@ -147,6 +175,65 @@ int run_pool(struct invocation *inv)
 	else
 		print_pool(&info);
 	return DONE;
+}
+
+/* -1: one that there is not. */
+static int64_t publish_flags(const char *list)
+{
+	static const char *const words[] = { "noexec", "nosuid", "nodev" };
+	int64_t flags = 0, flag;
+
+	while (*list) {
+		size_t n = strcspn(list, ",");
+
+		flag = 0;
+		for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+			if (strlen(words[i]) == n && !strncmp(words[i], list, n))
+				flag = 1 << i; /* as KVOL_POLICY_* go */
+		if (!flag)
+			return -1;
+		flags |= flag;
+		list += n + (list[n] == ',');
+	}
+	return flags;
+}
+
+int run_set(struct invocation *inv)
+{
+	static const struct {
+		enum option_id option;
+		uint32_t flag;
+	} fields[] = {
+		{ OPTION_MAX_VOLUMES, KVOL_SET_MAX_VOLUMES },
+		{ OPTION_MAX_PUBLISHED, KVOL_SET_MAX_PUBLISHED },
+		{ OPTION_OVERCOMMIT, KVOL_SET_OVERCOMMIT },
+		{ OPTION_PUBLISH_FLAGS, KVOL_SET_PUBLISH_FLAGS },
+	};
+	struct kvol_policy_opts opts = { .size = sizeof(opts) };
+	struct kvol_error error;
+	int64_t flags = 0;
+	int code = option_count(inv, OPTION_MAX_VOLUMES, &opts.max_volumes);
+
+	if (code == DONE)
+		code = option_count(inv, OPTION_MAX_PUBLISHED, &opts.max_published);
+	if (code == DONE)
+		code = option_count(inv, OPTION_OVERCOMMIT, &opts.overcommit);
+	if (code == DONE && inv->options[OPTION_PUBLISH_FLAGS])
+		flags = publish_flags(inv->options[OPTION_PUBLISH_FLAGS]);
+	if (code == DONE && flags < 0)
+		code = usage_error(inv, "not of noexec, nosuid, nodev: %s",
+				   inv->options[OPTION_PUBLISH_FLAGS]);
+	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
+		if (inv->options[fields[i].option])
+			opts.flags |= fields[i].flag;
+	if (code == DONE && !opts.flags)
+		code = usage_error(inv, "set needs an option");
+	opts.publish_flags = (uint64_t)flags;
+	if (code == DONE)
+		code = open_pool(inv);
+	if (code)
+		return code;
+	return kvol_pool_set(inv->pool, &opts, &error) < 0 ? fail(&error) : DONE;
 }
 
 int run_deactivate(struct invocation *inv)

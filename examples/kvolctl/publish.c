@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * publish, unpublish. A relative target is taken from the current directory; symbolic
+ * publish, unpublish, limit-io. A relative target is taken from the current directory; symbolic
  * links in it are left for the library to refuse.
  */
 
@@ -100,6 +100,31 @@ static int apply(struct invocation *inv, verb *call)
 		return code;
 	r = call(inv->pool, inv->operands[0], target, &opts, &error);
 	free(target);
+	return r < 0 ? fail(&error) : DONE;
+}
+
+int run_limit_io(struct invocation *inv)
+{
+	struct kvol_io_limits limits = { .size = sizeof(limits) };
+	struct kvol_error error;
+	char *cgroup;
+	int code = option_size(inv, OPTION_READ_BPS, &limits.read_bps);
+	int r;
+
+	if (code == DONE)
+		code = option_size(inv, OPTION_WRITE_BPS, &limits.write_bps);
+	if (code == DONE)
+		code = option_count(inv, OPTION_READ_IOPS, &limits.read_iops);
+	if (code == DONE)
+		code = option_count(inv, OPTION_WRITE_IOPS, &limits.write_iops);
+	if (code == DONE)
+		code = open_pool(inv);
+	if (code == DONE)
+		code = absolute_path(inv->operands[1], &cgroup);
+	if (code)
+		return code;
+	r = kvol_limit_io(inv->pool, inv->operands[0], cgroup, &limits, &error);
+	free(cgroup);
 	return r < 0 ? fail(&error) : DONE;
 }
 

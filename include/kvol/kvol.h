@@ -71,6 +71,8 @@ struct kvol_ctx;	/* settings and logging; immutable after kvol_new() */
 struct kvol_pool;	/* one open pool */
 struct kvol_iter;	/* a consistent listing */
 struct kvol_why_iter;	/* who holds a volume */
+struct kvol_label_iter;
+struct kvol_publish_iter;
 
 /* --- Errors ------------------------------------------------------------------------------- */
 
@@ -273,6 +275,14 @@ struct kvol_pool_info {
 	uint64_t max_volumes;
 	uint64_t snapshots_left;	/* snapshots and clones that can still be taken in its life */
 	char host[128];			/* the name of this host's claim to it; "": it has none */
+	uint64_t provisioned;		/* the sum of the volumes' sizes */
+	uint64_t capacity;		/* bytes that new volumes can have: what overcommit leaves;
+					 * without it the free data space. 0: nothing new is made */
+	uint64_t largest_volume;	/* what one volume could have now */
+	uint64_t max_published;		/* the policy (kvol_pool_set), 0: none */
+	uint64_t overcommit;
+	uint64_t publish_flags;
+	uint64_t n_published;		/* volumes that are published on this host */
 };
 
 /*
@@ -350,18 +360,58 @@ struct kvol_repair_info {
 int kvol_pool_repair(struct kvol_ctx *ctx, const char *path, const struct kvol_repair_opts *opts,
 		     struct kvol_repair_info *ret_info, struct kvol_error *reterr);
 
+#define KVOL_SET_MAX_VOLUMES   (1u << 0) /* which fields of struct kvol_policy_opts count */
+#define KVOL_SET_MAX_PUBLISHED (1u << 1)
+#define KVOL_SET_OVERCOMMIT    (1u << 2)
+#define KVOL_SET_PUBLISH_FLAGS (1u << 3)
+
+#define KVOL_POLICY_NOEXEC (1u << 0)	/* for every file system that is published from now on */
+#define KVOL_POLICY_NOSUID (1u << 1)
+#define KVOL_POLICY_NODEV  (1u << 2)
+
+#define KVOL_OVERCOMMIT_MAX 1000000u
+
+struct kvol_policy_opts {		/* 0: no limit but the pool's own */
+	uint32_t size;
+	uint32_t flags;			/* KVOL_SET_* */
+	uint64_t max_volumes;		/* volumes and snapshots; not above what it was formatted for */
+	uint64_t max_published;		/* volumes published on one host at a time */
+	uint64_t overcommit;		/* sum of volumes' sizes, in percent of the data space */
+	uint64_t publish_flags;		/* KVOL_POLICY_* */
+};
+
+/*
+ * Sets the pool's policy, all of the call's or none; what is in use above a new limit stays. Its
+ * limits are -ENOSPC, KVOL_R_LIMIT at kvol_create, kvol_snapshot, kvol_clone, kvol_expand and
+ * kvol_publish.
+ *
+ * Idempotent, durable when it returns 0. Blocks: for the catalogue.
+ * Errors: -EROFS KVOL_R_POOL_READ_ONLY, KVOL_R_POOL_NEEDS_CHECK: the pool takes no changes.
+ * Since: 0.1
+ */
+int kvol_pool_set(struct kvol_pool *pool, const struct kvol_policy_opts *opts,
+		  struct kvol_error *reterr);
+
 /* --- Volumes and snapshots ---------------------------------------------------------------- */
 
 /*
  * Names are 1 to 255 bytes of UTF-8 without '/', NUL or control characters. Volumes and snapshots
  * share one name space. Sizes are rounded up to 4096 bytes and otherwise exact.
  */
+struct kvol_label {		/* see "Labels" for what they may be */
+	const char *key;
+	const char *value;
+};
+
 struct kvol_create_opts {
 	uint32_t size;
 	uint32_t flags;		/* none defined: 0 */
 	const char *fs_type;	/* "ext4", "xfs", "btrfs"; NULL or "": a raw block volume. For a
 				 * clone: NULL or "", or what the source has */
 	uint64_t bytes;		/* kvol_clone only: at least this size; 0: the source's */
+	/* Come with the volume, in the same commit. No parameters: a repeat leaves what is there. */
+	const struct kvol_label *labels;
+	uint64_t n_labels;
 };
 
 /*
@@ -376,7 +426,7 @@ struct kvol_create_opts {
  *   -EINVAL  KVOL_R_UNSUPPORTED        an unknown file system, or its mkfs is not installed
  *   -EEXIST  KVOL_R_EXISTS_DIFFERENT   the name is taken: by a snapshot, another size or file system
  *   -ENOSPC  KVOL_R_NO_DATA_SPACE, KVOL_R_NO_METADATA_SPACE   the pool is below its reserve
- *   -ENOSPC  KVOL_R_LIMIT              max_volumes is reached
+ *   -ENOSPC  KVOL_R_LIMIT              max_volumes, overcommit or a limit of labels is reached
  *   -EROFS   KVOL_R_POOL_READ_ONLY, KVOL_R_POOL_NEEDS_CHECK   the pool takes no changes
  * Since: 0.1
  */
@@ -386,6 +436,8 @@ int kvol_create(struct kvol_pool *pool, const char *name, uint64_t bytes,
 struct kvol_snapshot_opts {
 	uint32_t size;
 	uint32_t flags;		/* none defined: 0 */
+	const struct kvol_label *labels; /* as in struct kvol_create_opts */
+	uint64_t n_labels;
 };
 
 /*
@@ -438,6 +490,7 @@ int kvol_clone(struct kvol_pool *pool, const char *source, const char *name,
  *   -EINVAL  KVOL_R_INVALID       0 bytes, or more than the kernel takes
  *   -EINVAL  KVOL_R_UNSUPPORTED   NAME is a snapshot
  *   -ENOSPC  KVOL_R_NO_DATA_SPACE, KVOL_R_NO_METADATA_SPACE   the pool is below its reserve
+ *   -ENOSPC  KVOL_R_LIMIT         overcommit is reached
  *   -EROFS   KVOL_R_POOL_READ_ONLY, KVOL_R_POOL_NEEDS_CHECK   the pool takes no changes
  * `flags`: none defined, 0. Since: 0.1
  */
@@ -489,6 +542,39 @@ struct kvol_info {
 int kvol_stat(struct kvol_pool *pool, const char *name, struct kvol_info *ret_info,
 	      struct kvol_error *reterr);
 
+#define KVOL_STATS_ACTIVE (1u << 0)	/* the volume's device is active */
+#define KVOL_STATS_FS     (1u << 1)	/* it is mounted somewhere: the fs_ fields are filled */
+
+/* The worst that is known of a volume. */
+#define KVOL_CONDITION_OK           0u
+#define KVOL_CONDITION_NO_SPACE     1u	/* the pool is out of space: writes fail */
+#define KVOL_CONDITION_FS_ERROR     2u	/* its file system has met errors; it may take no writes */
+#define KVOL_CONDITION_READ_ONLY    3u	/* its file system, or the pool, takes no writes any more */
+#define KVOL_CONDITION_DEVICE_ERROR 4u	/* it, or the pool below it, has failed */
+
+struct kvol_volume_stats {
+	uint32_t size;
+	uint32_t flags;			/* KVOL_STATS_* */
+	uint64_t fs_bytes;		/* as the file system itself has it (statvfs(3)) */
+	uint64_t fs_used;
+	uint64_t fs_available;
+	uint64_t fs_inodes;		/* 0: it does not count them */
+	uint64_t fs_inodes_used;
+	uint64_t fs_inodes_available;
+	uint64_t allocated;		/* as in struct kvol_info */
+	uint32_t condition;		/* KVOL_CONDITION_* */
+	uint32_t reserved0;
+	char message[160];		/* one line about it; "": it is OK */
+};
+
+/*
+ * Tells how full and how well a volume is. Nothing is mounted for it, and the file system is asked
+ * for its figures alone, through a publish that can be seen from here. May block for the
+ * catalogue, and for a few reads of the pool's disk. Errors: -ENOENT KVOL_R_NOT_FOUND. Since: 0.1
+ */
+int kvol_volume_stat(struct kvol_pool *pool, const char *name,
+		     struct kvol_volume_stats *ret_stats, struct kvol_error *reterr);
+
 #define KVOL_LIST_VOLUMES   (1u << 0)
 #define KVOL_LIST_SNAPSHOTS (1u << 1)
 
@@ -500,11 +586,77 @@ int kvol_stat(struct kvol_pool *pool, const char *name, struct kvol_info *ret_in
 int kvol_list(struct kvol_pool *pool, uint32_t flags, struct kvol_iter **ret_iter,
 	      struct kvol_error *reterr);
 
+struct kvol_list_opts {
+	uint32_t size;
+	uint32_t flags;			/* KVOL_LIST_* */
+	const char *label_key;		/* only what has this label; NULL or "": whatever it has */
+	const char *label_value;	/* ... with this value; NULL: any */
+	const char *source;		/* only what was copied from this name; NULL or "": all */
+	const char *after;		/* only names behind this one; NULL or "": from the first */
+	uint64_t limit;			/* no more items than this; 0: all */
+};
+
+/*
+ * As kvol_list, of what opts ask for. A page ends at `limit`; the next one begins after its last
+ * name, whether or not that still exists. Since: 0.1
+ */
+int kvol_list_filtered(struct kvol_pool *pool, const struct kvol_list_opts *opts,
+		       struct kvol_iter **ret_iter, struct kvol_error *reterr);
+
 /* The next item: 1 and an item, 0 at the end, negative on an error. Since: 0.1 */
 int kvol_iter_next(struct kvol_iter *iter, struct kvol_info *ret_info);
 
 /* NULL is a no-op. Since: 0.1 */
 void kvol_iter_free(struct kvol_iter *iter);
+
+/* --- Labels ------------------------------------------------------------------------------- */
+
+#define KVOL_LABELS_MAX      64u	/* of one object, and of one call */
+#define KVOL_LABEL_KEY_MAX   317u
+#define KVOL_LABEL_VALUE_MAX 4096u
+
+/*
+ * Labels are strings that the library keeps for its callers, and never acts upon. Keys are
+ * Kubernetes': an optional prefix of 1 to 253 of A-Z a-z 0-9 . - and a '/', then 1 to 63 of
+ * A-Z a-z 0-9 . _ -, beginning and ending with a letter or digit. Values are 0 to 4096 bytes of
+ * UTF-8 without control characters. They go with their object; a copy does not inherit any.
+ *
+ * Sets labels of the volume or snapshot NAME, or with NAME NULL of the pool, and removes those
+ * whose value is NULL; all of them or none. It may be published or not.
+ *
+ * Idempotent: labels that are so already, and removing what is not there, is 0.
+ * Durable: when it returns 0.
+ * Blocks: for the catalogue.
+ * Errors (`index` is the label's that is at fault):
+ *   -ENOENT  KVOL_R_NOT_FOUND  no NAME
+ *   -EINVAL  KVOL_R_INVALID    a key or value that none can be, or a key twice
+ *   -ENOSPC  KVOL_R_LIMIT      more than KVOL_LABELS_MAX; or half of the room that the catalogue
+ *                              has is taken: the rest is for volumes
+ *   -EROFS   KVOL_R_POOL_READ_ONLY, KVOL_R_POOL_NEEDS_CHECK   the pool takes no changes
+ * Since: 0.1
+ */
+int kvol_label_set(struct kvol_pool *pool, const char *name, const struct kvol_label *labels,
+		   uint64_t n_labels, struct kvol_error *reterr);
+
+/*
+ * Copies the value of one label, with a NUL, into SIZE bytes. May block for the catalogue.
+ * Errors: -ENOENT KVOL_R_NOT_FOUND (no such object, or label); -ERANGE KVOL_R_INVALID: it does not
+ * fit. Since: 0.1
+ */
+int kvol_label_get(struct kvol_pool *pool, const char *name, const char *key, char *ret_value,
+		   uint64_t size, struct kvol_error *reterr);
+
+/*
+ * All labels of NAME (NULL: the pool), in the order of their keys' bytes, as they are at the call.
+ * The iterator does not need the pool. May block for the catalogue. Errors: -ENOENT
+ * KVOL_R_NOT_FOUND. Since: 0.1
+ */
+int kvol_label_list(struct kvol_pool *pool, const char *name, struct kvol_label_iter **ret_iter,
+		    struct kvol_error *reterr);
+/* 1 and a label, whose strings live as long as the iterator; 0 at the end. Since: 0.1 */
+int kvol_label_iter_next(struct kvol_label_iter *iter, struct kvol_label *ret_label);
+/* NULL is a no-op. Since: 0.1 */
+void kvol_label_iter_free(struct kvol_label_iter *iter);
 
 /* --- Publishing --------------------------------------------------------------------------- */
 
@@ -544,6 +696,10 @@ struct kvol_publish_opts {
 	 * immutable stays. Not for devices and read-only publishes. */
 	uint32_t group;
 	uint32_t reserved0;
+	/* Whom it is for, say; told by kvol_publish_list. No options of the publish: a repeat leaves
+	 * those that are there. 8192 bytes in all, each string with its NUL. */
+	const struct kvol_label *labels;
+	uint64_t n_labels;
 };
 
 /*
@@ -577,6 +733,7 @@ struct kvol_publish_opts {
  *   -EOPNOTSUPP KVOL_R_NO_KERNEL_SUPPORT  ids cannot be mapped: Linux 5.12, for btrfs 5.15; user
  *                                      namespaces are switched off
  *   -EINVAL   KVOL_R_LIMIT             KVOL_PUBLISH_GROUP: directories more than 200 deep
+ *   -ENOSPC   KVOL_R_LIMIT             max_published is reached; or too many labels
  *   -EROFS    KVOL_R_POOL_READ_ONLY    the pool takes no changes, and the publish would make some:
  *                                      it is not a read-only one
  * Since: 0.1
@@ -649,6 +806,53 @@ int kvol_why_next(struct kvol_why_iter *iter, struct kvol_why_info *ret_info);
 
 /* NULL is a no-op. It may outlive the pool's handle. Since: 0.1 */
 void kvol_why_free(struct kvol_why_iter *iter);
+struct kvol_publish_info {	/* the strings live as long as the iterator */
+	uint32_t size;
+	uint32_t flags;			/* KVOL_PUBLISH_* in effect */
+	const char *volume;
+	const char *target;		/* "": its record is damaged, and tells no more */
+	const char *mount_namespace;	/* as it was given; "": the caller's own */
+	const struct kvol_label *labels;
+	uint64_t n_labels;
+};
+
+/*
+ * The publishes of NAME, or with NAME NULL of the whole pool, on this host, as they are at the
+ * call; by volume, target and namespace. One that was unmounted by hand is told of until the next
+ * call on its volume. The iterator does not need the pool. May block for the catalogue.
+ * Errors: -ENOENT KVOL_R_NOT_FOUND. Since: 0.1
+ */
+int kvol_publish_list(struct kvol_pool *pool, const char *name,
+		      struct kvol_publish_iter **ret_iter, struct kvol_error *reterr);
+/* The next one: 1 and a publish, 0 at the end, negative on an error. Since: 0.1 */
+int kvol_publish_iter_next(struct kvol_publish_iter *iter, struct kvol_publish_info *ret_info);
+/* NULL is a no-op. Since: 0.1 */
+void kvol_publish_iter_free(struct kvol_publish_iter *iter);
+
+struct kvol_io_limits {			/* 0: no limit */
+	uint32_t size;
+	uint32_t flags;			/* none defined: 0 */
+	uint64_t read_bps;		/* bytes a second */
+	uint64_t write_bps;
+	uint64_t read_iops;		/* operations a second, at most 2^32 - 1 */
+	uint64_t write_iops;
+};
+
+/*
+ * Limits what the processes of a cgroup (version 2), an absolute path without a symbolic link, read
+ * from and write to a published volume: io.max of the volume's device. NULL: no limits. May be
+ * changed at any time.
+ *
+ * Idempotent. Durable: no; it ends with the cgroup, and with the last publish of the volume.
+ * Blocks: for other calls on the volume.
+ * Errors:
+ *   -ENOENT  KVOL_R_NOT_FOUND           no such volume or cgroup, or the volume is not published
+ *   -EINVAL, -ELOOP, -ENOTDIR  KVOL_R_INVALID  the path is no cgroup's
+ *   -EOPNOTSUPP  KVOL_R_NO_KERNEL_SUPPORT  the io controller is not enabled in the cgroup
+ * Since: 0.1
+ */
+int kvol_limit_io(struct kvol_pool *pool, const char *name, const char *cgroup,
+		  const struct kvol_io_limits *limits, struct kvol_error *reterr);
 
 #ifdef __cplusplus
 }

@@ -42,6 +42,8 @@
 
 struct kvol_pool *other_pool;
 struct kvol_iter *open_iter;
+struct kvol_label_iter *open_labels;
+struct kvol_publish_iter *open_publishes;
 
 /* What is seen from outside, between calls. */
 struct machine {
@@ -181,6 +183,33 @@ static void sort_lines(char *text)
 	free(copy);
 }
 
+static void say_labels(struct text *t, struct kvol_pool *pool, const char *name)
+{
+	struct kvol_label_iter *iter = NULL;
+	struct kvol_label label;
+
+	if (kvol_label_list(pool, name, &iter, NULL) < 0)
+		say(t, "the labels cannot be listed\n");
+	while (iter && kvol_label_iter_next(iter, &label) == 1)
+		say(t, "label of %s %s=%s\n", name ? name : "the pool", label.key,
+		    label.value);
+	kvol_label_iter_free(iter);
+}
+
+static void say_publishes(struct text *t, struct kvol_pool *pool)
+{
+	struct kvol_publish_info info = { .size = sizeof(info) };
+	struct kvol_publish_iter *iter = NULL;
+
+	if (kvol_publish_list(pool, NULL, &iter, NULL) < 0)
+		say(t, "the publishes cannot be listed\n");
+	while (iter && kvol_publish_iter_next(iter, &info) == 1)
+		say(t, "publish of %s at %s:%s flags %u labels %llu\n", info.volume,
+		    info.mount_namespace, info.target, info.flags,
+		    (unsigned long long)info.n_labels);
+	kvol_publish_iter_free(iter);
+}
+
 static void say_volumes(struct text *t, struct kvol_pool *pool)
 {
 	struct kvol_info info = { .size = sizeof(info) };
@@ -188,12 +217,14 @@ static void say_volumes(struct text *t, struct kvol_pool *pool)
 	int r;
 
 	assert_int_equal(kvol_list(pool, 0, &iter, NULL), 0);
-	while ((r = kvol_iter_next(iter, &info)) == 1)
+	while ((r = kvol_iter_next(iter, &info)) == 1) {
 		say(t,
 		    "volume %s kind %u bytes %llu fs '%s' of '%s' targets %u allocated %llu%s\n",
 		    info.name, info.kind, (unsigned long long)info.bytes, info.fs_type,
 		    info.source, info.n_targets, (unsigned long long)info.allocated,
 		    info.device[0] ? " active" : "");
+		say_labels(t, pool, info.name);
+	}
 	kvol_iter_free(iter);
 	if (r < 0)
 		say(t, "the listing fails: %d\n", r);
@@ -204,6 +235,8 @@ static void say_pool(struct text *t, struct kvol_pool *pool)
 	struct kvol_pool_info info = { .size = sizeof(info) };
 
 	assert_int_equal(kvol_pool_stat(pool, &info, NULL), 0);
+	say(t, "policy %llu %llu %llu\n", (unsigned long long)info.max_volumes,
+	    (unsigned long long)info.max_published, (unsigned long long)info.overcommit);
 	say(t, "pool %s flags %u volumes %llu snapshots %llu data %llu metadata %llu\n",
 	    info.name, info.flags, (unsigned long long)info.n_volumes,
 	    (unsigned long long)info.n_snapshots, (unsigned long long)info.data_used,
@@ -286,7 +319,9 @@ static void look(struct fixture *f, struct state *ret)
 		return;
 	}
 	say_pool(&t, pool);
+	say_labels(&t, pool, NULL);
 	say_volumes(&t, pool);
+	say_publishes(&t, pool);
 	say_thins(&t, disk_of(f));
 	say_kernel(&t, pool);
 	say_owed(&t, f);
@@ -298,6 +333,10 @@ static void look(struct fixture *f, struct state *ret)
 static void close_all(struct fixture *f)
 {
 	kvol_iter_free(open_iter);
+	kvol_label_iter_free(open_labels);
+	open_labels = NULL;
+	kvol_publish_iter_free(open_publishes);
+	open_publishes = NULL;
 	open_iter = NULL;
 	kvol_pool_close(other_pool);
 	other_pool = NULL;

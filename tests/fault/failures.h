@@ -47,6 +47,8 @@ struct scenario {
 /* Another handle and an iterator, that calls may leave to be closed. */
 extern struct kvol_pool *other_pool;
 extern struct kvol_iter *open_iter;
+extern struct kvol_label_iter *open_labels;
+extern struct kvol_publish_iter *open_publishes;
 
 /* A check of a call's failed: says so, and where. */
 void flaw(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
@@ -61,7 +63,7 @@ struct group {
 	size_t n;
 };
 
-extern const struct group pool_failures, publish_failures, volume_failures;
+extern const struct group pool_failures, publish_failures, volume_failures, label_failures;
 
 /* Runs all of a group's as cmocka's group of that name. */
 int run_group(const struct group *group);

@@ -333,7 +333,16 @@ static int call_why_free(struct fixture *f)
 	return 0;
 }
 
+static int call_limit_io(struct fixture *f)
+{
+	struct kvol_io_limits o = { .size = sizeof(o), .write_bps = MIB };
+
+	return kvol_limit_io(f->pool, "v", "/u", &o, &f->e);
+}
+
 static const struct scenario scenarios[] = {
+	{ "limit_io", "kvol_limit_io", ANY_PUBLISH "|cgroup '", one_of_each, published,
+	  .call = call_limit_io },
 	{ "publish", "kvol_publish", ANY_PUBLISH, one_of_each, open_here,
 	  .call = call_publish, .between = KILLED },
 	{ "publish again", "kvol_publish", ANY_PUBLISH, one_of_each, published,

@@ -210,6 +210,21 @@ static int call_stat_published(struct fixture *f)
 	return stat_one(f, "v", 512 * MIB, 1);
 }
 
+static int call_volume_stat(struct fixture *f)
+{
+	struct kvol_volume_stats s;
+	int r;
+
+	memset(&s, PATTERN, sizeof(s));
+	s.size = sizeof(s);
+	r = kvol_volume_stat(f->pool, "v", &s, &f->e);
+	if (r < 0 && touched(&s.flags, sizeof(s) - sizeof(s.size)))
+		flaw("the output is touched");
+	if (r == 0 && !(s.flags & KVOL_STATS_ACTIVE))
+		flaw("it tells something else");
+	return r;
+}
+
 static int call_stat_none(struct fixture *f)
 {
 	return stat_one(f, "x", 0, 0);
@@ -327,6 +342,8 @@ static const struct scenario scenarios[] = {
 	  .call = call_stat_published },
 	{ "stat nothing", "kvol_stat", ANY_VOLUME, one_of_each, open_here,
 	  .call = call_stat_none, .result = -ENOENT },
+	{ "volume_stat", "kvol_volume_stat", ANY_VOLUME, one_of_each, published,
+	  .call = call_volume_stat },
 	{ "list", "kvol_list", ANY_VOLUME "|kvol_list", one_of_each, open_here,
 	  .call = call_list },
 	{ "iter_next", "kvol_iter_next", "", one_of_each, listing, .call = call_iterate,

@@ -76,10 +76,16 @@ static const char *read_rows(sqlite3 *db, struct seen *ret)
 
 	rc = sqlite3_prepare_v2(
 		db,
-		"SELECT id, name, kind, flags, bytes, source, fs_type, uuid"
+		"SELECT id, name, kind, flags, bytes, source, fs_type, uuid,"
+		" (SELECT group_concat(key || '=' || value) FROM label"
+		"  WHERE volume = id),"
+		" coalesce((SELECT group_concat(key || '=' || value) FROM label"
+		"  WHERE volume = -1), '')"
+		" || coalesce((SELECT ' policy ' || overcommit FROM policy), '')"
 		" FROM volume WHERE name IS NOT NULL ORDER BY name",
 		-1, &stmt, NULL);
 	ret->n = 0;
+	ret->labels[0] = '\0';
 	while (rc == SQLITE_OK && sqlite3_step(stmt) == SQLITE_ROW && ret->n < SEEN_MAX) {
 		struct seen_volume *v = &ret->volumes[ret->n++];
 
@@ -92,6 +98,8 @@ static const char *read_rows(sqlite3 *db, struct seen *ret)
 		copy_text(stmt, 5, v->source, sizeof(v->source));
 		copy_text(stmt, 6, v->fs, sizeof(v->fs));
 		copy_text(stmt, 7, v->uuid, sizeof(v->uuid));
+		copy_text(stmt, 8, v->labels, sizeof(v->labels));
+		copy_text(stmt, 9, ret->labels, sizeof(ret->labels));
 	}
 	rc = sqlite3_finalize(stmt);
 	return rc == SQLITE_OK ? NULL : say("the catalogue cannot be read: %d", rc);
@@ -105,6 +113,8 @@ static const char *check_numbers(sqlite3_stmt *stmt, const struct model_disk *di
 		return say("%d tombstones are left", sqlite3_column_int(stmt, 1));
 	if (sqlite3_column_int(stmt, 2))
 		return say("%d reservations are left", sqlite3_column_int(stmt, 2));
+	if (sqlite3_column_int(stmt, 4))
+		return say("%d labels are nobody's", sqlite3_column_int(stmt, 4));
 	if ((uint64_t)sqlite3_column_int64(stmt, 3) != disk->metadata.transaction_id)
 		return say("the catalogue's epoch is %d, the thin pool's %" PRIu64,
 			   sqlite3_column_int(stmt, 3), disk->metadata.transaction_id);
@@ -120,7 +130,10 @@ static const char *check_catalogue(sqlite3 *db, const struct model_disk *disk)
 				 "SELECT (SELECT * FROM pragma_integrity_check),"
 				 " (SELECT count(*) FROM volume WHERE name IS NULL),"
 				 " (SELECT count(*) FROM reservation),"
-				 " (SELECT epoch FROM pool)",
+				 " (SELECT epoch FROM pool),"
+				 " (SELECT count(*) FROM label WHERE volume <> -1 AND"
+				 "  volume NOT IN (SELECT id FROM volume"
+				 "   WHERE name IS NOT NULL))",
 				 -1, &stmt, NULL);
 	if (stmt && sqlite3_step(stmt) == SQLITE_ROW)
 		bad = check_numbers(stmt, disk);
@@ -323,6 +336,8 @@ static const char *volume_differs(const struct seen_volume *a,
 	    strcmp(a->fs, b->fs))
 		return say("'%s' is another one: %" PRIu64 " bytes, not %" PRIu64,
 			   a->name, a->bytes, b->bytes);
+	if (strcmp(a->labels, b->labels))
+		return say("'%s' has labels %s, not %s", a->name, a->labels, b->labels);
 	if (a->mark != b->mark)
 		return say("'%s' has contents %" PRIu64 ", not %" PRIu64, a->name,
 			   a->mark, b->mark);
@@ -339,6 +354,8 @@ const char *differs(const struct seen *is, const struct seen *was, bool any_targ
 	unsigned n = is->n < was->n ? is->n : was->n;
 	const char *bad = NULL;
 
+	if (n && strcmp(is->labels, was->labels))
+		return say("the pool has labels %s, not %s", is->labels, was->labels);
 	for (unsigned i = 0; i < n && !bad; i++)
 		bad = volume_differs(&is->volumes[i], &was->volumes[i], any_targets);
 	if (!bad && is->n != was->n)

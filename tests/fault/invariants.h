@@ -22,6 +22,7 @@ struct seen_volume {
 	char source[32];
 	char fs[16];
 	char uuid[KV_UUID_LEN + 1];
+	char labels[64]; /* KEY=VALUE,... */
 	uint32_t kind;
 	uint64_t bytes;
 	uint64_t mark;	   /* identifies what is written in it */
@@ -33,6 +34,7 @@ struct seen_volume {
 };
 
 struct seen {
+	char labels[64]; /* the pool's own, and its policy */
 	unsigned n;
 	struct seen_volume volumes[SEEN_MAX];
 };

@@ -72,9 +72,33 @@ static int with_volume(struct kvol_pool *pool, const char *fs)
 	return r;
 }
 
+/* The volume has one that is to be kept, one to be changed and one to be removed. */
+static int has_labels(struct kvol_pool *pool)
+{
+	static const struct kvol_label labels[] = { { "a", "1" },
+						    { "b", "1" },
+						    { "c", "1" } };
+	int r = with_volume(pool, NULL);
+
+	if (r == 0)
+		r = kvol_label_set(pool, "v", labels, 3, NULL);
+	return r < 0 ? r : kvol_label_set(pool, NULL, labels, 1, NULL);
+}
+
 static int has_raw(struct kvol_pool *pool)
 {
 	return with_volume(pool, NULL);
+}
+
+static int has_policy(struct kvol_pool *pool)
+{
+	struct kvol_policy_opts o = { .size = sizeof(o),
+				      .flags = KVOL_SET_OVERCOMMIT | KVOL_SET_MAX_PUBLISHED,
+				      .overcommit = 300,
+				      .max_published = 1 };
+	int r = has_raw(pool);
+
+	return r < 0 ? r : kvol_pool_set(pool, &o, NULL);
 }
 
 static int has_ext4(struct kvol_pool *pool)
@@ -238,6 +262,51 @@ static int create_btrfs(struct kvol_pool *pool)
 	return create(pool, "x", "btrfs");
 }
 
+static const struct kvol_label one_label = { "k", "v" };
+
+static int create_labelled(struct kvol_pool *pool)
+{
+	struct kvol_create_opts o = { .size = sizeof(o),
+				      .labels = &one_label,
+				      .n_labels = 1 };
+
+	return kvol_create(pool, "x", 512 * MIB, &o, NULL);
+}
+
+static int snapshot_labelled(struct kvol_pool *pool)
+{
+	struct kvol_snapshot_opts o = { .size = sizeof(o),
+					.labels = &one_label,
+					.n_labels = 1 };
+
+	return kvol_snapshot(pool, "v", "x", &o, NULL);
+}
+
+static int label_v(struct kvol_pool *pool)
+{
+	static const struct kvol_label labels[] = { { "b", "2" },
+						    { "c", NULL },
+						    { "d", "2" } };
+
+	return kvol_label_set(pool, "v", labels, 3, NULL);
+}
+
+static int label_pool(struct kvol_pool *pool)
+{
+	static const struct kvol_label labels[] = { { "a", "2" }, { "d", "2" } };
+
+	return kvol_label_set(pool, NULL, labels, 2, NULL);
+}
+
+static int set_policy(struct kvol_pool *pool)
+{
+	struct kvol_policy_opts o = { .size = sizeof(o),
+				      .flags = KVOL_SET_OVERCOMMIT,
+				      .overcommit = 300 };
+
+	return kvol_pool_set(pool, &o, NULL);
+}
+
 static int create_first(struct kvol_pool *pool)
 {
 	return create(pool, "first", NULL);
@@ -371,6 +440,15 @@ static int publish_in_namespace(struct kvol_pool *pool)
 	return publish_with(pool, "v", "/a", 0, NS_A);
 }
 
+static int publish_labelled(struct kvol_pool *pool)
+{
+	struct kvol_publish_opts o = { .size = sizeof(o),
+				       .labels = &one_label,
+				       .n_labels = 1 };
+
+	return kvol_publish(pool, "v", "/a", &o, NULL);
+}
+
 static int unpublish_a(struct kvol_pool *pool)
 {
 	return kvol_unpublish(pool, "v", "/a", NULL, NULL);
@@ -402,10 +480,13 @@ static int only_close(struct kvol_pool *pool)
 static int stat_all(struct kvol_pool *pool)
 {
 	struct kvol_pool_info pool_info = { .size = sizeof(pool_info) };
+	struct kvol_volume_stats stats = { .size = sizeof(stats) };
 	struct kvol_info info = { .size = sizeof(info) };
 	int r = kvol_pool_stat(pool, &pool_info, NULL);
 
-	return r < 0 ? r : kvol_stat(pool, "v", &info, NULL);
+	if (r == 0)
+		r = kvol_stat(pool, "v", &info, NULL);
+	return r < 0 ? r : kvol_volume_stat(pool, "v", &stats, NULL);
 }
 
 static int list_all(struct kvol_pool *pool)
@@ -434,6 +515,13 @@ static const struct scenario scenarios[] = {
 	{ "create xfs", .verb = create_xfs },
 	{ "create btrfs", .verb = create_btrfs },
 	{ "create beside others", .setup = has_many, .verb = create_ext4 },
+	{ "create with labels", .verb = create_labelled },
+	{ "snapshot with labels", .setup = has_labels, .verb = snapshot_labelled },
+	{ "label a volume", .setup = has_labels, .verb = label_v },
+	{ "label the pool", .setup = has_labels, .verb = label_pool },
+	{ "set the policy", .setup = has_raw, .verb = set_policy },
+	{ "create under a policy", .setup = has_policy, .verb = create_raw },
+	{ "publish under a policy", .setup = has_policy, .verb = publish_block },
 	{ "snapshot of raw", .setup = has_raw, .verb = snapshot },
 	{ "snapshot of ext4", .setup = has_ext4, .verb = snapshot },
 	{ "snapshot of block", .setup = has_block, .verb = snapshot },
@@ -458,10 +546,12 @@ static const struct scenario scenarios[] = {
 	  .verb = expand },
 	{ "expand clone of btrfs", .setup = has_btrfs_clone, .verb = expand_clone },
 	{ "delete", .setup = has_ext4, .verb = delete_v },
+	{ "delete with labels", .setup = has_labels, .verb = delete_v },
 	{ "delete with snapshots", .setup = has_snapshots, .verb = delete_v },
 	{ "delete snapshot", .setup = has_snapshots, .verb = delete_snapshot },
 	{ "delete what somebody unmounted", .setup = has_leftover, .verb = delete_v },
 	{ "publish", .setup = has_ext4, .verb = publish_a },
+	{ "publish with labels", .setup = has_ext4, .verb = publish_labelled },
 	{ "publish read-only", .setup = has_ext4, .verb = publish_readonly },
 	{ "publish for a single writer", .setup = has_ext4,
 	  .verb = publish_single_writer },

@@ -77,6 +77,7 @@ static void make_original(int dir_fd)
 	static const struct kv_pool_row pool = {
 		.uuid = UUID, .name = "tank", .block_bytes = 65536, .max_volumes = 1024
 	};
+	static const struct kvol_label label = { "kvol.io/k", "v" };
 	struct kv_catalogue *cat;
 	struct kv_reservation res;
 	uint64_t epoch;
@@ -99,6 +100,8 @@ static void make_original(int dir_fd)
 	CHECK(kv_catalogue_resize(cat, 2, 2 << 20, KV_ROW_GROW) == 0);
 	add(cat, 3, "d", KVOL_KIND_VOLUME, "");
 	CHECK(kv_catalogue_bury(cat, 3) == 0);
+	CHECK(kv_catalogue_label(cat, "c", &label, 1) == 0);
+	CHECK(kv_catalogue_label(cat, NULL, &label, 1) == 0);
 	kv_catalogue_close(cat);
 	load(dir_fd, names[0], &original[0]);
 	load(dir_fd, names[1], &original[1]);
@@ -201,7 +204,7 @@ static void make_bad(int dir_fd, struct input *in)
 static int known_error(int r)
 {
 	CHECK(r >= 0 || r == -EUCLEAN || r == -EIO || r == -ENOSPC || r == -EROFS ||
-	      r == -ENOMEM || r == -EEXIST || r == -ENOENT || r == -EDQUOT);
+	      r == -ENOMEM || r == -EEXIST || r == -ENOENT || r == -EDQUOT || r == -EFBIG);
 	return r;
 }
 
@@ -232,6 +235,21 @@ static void check_found(struct kv_catalogue *cat, const struct kv_row *want)
 	}
 }
 
+static void check_labels(struct kv_catalogue *cat, const char *name)
+{
+	struct kv_labels set = { 0 };
+
+	if (known_error(kv_catalogue_labels(cat, name, &set)) < 0) {
+		CHECK(!set.text && !set.of);
+		return;
+	}
+	CHECK(set.n <= KVOL_LABELS_MAX);
+	for (uint64_t i = 0; i < set.n; i++)
+		CHECK(kv_label_key_valid(set.of[i].key) &&
+		      kv_label_value_valid(set.of[i].value));
+	kv_labels_clear(&set);
+}
+
 static void check_listing(struct kv_catalogue *cat)
 {
 	struct kv_cursor *cur;
@@ -246,6 +264,7 @@ static void check_listing(struct kv_catalogue *cat)
 			check_row(&row);
 			CHECK(!kind || row.kind == kind);
 			check_found(cat, &row);
+			check_labels(cat, row.name);
 			CHECK(++n < 3 * ROUNDS_MAX);
 		}
 		CHECK(known_error(kv_cursor_next(cur, &row)) == r);
@@ -290,6 +309,7 @@ static void check_reservations(struct kv_catalogue *cat)
 static void check_pool(struct kv_catalogue *cat)
 {
 	struct kv_pool_row pool;
+	struct kv_policy policy;
 	uint64_t volumes, snapshots;
 
 	if (known_error(kv_catalogue_pool(cat, &pool)) == 0) {
@@ -299,6 +319,12 @@ static void check_pool(struct kv_catalogue *cat)
 		CHECK(pool.max_volumes > 0 && pool.max_volumes < 1 << 24);
 		CHECK(pool.snapshots <= INT64_MAX);
 	}
+	if (known_error(kv_catalogue_policy(cat, &policy)) == 0)
+		CHECK(policy.overcommit <= KVOL_OVERCOMMIT_MAX &&
+		      policy.max_volumes <= INT64_MAX &&
+		      !(policy.publish_flags & ~(uint64_t)KV_POLICY_KNOWN));
+	if (known_error(kv_catalogue_provisioned(cat, &volumes)) == 0)
+		CHECK(volumes <= INT64_MAX);
 	if (known_error(kv_catalogue_counts(cat, &volumes, &snapshots)) == 0)
 		CHECK(volumes <= INT64_MAX && snapshots <= INT64_MAX);
 }
@@ -307,6 +333,7 @@ static void change(struct kv_catalogue *cat)
 {
 	struct kv_row row = { .kind = KVOL_KIND_VOLUME, .bytes = 4096, .uuid = UUID },
 		      back;
+	static const struct kvol_label label = { "k", "v" };
 	struct kv_reservation res;
 	uint64_t epoch;
 
@@ -321,6 +348,7 @@ static void change(struct kv_catalogue *cat)
 	if (known_error(kv_catalogue_insert(cat, &row)) == 0 &&
 	    known_error(kv_catalogue_get(cat, row.id, &back)) == 0)
 		CHECK(back.bytes == row.bytes && !strcmp(back.name, row.name));
+	(void)known_error(kv_catalogue_label(cat, "new", &label, 1));
 	(void)known_error(kv_catalogue_bury(cat, row.id));
 	kv_catalogue_forget_later(cat, row.id);
 	(void)known_error(kv_catalogue_forget_now(cat));
@@ -350,6 +378,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	make_bad(dir_fd, &in);
 	if (known_error(kv_catalogue_open(dup(dir_fd), &cat)) == 0) {
 		check_pool(cat);
+		check_labels(cat, NULL);
 		check_listing(cat);
 		check_ids(cat, kv_catalogue_tombstones);
 		check_ids(cat, kv_catalogue_ungrown);

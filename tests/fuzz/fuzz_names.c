@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * Names of volumes, pools and devices, UUIDs, and the lines that messages are made of.
+ * Names of volumes, pools and devices, labels, UUIDs, and the lines that messages are made of.
  * Valid is what a second definition of it says; a device's uuid that is taken is the one
  * that would be written; a message is one line of UTF-8, whatever it is made of.
  *
@@ -10,6 +10,7 @@
 
 #include "error.h"
 #include "fuzz.h"
+#include "label.h"
 #include "names.h"
 
 #define POOL "01234567-89ab-cdef-0123-456789abcdef"
@@ -28,6 +29,24 @@ static bool should_be_pool(const char *s)
 	size_t n = strlen(s);
 
 	return n >= 1 && n <= 64 && s[0] != '.' && s[0] != '-' && strspn(s, chars) == n;
+}
+
+static bool should_be_key(const char *s)
+{
+	static const char prefix[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-";
+	static const char name[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
+	const char *slash = strchr(s, '/');
+	size_t n;
+
+	if (slash && (slash == s || strspn(s, prefix) != (size_t)(slash - s) ||
+		      slash - s > 253))
+		return false;
+	s = slash ? slash + 1 : s;
+	n = strlen(s);
+	return n >= 1 && n <= 63 && strspn(s, name) == n && !strchr("._-", s[0]) &&
+	       !strchr("._-", s[n - 1]);
 }
 
 static void check_uuid(const char *s)
@@ -95,6 +114,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 
 	CHECK(kv_volume_name_valid(s) == should_be_volume(s));
 	CHECK(kv_pool_name_valid(s) == should_be_pool(s));
+	CHECK(kv_label_key_valid(s) == should_be_key(s));
+	CHECK(kv_label_value_valid(s) == (strlen(s) <= 4096 && is_line(s)));
 	check_uuid(s);
 	check_device(s);
 	check_line(s, size);

@@ -72,6 +72,28 @@ static void place_of(const uint8_t *data, size_t n, char ret[64])
 			   kv_hash64(id, sizeof(id), 0)));
 }
 
+/* They are a set as it would be made of them. */
+static void check_labels(const struct kv_publication *p)
+{
+	struct kv_labels set = { 0 }, again = { 0 };
+
+	CHECK(p->labels_size <= sizeof(p->labels));
+	set.text = malloc(p->labels_size + 1);
+	CHECK(set.text);
+	memcpy(set.text, p->labels, p->labels_size);
+	set.size = p->labels_size;
+	CHECK(kv_labels_finish(&set) == 0 && set.n <= KVOL_LABELS_MAX);
+	for (uint64_t i = 0; i < set.n; i++) {
+		CHECK(kv_label_key_valid(set.of[i].key) &&
+		      kv_label_value_valid(set.of[i].value));
+		CHECK(kv_labels_add(&again, set.of[i].key, set.of[i].value) == 0);
+	}
+	CHECK(again.size == set.size &&
+	      (!set.size || !memcmp(again.text, set.text, set.size)));
+	kv_labels_clear(&set);
+	kv_labels_clear(&again);
+}
+
 static void check_publication(int fd, const uint8_t *data, size_t n)
 {
 	static struct kv_publication again;
@@ -108,7 +130,10 @@ static void check_publication(int fd, const uint8_t *data, size_t n)
 	      again.user_ns.dev == p->user_ns.dev && again.user_ns.ino == p->user_ns.ino &&
 	      !strcmp(again.uid_map, p->uid_map) && !strcmp(again.gid_map, p->gid_map) &&
 	      !strcmp(again.super, p->super) && !strcmp(again.target, p->target) &&
-	      !strcmp(again.ns_path, p->ns_path));
+	      !strcmp(again.ns_path, p->ns_path) &&
+	      again.labels_size == p->labels_size &&
+	      !memcmp(again.labels, p->labels, p->labels_size));
+	check_labels(p);
 	CHECK(kv_publication_remove(fd, p) == 0);
 	CHECK(kv_publication_count(fd, 7) == 0);
 }

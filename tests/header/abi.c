@@ -23,6 +23,11 @@ OPTIONS(kvol_open_opts);
 OPTIONS(kvol_create_opts);
 OPTIONS(kvol_snapshot_opts);
 OPTIONS(kvol_publish_opts);
+OPTIONS(kvol_list_opts);
+OPTIONS(kvol_io_limits);
+OPTIONS(kvol_volume_stats);
+OPTIONS(kvol_policy_opts);
+OPTIONS(kvol_publish_info);
 OPTIONS(kvol_pool_info);
 OPTIONS(kvol_info);
 

@@ -74,7 +74,7 @@ void check_failure(struct fixture *f, int r, int code, uint32_t reason, const ch
 			    kvol_reason_str(reason), f->e.msg);
 	_assert_int_equal(f->e.code, r, file, line);
 	_assert_int_equal(f->e.reason, reason, file, line);
-	_assert_int_equal(f->e.index, 0, file, line);
+	_assert_int_equal(f->e.index, f->index, file, line);
 	_assert_int_equal(f->e.reserved0, 0, file, line);
 	_assert_true(memchr(f->e.msg, 0, sizeof(f->e.msg)) != NULL, "message terminated",
 		     file, line);

@@ -31,6 +31,7 @@ struct fixture {
 	struct kvol_ctx *ctx;
 	struct kvol_pool *pool; /* NULL when a test has closed it */
 	struct kvol_error e;
+	uint32_t index; /* the next failure's, as fails_at() has it */
 	char path[MODEL_PATH]; /* of the disk */
 	char run_dir[MODEL_PATH];
 	int n_fds;
@@ -57,6 +58,14 @@ int teardown(void **state);
 	do {                                                                     \
 		prepare_error(f);                                                \
 		check_failure(f, call, code, reason, #call, __FILE__, __LINE__); \
+	} while (0)
+
+/* At this element of an array. */
+#define fails_at(f, call, code, reason, i)    \
+	do {                                  \
+		(f)->index = (i);             \
+		fails(f, call, code, reason); \
+		(f)->index = 0;               \
 	} while (0)
 
 void prepare_error(struct fixture *f);

@@ -37,6 +37,7 @@
 #define MODEL_NS     6
 #define MODEL_PLANS  8
 #define MODEL_PATH   256
+#define MODEL_FS_USED 65536u /* what every file system says that it has used */
 
 #define MODEL_DM_MAJOR	 253
 #define MODEL_LOOP_MAJOR 7
@@ -209,7 +210,9 @@ struct model {
 	struct model_ns ns[MODEL_NS];
 	struct model_plan plans[MODEL_PLANS];
 	/* For tests to set. */
-	bool no_device_mapper, no_thin_target, no_nodes;
+	bool no_device_mapper, no_thin_target, no_nodes, no_io_controller;
+	char io_max[160]; /* the last line that a cgroup got */
+	bool fs_errors; /* ext4 says that it has met some */
 	unsigned deadline_divisor; /* makes deadlines come sooner */
 };
 

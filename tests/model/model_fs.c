@@ -135,11 +135,18 @@ static int renew(const char *device, char *detail, size_t detail_size)
 	return r;
 }
 
+static int has_errors(dev_t dev)
+{
+	(void)dev;
+	return model->fs_errors;
+}
+
 const struct kv_fs kv_fs_ext4 = {
 	.name = "ext4",
 	.min_bytes = UINT64_C(8) << 20,
 	.make = make_ext4,
 	.grow = grow,
+	.has_errors = has_errors,
 };
 
 const struct kv_fs kv_fs_xfs = {

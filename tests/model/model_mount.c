@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -530,6 +531,35 @@ static int attach(const struct kv_target *target, int mnt_fd)
 	m->order = ++model->mount_order; /* on top of whatever is there by now */
 	memcpy(m->path, place->path, sizeof(m->path));
 	return 0;
+}
+
+int kv_mount_usage(int fd, struct kv_usage *ret)
+{
+	struct model_hold *hold;
+	struct model_mount *m;
+	struct model_thin *thin;
+	int r = model_step("usage");
+
+	if (r < 0)
+		return r;
+	model_lock();
+	hold = model_hold_of(fd);
+	m = hold && hold->kind == MODEL_HOLD_MOUNT ? &model->mounts[hold->mount] : NULL;
+	thin = m ? model_thin_under(m->dev) : NULL;
+	if (thin)
+		*ret = (struct kv_usage){
+			.bytes = thin->content.bytes,
+			.bytes_used = MODEL_FS_USED,
+			.bytes_available = thin->content.bytes - MODEL_FS_USED,
+			.inodes = 1000,
+			.inodes_used = 11,
+			.inodes_available = 989,
+			.readonly = m->super_readonly || (m->attr & MOUNT_ATTR_RDONLY),
+		};
+	else
+		r = -EBADF;
+	model_unlock();
+	return r;
 }
 
 int kv_target_attach(const struct kv_target *target, int mnt_fd)

@@ -72,6 +72,37 @@ class Pool(unittest.TestCase):
         self.pool.delete("copy")
         self.assertEqual(len(list(self.pool.list())), 2)
 
+    def test_labels_of_all_that_has_some(self):
+        self.pool.create("db", SIZE, fs_type="ext4", labels={"tier": "gold"})
+        self.pool.create("other", SIZE)
+        self.pool.set_labels("db", {"kvol.io/owner": "Zoë", "none": None})
+        self.pool.set_labels(None, {"zone": "b"})
+        self.assertEqual(self.pool.labels("db"), {"kvol.io/owner": "Zoë", "tier": "gold"})
+        self.assertEqual(self.pool.labels(), {"zone": "b"})
+        self.assertEqual(self.pool.get_label("db", "tier"), "gold")
+        self.assertEqual([i.name for i in self.pool.list(label="tier", value="gold")], ["db"])
+        self.assertEqual([i.name for i in self.pool.list(after="db", limit=1)], ["other"])
+        with self.assertRaises(kvol.Error) as raised:
+            self.pool.set_labels("db", {"good": "1", "not good": "2"})
+        self.assertEqual((raised.exception.reason, raised.exception.index), (kvol.R_INVALID, 1))
+
+        target = self.target("db")
+        self.pool.publish("db", target, labels={"pod": "db-0"})
+        self.addCleanup(self.pool.unpublish, "db", target)
+        self.assertEqual(list(self.pool.publishes()),
+                         [kvol.PublishInfo("db", target, "", {"pod": "db-0"}, 0)])
+        self.assertEqual(list(self.pool.publishes("other")), [])
+
+    def test_a_policy_is_kept(self):
+        self.pool.set(overcommit=100, publish_flags=kvol.POLICY_NODEV)
+        self.pool.set(max_published=2)
+        info = self.pool.info()
+        self.assertEqual((info.overcommit, info.max_published, info.publish_flags),
+                         (100, 2, kvol.POLICY_NODEV))
+        with self.assertRaises(kvol.Error) as raised:
+            self.pool.create("db", 5 * GIB)
+        self.assertEqual(raised.exception.reason, kvol.R_LIMIT)
+
     def test_a_refusal_says_why(self):
         self.pool.create("db", SIZE)
         with self.assertRaises(kvol.Error) as raised:

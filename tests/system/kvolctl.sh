@@ -116,9 +116,38 @@ quiet "create --fs" create fs 32M --fs ext4
 refused "create too small" KVOL_R_INVALID create tiny 4K --fs ext4
 refused "create with an unknown file system" KVOL_R_UNSUPPORTED create x 1G --fs ntfs
 refused "create with a bad name" KVOL_R_INVALID create a/b 1G
+quiet "set" set --overcommit 150 --max-published 9 --publish-flags nosuid,nodev
+refused "a policy that is none" KVOL_R_INVALID set --max-volumes 999999999
+done_ "pool --json with a policy" pool --json
+json "the policy is told" "v['overcommit'] == 150 and v['max_published'] == 9 and v['publish_flags'] == 6 and
+	v['provisioned'] == 40 << 20 and v['capacity'] > v['data_bytes']"
+refused "create beyond the policy" KVOL_R_LIMIT create huge 100G
+quiet "set back" set --overcommit 0 --max-published 0 --publish-flags ''
+quiet "label" label fs tier=gold 'kvol.io/note=two words'
+quiet "label again, and remove one" label fs tier=silver none-
+quiet "label-pool" label-pool zone=b
+refused "a label's key" KVOL_R_INVALID label fs 'a b=c'
+refused "label what is not there" KVOL_R_NOT_FOUND label absent a=b
+done_ "labels" labels fs
+check "labels are lines" sh -c "printf 'kvol.io/note=two words\ntier=silver\n' | cmp - '$work/out'"
+done_ "labels --json" labels --json
+json "the pool's labels" "v == {'zone': 'b'}"
+done_ "list --label" list --label tier=silver --json
+json "what has the label" "[i['name'] for i in v] == ['fs']"
+done_ "list --label of another value" list --label tier=gold --json
+json "nothing has it" "v == []"
 quiet "publish" publish fs "$work/a"
+done_ "publishes" publishes fs
+check "publishes tells the target" grep -q "^fs  *$work/a  *rw " "$work/out"
+done_ "publishes --json" publishes --json
+json "publishes --json" "[(i['volume'], i['target'], i['flags'], i['labels']) for i in v] ==
+	[('fs', '$work/a', 0, {})]"
 echo text >"$work/a/file"
 quiet "publish again" publish fs "$work/a"
+done_ "stat" stat fs
+done_ "stat --json" stat fs --json
+json "stat tells of the file system" "v['condition'] == 'ok' and v['message'] == '' and v['fs_bytes'] > 20 << 20 and
+	v['fs_used'] > 0 and v['fs_inodes_used'] > 10"
 refused "publish with other options" KVOL_R_EXISTS_DIFFERENT publish fs "$work/a" --ro
 refused "publish on nothing" KVOL_R_NOT_FOUND publish fs "$work/absent"
 refused "publish what is not there" KVOL_R_NOT_FOUND publish absent "$work/b"

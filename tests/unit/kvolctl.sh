@@ -52,8 +52,9 @@ refused() {
 	fi
 }
 
-commands="format pool deactivate repair create snapshot clone expand publish unpublish delete list show
-	why version help"
+commands="format pool set deactivate repair create snapshot clone expand publish unpublish delete label label-pool labels
+	publishes list show stat why limit-io
+	version help"
 absent=$work/absent
 
 # --- bad usage ---
@@ -71,6 +72,10 @@ usage "a switch takes no value" "option --json takes no value" -p x list --json=
 usage "an operand is missing" "create needs VOL SIZE" -p x create v
 usage "one operand too many" "delete: one argument too many: w" -p x delete v w
 usage "help about an unknown command" "unknown command: frobnicate" help frobnicate
+usage "a label that is none" "neither KEY=VALUE nor KEY-: key" -p x label v a=1 key
+usage "a label that is no more than a dash" "neither KEY=VALUE nor KEY-: -" -p x label v -- -
+usage "set without an option" "set needs an option" -p x set
+usage "a publish flag that is none" "not of noexec, nosuid, nodev: nodev,suid" -p x set --publish-flags nodev,suid
 usage "no pool" "no pool given: use -p POOL or set KVOL_POOL" list
 usage "an empty POOL is none" "no pool given: use -p POOL or set KVOL_POOL" -p "" list
 KVOL_POOL=''
@@ -150,7 +155,7 @@ check "--help is all on standard output" test $code = 0 -a -s "$work/out" -a ! -
 cp "$work/out" "$work/help"
 run help
 check "help says the same" cmp "$work/out" "$work/help"
-listed=$(sed -n '/^Commands:/,/^$/s/^  \([a-z]*\) .*/\1/p' "$work/help" | sort | tr '\n' ' ')
+listed=$(sed -n '/^Commands:/,/^$/s/^  \([a-z-]*\) .*/\1/p' "$work/help" | sort | tr '\n' ' ')
 expected=$(printf '%s\n' $commands | sort | tr '\n' ' ')
 check "--help lists the commands" test "$listed" = "$expected"
 
@@ -173,7 +178,8 @@ for command in $commands; do
 		text=$(printf '%s' "$option" | sed 's/-/\\\\-/g')
 		grep -q -e "\\\\-\\\\-$text" "$manual" || missing="$missing --$option"
 	done
-	grep -q "^\.B.*\<$command\>" "$manual" || missing="$missing $command"
+	text=$(printf '%s' "$command" | sed 's/-/\\\\-/g')
+	grep -q "^\.B.*\<$text\>" "$manual" || missing="$missing $command"
 	empty "kvolctl(8) describes $command and its options" "$missing"
 done
 run list -h

@@ -233,6 +233,107 @@ static void damaged_row_ends_the_listing_with_an_error(void **state)
 	model_saved_free(saved);
 }
 
+/* --- How full, how well --- */
+
+static struct kvol_volume_stats stats_of(struct fixture *f, const char *name)
+{
+	struct kvol_volume_stats s = { .size = sizeof(s) };
+
+	succeeds(f, kvol_volume_stat(f->pool, name, &s, &f->e));
+	assert_int_equal(!s.message[0], s.condition == KVOL_CONDITION_OK);
+	return s;
+}
+
+static void figures_are_the_file_system_s(void **state)
+{
+	struct fixture *f = *state;
+	struct kvol_volume_stats s;
+
+	model_file("/v", S_IFDIR);
+	model_ns_start("/proc/7/ns/mnt");
+	succeeds(f, create_volume(f, "v", "ext4"));
+	s = stats_of(f, "v");
+	assert_int_equal(s.flags, 0);
+	assert_int_equal(s.condition, KVOL_CONDITION_OK);
+	assert_int_equal(s.allocated, 4 * 65536);
+	succeeds(f, publish(f, "v", "/v", KVOL_PUBLISH_READONLY, NULL, "/proc/7/ns/mnt"));
+	s = stats_of(f, "v");
+	assert_int_equal(s.flags, KVOL_STATS_ACTIVE | KVOL_STATS_FS);
+	assert_int_equal(s.condition, KVOL_CONDITION_OK); /* as it was asked for */
+	assert_int_equal(s.fs_bytes, 512 * MIB);
+	assert_int_equal(s.fs_used, MODEL_FS_USED);
+	assert_int_equal(s.fs_available, 512 * MIB - MODEL_FS_USED);
+	assert_int_equal(s.fs_inodes, 1000);
+	assert_int_equal(s.fs_inodes_used, 11);
+	assert_int_equal(s.fs_inodes_available, 989);
+	/* Covered, or in a namespace that is gone: they are left out. */
+	model_mount_stranger("/proc/7/ns/mnt", "/v");
+	assert_int_equal(stats_of(f, "v").flags, KVOL_STATS_ACTIVE);
+	model_ns_end("/proc/7/ns/mnt");
+	assert_int_equal(stats_of(f, "v").fs_bytes, 0);
+}
+
+static void device_has_no_figures(void **state)
+{
+	struct fixture *f = *state;
+
+	model_file("/f", S_IFREG);
+	succeeds(f, create_volume(f, "v", NULL));
+	succeeds(f, publish(f, "v", "/f", KVOL_PUBLISH_BLOCK, NULL, NULL));
+	assert_int_equal(stats_of(f, "v").flags, KVOL_STATS_ACTIVE);
+}
+
+static void file_system_that_made_itself_read_only_is_told(void **state)
+{
+	struct fixture *f = *state;
+
+	model_file("/v", S_IFDIR);
+	model_file("/w", S_IFDIR);
+	succeeds(f, create_volume(f, "v", "ext4"));
+	succeeds(f, publish(f, "v", "/v", KVOL_PUBLISH_READONLY, NULL, NULL));
+	succeeds(f, publish(f, "v", "/w", 0, NULL, NULL));
+	assert_int_equal(stats_of(f, "v").condition, KVOL_CONDITION_OK);
+	model->fs_errors = true;
+	assert_int_equal(stats_of(f, "v").condition, KVOL_CONDITION_FS_ERROR);
+	model_mount_at(NULL, "/v")->super_readonly = true;
+	model_mount_at(NULL, "/w")->super_readonly = true;
+	assert_int_equal(stats_of(f, "v").condition, KVOL_CONDITION_READ_ONLY);
+	assert_int_equal(stats_of(f, "v").fs_bytes, 512 * MIB);
+	model_mount_at(NULL, "/v")->super_readonly = false;
+	model_mount_at(NULL, "/w")->super_readonly = false;
+}
+
+static void failing_file_system_and_device_are_told(void **state)
+{
+	struct fixture *f = *state;
+
+	model_file("/v", S_IFDIR);
+	succeeds(f, create_volume(f, "v", "ext4"));
+	succeeds(f, publish(f, "v", "/v", 0, NULL, NULL));
+	model_fail("usage", 0, -EIO);
+	assert_int_equal(stats_of(f, "v").condition, KVOL_CONDITION_DEVICE_ERROR);
+	assert_int_equal(stats_of(f, "v").flags, KVOL_STATS_ACTIVE);
+	model_forget_plans();
+	succeeds(f, unpublish(f, "v", "/v", NULL));
+	model_fail("device open", 1, -EIO);
+	assert_int_equal(stats_of(f, "v").condition, KVOL_CONDITION_DEVICE_ERROR);
+	model_fail("device open", 1, -EUCLEAN);
+	assert_int_equal(stats_of(f, "v").condition, KVOL_CONDITION_DEVICE_ERROR);
+}
+
+static void bad_arguments_of_volume_stat_are_refused(void **state)
+{
+	struct kvol_volume_stats s = { .size = 7 };
+	struct fixture *f = *state;
+
+	succeeds(f, create_volume(f, "v", NULL));
+	fails(f, kvol_volume_stat(f->pool, "v", &s, &f->e), -EINVAL, KVOL_R_INVALID);
+	fails(f, kvol_volume_stat(f->pool, "v", NULL, &f->e), -EINVAL, KVOL_R_INVALID);
+	s.size = sizeof(s);
+	fails(f, kvol_volume_stat(f->pool, NULL, &s, &f->e), -EINVAL, KVOL_R_INVALID);
+	fails(f, kvol_volume_stat(f->pool, "x", &s, &f->e), -ENOENT, KVOL_R_NOT_FOUND);
+}
+
 #define on_pool(test) cmocka_unit_test_setup_teardown(test, setup_pool, teardown)
 
 int main(void)
@@ -246,6 +347,11 @@ int main(void)
 		on_pool(listing_is_in_the_order_of_bytes),
 		on_pool(listing_may_be_of_one_kind),
 		on_pool(listing_stands_while_volumes_come_and_go),
+		on_pool(figures_are_the_file_system_s),
+		on_pool(device_has_no_figures),
+		on_pool(file_system_that_made_itself_read_only_is_told),
+		on_pool(failing_file_system_and_device_are_told),
+		on_pool(bad_arguments_of_volume_stat_are_refused),
 		on_pool(damaged_row_ends_the_listing_with_an_error),
 	};
 

@@ -14,11 +14,12 @@ GIL for the length of a call.
 
 import ctypes
 import os
-from typing import Iterator, NamedTuple, Optional
+from typing import Dict, Iterator, Mapping, NamedTuple, Optional
 
 from . import _structs
 from ._constants import *  # noqa: F401,F403
-from ._constants import LIST_SNAPSHOTS, LIST_VOLUMES
+from ._constants import (LABEL_VALUE_MAX, LIST_SNAPSHOTS, LIST_VOLUMES, SET_MAX_PUBLISHED,
+                         SET_MAX_VOLUMES, SET_OVERCOMMIT, SET_PUBLISH_FLAGS)
 from ._functions import load
 
 __version__ = "0.1.0"
@@ -67,6 +68,13 @@ class PoolInfo(NamedTuple):
     max_volumes: int
     snapshots_left: int
     host: str
+    provisioned: int
+    capacity: int
+    largest_volume: int
+    max_published: int
+    overcommit: int
+    publish_flags: int
+    n_published: int
 
 
 class Holder(NamedTuple):
@@ -91,6 +99,31 @@ class RepairInfo(NamedTuple):
     n_short: int
     n_strays: int
     backup: str
+    flags: int
+
+
+class VolumeStats(NamedTuple):
+    """How full and how well a volume is: struct kvol_volume_stats."""
+
+    condition: int
+    message: str
+    fs_bytes: int
+    fs_used: int
+    fs_available: int
+    fs_inodes: int
+    fs_inodes_used: int
+    fs_inodes_available: int
+    allocated: int
+    flags: int
+
+
+class PublishInfo(NamedTuple):
+    """One publish: struct kvol_publish_info."""
+
+    volume: str
+    target: str
+    mount_namespace: str
+    labels: Dict[str, str]
     flags: int
 
 
@@ -125,6 +158,20 @@ def _to_tuple(kind, struct):
     """The named tuple of a filled info struct."""
     values = (getattr(struct, field) for field in kind._fields)
     return kind(*(os.fsdecode(v) if isinstance(v, bytes) else v for v in values))
+
+
+def _labels(labels: Optional[Mapping[str, Optional[str]]]):
+    """An array of struct kvol_label; a value of None is NULL."""
+    array = (_structs.kvol_label * len(labels or ()))()
+    for item, (key, value) in zip(array, (labels or {}).items()):
+        item.key = _encode(key)
+        item.value = _encode(value)
+    return array
+
+
+def _put_labels(opts, labels: Optional[Mapping[str, str]]) -> None:
+    opts.labels = _labels(labels)
+    opts.n_labels = len(labels or ())
 
 
 def _call(name: str, *args) -> None:
@@ -231,16 +278,37 @@ class Pool(_Handle):
         _call("kvol_pool_stat", self._handle, ctypes.byref(info))
         return _to_tuple(PoolInfo, info)
 
-    def create(self, name: str, size: int, *, fs_type: Optional[str] = None) -> None:
+    def set(self, *, max_volumes: Optional[int] = None, max_published: Optional[int] = None,
+            overcommit: Optional[int] = None, publish_flags: Optional[int] = None) -> None:
+        """Sets the pool's policy; what is None stays as it is."""
+        opts = _sized(_structs.kvol_policy_opts)
+        for field, flag, value in (("max_volumes", SET_MAX_VOLUMES, max_volumes),
+                                   ("max_published", SET_MAX_PUBLISHED, max_published),
+                                   ("overcommit", SET_OVERCOMMIT, overcommit),
+                                   ("publish_flags", SET_PUBLISH_FLAGS, publish_flags)):
+            if value is not None:
+                setattr(opts, field, value)
+                opts.flags |= flag
+        _call("kvol_pool_set", self._handle, ctypes.byref(opts))
+
+    def create(self, name: str, size: int, *, fs_type: Optional[str] = None,
+               labels: Optional[Mapping[str, str]] = None) -> None:
         opts = _sized(_structs.kvol_create_opts)
+        _put_labels(opts, labels)
         opts.fs_type = _encode(fs_type)
         _call("kvol_create", self._handle, _encode(name), size, ctypes.byref(opts))
 
-    def snapshot(self, volume: str, snapshot: str) -> None:
-        _call("kvol_snapshot", self._handle, _encode(volume), _encode(snapshot), None)
+    def snapshot(self, volume: str, snapshot: str, *,
+                 labels: Optional[Mapping[str, str]] = None) -> None:
+        opts = _sized(_structs.kvol_snapshot_opts)
+        _put_labels(opts, labels)
+        _call("kvol_snapshot", self._handle, _encode(volume), _encode(snapshot),
+              ctypes.byref(opts))
 
-    def clone(self, source: str, name: str, *, size: int = 0) -> None:
+    def clone(self, source: str, name: str, *, size: int = 0,
+              labels: Optional[Mapping[str, str]] = None) -> None:
         opts = _sized(_structs.kvol_create_opts)
+        _put_labels(opts, labels)
         opts.bytes = size
         _call("kvol_clone", self._handle, _encode(source), _encode(name), ctypes.byref(opts))
 
@@ -255,10 +323,25 @@ class Pool(_Handle):
         _call("kvol_stat", self._handle, _encode(name), ctypes.byref(info))
         return _to_tuple(Info, info)
 
-    def list(self, flags: int = LIST_VOLUMES | LIST_SNAPSHOTS) -> Iterator[Info]:
-        """Lists what the catalogue held at the call."""
+    def volume_stat(self, name: str) -> VolumeStats:
+        stats = _sized(_structs.kvol_volume_stats)
+        _call("kvol_volume_stat", self._handle, _encode(name), ctypes.byref(stats))
+        return _to_tuple(VolumeStats, stats)
+
+    def list(self, flags: int = LIST_VOLUMES | LIST_SNAPSHOTS, *,
+             label: Optional[str] = None, value: Optional[str] = None,
+             source: Optional[str] = None, after: Optional[str] = None,
+             limit: int = 0) -> Iterator[Info]:
+        """Lists what the catalogue held at the call: kvol_list_filtered."""
+        opts = _sized(_structs.kvol_list_opts)
+        opts.flags = flags
+        opts.label_key = _encode(label)
+        opts.label_value = _encode(value)
+        opts.source = _encode(source)
+        opts.after = _encode(after)
+        opts.limit = limit
         iterator = ctypes.c_void_p()
-        _call("kvol_list", self._handle, flags, ctypes.byref(iterator))
+        _call("kvol_list_filtered", self._handle, ctypes.byref(opts), ctypes.byref(iterator))
         items = []
         try:
             info = _sized(_structs.kvol_info)
@@ -287,6 +370,41 @@ class Pool(_Handle):
             raise OSError(-r, os.strerror(-r))
         return iter(items)
 
+    def set_labels(self, name: Optional[str], labels: Mapping[str, Optional[str]]) -> None:
+        """Sets labels of a volume, or (None) of the pool; a value of None removes one."""
+        _call("kvol_label_set", self._handle, _encode(name), _labels(labels), len(labels))
+
+    def get_label(self, name: Optional[str], key: str) -> str:
+        value = ctypes.create_string_buffer(LABEL_VALUE_MAX + 1)
+        _call("kvol_label_get", self._handle, _encode(name), _encode(key), value, len(value))
+        return os.fsdecode(value.value)
+
+    def labels(self, name: Optional[str] = None) -> Dict[str, str]:
+        iterator = ctypes.c_void_p()
+        _call("kvol_label_list", self._handle, _encode(name), ctypes.byref(iterator))
+        found, label = {}, _structs.kvol_label()
+        try:
+            while _library().kvol_label_iter_next(iterator, ctypes.byref(label)) > 0:
+                found[os.fsdecode(label.key)] = os.fsdecode(label.value)
+        finally:
+            _library().kvol_label_iter_free(iterator)
+        return found
+
+    def publishes(self, name: Optional[str] = None) -> Iterator[PublishInfo]:
+        iterator = ctypes.c_void_p()
+        _call("kvol_publish_list", self._handle, _encode(name), ctypes.byref(iterator))
+        found, info = [], _sized(_structs.kvol_publish_info)
+        try:
+            while _library().kvol_publish_iter_next(iterator, ctypes.byref(info)) > 0:
+                labels = {os.fsdecode(x.key): os.fsdecode(x.value)
+                          for x in info.labels[:info.n_labels]}
+                found.append(PublishInfo(os.fsdecode(info.volume), os.fsdecode(info.target),
+                                         os.fsdecode(info.mount_namespace), labels, info.flags))
+                info.size = ctypes.sizeof(info)
+        finally:
+            _library().kvol_publish_iter_free(iterator)
+        return iter(found)
+
     def _publish_opts(self, **fields):
         opts = _sized(_structs.kvol_publish_opts)
         for name, value in fields.items():
@@ -298,14 +416,25 @@ class Pool(_Handle):
                 mount_namespace: Optional[str] = None, access: int = 0,
                 propagation: int = 0, user_namespace: Optional[str] = None,
                 uid_map: Optional[str] = None, gid_map: Optional[str] = None,
-                group: int = 0) -> None:
+                group: int = 0, labels: Optional[Mapping[str, str]] = None) -> None:
         opts = self._publish_opts(flags=flags, mount_options=mount_options,
                                   mount_namespace=mount_namespace, access=access,
                                   propagation=propagation, user_namespace=user_namespace,
                                   uid_map=uid_map, gid_map=gid_map, group=group)
+        _put_labels(opts, labels)
         _call("kvol_publish", self._handle, _encode(name), _encode(target), ctypes.byref(opts))
 
     def unpublish(self, name: str, target: str, *,
                   mount_namespace: Optional[str] = None) -> None:
         opts = self._publish_opts(mount_namespace=mount_namespace)
         _call("kvol_unpublish", self._handle, _encode(name), _encode(target), ctypes.byref(opts))
+
+    def limit_io(self, name: str, cgroup: str, *, read_bps: int = 0, write_bps: int = 0,
+                 read_iops: int = 0, write_iops: int = 0) -> None:
+        limits = _sized(_structs.kvol_io_limits)
+        limits.read_bps = read_bps
+        limits.write_bps = write_bps
+        limits.read_iops = read_iops
+        limits.write_iops = write_iops
+        _call("kvol_limit_io", self._handle, _encode(name), _encode(cgroup),
+              ctypes.byref(limits))

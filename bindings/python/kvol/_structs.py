@@ -5,7 +5,8 @@ Each class has the C struct's name, and each field the C field's name. tests/pyt
 offsets and the set of fields against the header.
 """
 
-from ctypes import CFUNCTYPE, Structure, c_char, c_char_p, c_int, c_int32, c_uint32, c_uint64, c_void_p
+from ctypes import (CFUNCTYPE, POINTER, Structure, c_char, c_char_p, c_int, c_int32, c_uint32,
+                    c_uint64, c_void_p)
 
 log_fn = CFUNCTYPE(None, c_void_p, c_int, c_char_p)
 
@@ -65,6 +66,24 @@ class kvol_pool_info(Structure):
         ("max_volumes", c_uint64),
         ("snapshots_left", c_uint64),
         ("host", c_char * 128),
+        ("provisioned", c_uint64),
+        ("capacity", c_uint64),
+        ("largest_volume", c_uint64),
+        ("max_published", c_uint64),
+        ("overcommit", c_uint64),
+        ("publish_flags", c_uint64),
+        ("n_published", c_uint64),
+    ]
+
+
+class kvol_policy_opts(Structure):
+    _fields_ = [
+        ("size", c_uint32),
+        ("flags", c_uint32),
+        ("max_volumes", c_uint64),
+        ("max_published", c_uint64),
+        ("overcommit", c_uint64),
+        ("publish_flags", c_uint64),
     ]
 
 
@@ -89,12 +108,21 @@ class kvol_repair_info(Structure):
     ]
 
 
+class kvol_label(Structure):
+    _fields_ = [
+        ("key", c_char_p),
+        ("value", c_char_p),
+    ]
+
+
 class kvol_create_opts(Structure):
     _fields_ = [
         ("size", c_uint32),
         ("flags", c_uint32),
         ("fs_type", c_char_p),
         ("bytes", c_uint64),
+        ("labels", POINTER(kvol_label)),
+        ("n_labels", c_uint64),
     ]
 
 
@@ -102,6 +130,8 @@ class kvol_snapshot_opts(Structure):
     _fields_ = [
         ("size", c_uint32),
         ("flags", c_uint32),
+        ("labels", POINTER(kvol_label)),
+        ("n_labels", c_uint64),
     ]
 
 
@@ -124,6 +154,23 @@ class kvol_info(Structure):
     ]
 
 
+class kvol_volume_stats(Structure):
+    _fields_ = [
+        ("size", c_uint32),
+        ("flags", c_uint32),
+        ("fs_bytes", c_uint64),
+        ("fs_used", c_uint64),
+        ("fs_available", c_uint64),
+        ("fs_inodes", c_uint64),
+        ("fs_inodes_used", c_uint64),
+        ("fs_inodes_available", c_uint64),
+        ("allocated", c_uint64),
+        ("condition", c_uint32),
+        ("reserved0", c_uint32),
+        ("message", c_char * 160),
+    ]
+
+
 class kvol_publish_opts(Structure):
     _fields_ = [
         ("size", c_uint32),
@@ -137,6 +184,8 @@ class kvol_publish_opts(Structure):
         ("gid_map", c_char_p),
         ("group", c_uint32),
         ("reserved0", c_uint32),
+        ("labels", POINTER(kvol_label)),
+        ("n_labels", c_uint64),
     ]
 
 
@@ -154,17 +203,58 @@ class kvol_why_info(Structure):
     ]
 
 
+class kvol_io_limits(Structure):
+    _fields_ = [
+        ("size", c_uint32),
+        ("flags", c_uint32),
+        ("read_bps", c_uint64),
+        ("write_bps", c_uint64),
+        ("read_iops", c_uint64),
+        ("write_iops", c_uint64),
+    ]
+
+
+class kvol_list_opts(Structure):
+    _fields_ = [
+        ("size", c_uint32),
+        ("flags", c_uint32),
+        ("label_key", c_char_p),
+        ("label_value", c_char_p),
+        ("source", c_char_p),
+        ("after", c_char_p),
+        ("limit", c_uint64),
+    ]
+
+
+class kvol_publish_info(Structure):
+    _fields_ = [
+        ("size", c_uint32),
+        ("flags", c_uint32),
+        ("volume", c_char_p),
+        ("target", c_char_p),
+        ("mount_namespace", c_char_p),
+        ("labels", POINTER(kvol_label)),
+        ("n_labels", c_uint64),
+    ]
+
+
 STRUCTS = (
     kvol_error,
     kvol_ctx_opts,
     kvol_format_opts,
     kvol_open_opts,
     kvol_pool_info,
+    kvol_policy_opts,
     kvol_repair_opts,
     kvol_repair_info,
     kvol_create_opts,
     kvol_snapshot_opts,
     kvol_info,
+    kvol_volume_stats,
     kvol_publish_opts,
     kvol_why_info,
+    kvol_label,
+    kvol_list_opts,
+    kvol_io_limits,
+    kvol_publish_info,
 )
