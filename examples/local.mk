@@ -9,6 +9,7 @@ examples_kvolctl_kvolctl_SOURCES = \
 	examples/kvolctl/pool.c \
 	examples/kvolctl/publish.c \
 	examples/kvolctl/repair.c \
+	examples/kvolctl/secret.c \
 	examples/kvolctl/size.c \
 	examples/kvolctl/table.c \
 	examples/kvolctl/volume.c

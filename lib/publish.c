@@ -28,11 +28,12 @@
 struct job {
 	struct kvol_pool *pool;
 	struct kv_row row;
+	struct kv_secret secret;
 	struct kv_publication want; /* what is asked for, as it would be recorded */
 	const char *ns_path;	    /* NULL: the caller's */
 	struct kv_mount_opts opts;
 	bool block;
-	dev_t dev;		 /* what appears: the thin device or its read-only face */
+	dev_t dev;		 /* what appears: the volume's device or its read-only face */
 	bool readonly;		 /* the thin device itself is read-only */
 	int mnt_fd;		 /* the detached mount */
 	struct kv_target target; /* as last seen */
@@ -267,8 +268,8 @@ static int make_node_mount(struct job *job, struct kvol_error *e)
 	int r;
 
 	if ((job->want.flags & KVOL_PUBLISH_READONLY) && !job->readonly) {
-		r = kv_device_activate_readonly(job->pool, job->row.id, job->dev,
-						job->row.bytes, &job->dev);
+		r = kv_device_activate_readonly(job->pool, &job->row, job->dev,
+						&job->dev);
 		if (r < 0)
 			return kv_error_errno(e, r, "volume '%s': activate read-only",
 					      job->row.name);
@@ -395,9 +396,8 @@ static int settle(struct job *job, const struct kv_device *device, struct kvol_e
 		return kv_volume_settle(job->pool, &job->row, device->dev,
 					!device->was_active, e);
 	if ((job->row.flags & KV_ROW_GROW) && device->was_active)
-		r = kv_device_resize(job->pool, job->row.id, job->row.bytes);
-	return r < 0 ? kv_error_errno(e, r, "volume '%s': grow its device", job->row.name)
-		     : 0;
+		r = kv_volume_resize(job->pool, &job->row, e);
+	return r;
 }
 
 static int activate(struct job *job, struct kv_device *device, struct kvol_error *e)
@@ -405,17 +405,18 @@ static int activate(struct job *job, struct kv_device *device, struct kvol_error
 	bool readonly = job->block && job->row.kind == KVOL_KIND_SNAPSHOT;
 	int r;
 
-	r = kv_device_activate(job->pool, job->row.id, job->row.bytes, readonly, device);
+	r = kv_volume_activate(job->pool, &job->row, &job->secret, readonly, device, e);
 	if (r == 0 && device->readonly && !readonly && !job->live) {
 		/* Left over from a publish as a device: mounting may have a log to
 		 * replay. */
 		r = kv_device_deactivate(job->pool, job->row.id, 0);
-		if (r == 0)
-			r = kv_device_activate(job->pool, job->row.id, job->row.bytes,
-					       false, device);
+		if (r < 0)
+			return kv_pool_activate_error(job->pool, r, job->row.name, e);
+		r = kv_volume_activate(job->pool, &job->row, &job->secret, false, device,
+				       e);
 	}
 	if (r < 0)
-		return kv_pool_activate_error(job->pool, r, job->row.name, e);
+		return r;
 	job->dev = device->dev;
 	job->readonly = device->readonly;
 	return 0;
@@ -423,9 +424,7 @@ static int activate(struct job *job, struct kv_device *device, struct kvol_error
 
 static int publish(struct job *job, struct kvol_error *e)
 {
-	struct kvol_pool *pool = job->pool;
 	struct kv_device device;
-	unsigned live;
 	int r;
 
 	r = check_super(job, e);
@@ -439,8 +438,8 @@ static int publish(struct job *job, struct kvol_error *e)
 	if (r == 0)
 		r = place(job, e);
 	job->mnt_fd = kv_close(job->mnt_fd);
-	if (r < 0 && kv_publications_prune(pool, job->row.id, &live, NULL) >= 0 && !live)
-		(void)kv_device_deactivate(pool, job->row.id, KV_DM_DEFERRED);
+	if (r < 0)
+		kv_volume_put_down(job->pool, job->row.id);
 	return r;
 }
 
@@ -473,6 +472,7 @@ int kvol_publish(struct kvol_pool *pool, const char *name, const char *target,
 	_cleanup_lock_ struct kv_lock lock = KV_LOCK_NONE;
 	_cleanup_free_ struct job *job = NULL;
 	struct kvol_publish_opts o;
+	struct kv_device device;
 	int r;
 
 	r = kv_pool_enter(pool, &call, reterr);
@@ -480,7 +480,9 @@ int kvol_publish(struct kvol_pool *pool, const char *name, const char *target,
 		r = start(pool, name, target, opts, &o, &job, reterr);
 	if (r < 0)
 		return r;
-	r = kv_volume_lock(pool, name, "volume", &lock, &job->row, reterr);
+	r = kv_secret_check(name, o.secret, o.secret_bytes, &job->secret, reterr);
+	if (r == 0)
+		r = kv_volume_lock(pool, name, "volume", &lock, &job->row, reterr);
 	/* Under the lock: whoever had it may have failed to delete the volume. */
 	if (r == 0 && !kv_pool_only_reads(pool))
 		r = kv_pool_certain(pool, reterr);
@@ -494,10 +496,12 @@ int kvol_publish(struct kvol_pool *pool, const char *name, const char *target,
 				"volume '%s': is a raw one, and is "
 				"published as a block device only",
 				name);
-	r = parse_options(job, &o, reterr);
+	r = kv_volume_secret(&job->row, &job->secret, reterr);
+	if (r == 0)
+		r = parse_options(job, &o, reterr);
 	if (r == 0 && kv_pool_only_reads(pool) &&
 	    (!(job->want.flags & KVOL_PUBLISH_READONLY) ||
-	     (job->row.flags && !job->block)))
+	     ((job->row.flags & KV_ROW_OWES) && !job->block)))
 		r = kv_pool_admit(pool, false, reterr);
 	if (r < 0)
 		return r;
@@ -505,9 +509,10 @@ int kvol_publish(struct kvol_pool *pool, const char *name, const char *target,
 	if (r < 0)
 		return namespace_error(r, job->ns_path, reterr);
 	r = check_target(job, reterr);
-	if (r != 0)
-		return r < 0 ? r : 0;
-	return publish(job, reterr);
+	if (r == 1) /* a secret is not right because another was */
+		return kv_volume_activate(pool, &job->row, &job->secret, false, &device,
+					  reterr);
+	return r < 0 ? r : publish(job, reterr);
 }
 
 /* --- Unpublishing --- */

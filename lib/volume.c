@@ -145,18 +145,29 @@ void kv_volume_undo(struct kvol_pool *pool, struct kv_id *id, bool made)
 
 /* --- Creating --- */
 
-static int check_existing(const struct kv_row *row, uint64_t bytes, const char *fs_type,
+/* What is asked for. */
+struct wanted {
+	const char *name;
+	uint64_t bytes;
+	const struct kv_fs *fs;	 /* NULL: raw */
+	struct kv_secret secret; /* data NULL: not encrypted */
+};
+
+static int check_existing(const struct kv_row *row, const struct wanted *w,
 			  struct kvol_error *e)
 {
-	if (row->kind == KVOL_KIND_VOLUME && row->bytes == bytes && !row->source[0] &&
-	    kv_str_equal(row->fs_type, fs_type))
+	bool encrypted = row->flags & KV_ROW_ENCRYPTED;
+
+	if (row->kind == KVOL_KIND_VOLUME && row->bytes == w->bytes && !row->source[0] &&
+	    kv_str_equal(row->fs_type, w->fs ? w->fs->name : "") &&
+	    encrypted == !!w->secret.data)
 		return 0;
 	return kv_error(e, -EEXIST, KVOL_R_EXISTS_DIFFERENT,
 			"volume '%s': there is a %s of this name, "
-			"with %" PRIu64 " bytes, %s%s",
+			"with %" PRIu64 " bytes, %s%s%s",
 			row->name, row->kind == KVOL_KIND_VOLUME ? "volume" : "snapshot",
 			row->bytes, row->fs_type[0] ? row->fs_type : "raw",
-			row->source[0] ? ", copied" : "");
+			encrypted ? ", encrypted" : "", row->source[0] ? ", copied" : "");
 }
 
 static int make_fs(const struct kv_row *row, const struct kv_fs *fs, dev_t dev,
@@ -169,7 +180,9 @@ static int make_fs(const struct kv_row *row, const struct kv_fs *fs, dev_t dev,
 	r = kv_blockdev_name(dev, device, &node_fd);
 	if (r < 0)
 		return kv_error_errno(e, r, "volume '%s': find its device", row->name);
-	r = fs->make(device, row->uuid, detail, sizeof(detail));
+	/* Through dm-crypt a blank device reads as noise. */
+	r = fs->make(device, row->uuid, !(row->flags & KV_ROW_ENCRYPTED), detail,
+		     sizeof(detail));
 	if (r == -ENOENT)
 		return kv_error(e, -EINVAL, KVOL_R_UNSUPPORTED,
 				"volume '%s': mkfs.%s is not installed", row->name,
@@ -182,51 +195,56 @@ static int make_fs(const struct kv_row *row, const struct kv_fs *fs, dev_t dev,
 	return r < 0 ? kv_error_errno(e, r, "volume '%s': flush", row->name) : 0;
 }
 
-/* The device lives only while mkfs runs; publishing activates it again. */
+/* The device lives only while mkfs runs; publishing activates it again. What fails in
+ * here is undone, device and all, by kv_volume_undo. */
 static int make_contents(struct kvol_pool *pool, const struct kv_row *row,
-			 const struct kv_fs *fs, struct kvol_error *e)
+			 const struct wanted *w, struct kvol_error *e)
 {
 	struct kv_device device;
 	int r;
 
-	r = kv_device_activate(pool, row->id, row->bytes, false, &device);
+	r = kv_device_activate(pool, row, false, &device);
 	if (r < 0)
 		return kv_pool_activate_error(pool, r, row->name, e);
-	r = make_fs(row, fs, device.dev, e);
+	if (w->secret.data)
+		r = kv_volume_encrypt(pool, row, &w->secret, &device, e);
+	if (r == 0 && w->fs)
+		r = make_fs(row, w->fs, device.dev, e);
 	if (r < 0)
-		return r; /* undone, device and all, by kv_volume_undo */
+		return r;
 	r = kv_device_deactivate(pool, row->id, KV_DM_DEFERRED);
 	return r < 0 ? kv_error_errno(e, r, "volume '%s': deactivate", row->name) : 0;
 }
 
 /* From the message to the commit. 1: the name was taken meanwhile. */
-static int create_with_id(struct kvol_pool *pool, struct kv_id *id, const char *name,
-			  uint64_t bytes, const struct kv_fs *fs, struct kvol_error *e)
+static int create_with_id(struct kvol_pool *pool, struct kv_id *id,
+			  const struct wanted *w, struct kvol_error *e)
 {
 	char msg[KV_THIN_LINE];
 	struct kv_row row;
 	bool made = false;
 	int r;
 
-	r = kv_row_init(&row, id->id, name, KVOL_KIND_VOLUME, bytes);
+	r = kv_row_init(&row, id->id, w->name, KVOL_KIND_VOLUME, w->bytes);
 	if (r == 0)
 		r = kv_thin_msg_create(msg, id->id);
 	if (r < 0) {
-		r = kv_error_errno(e, r, "volume '%s'", name);
+		r = kv_error_errno(e, r, "volume '%s'", w->name);
 		goto undo;
 	}
-	if (fs)
-		(void)kv_strcpy(row.fs_type, sizeof(row.fs_type), fs->name);
+	if (w->fs)
+		(void)kv_strcpy(row.fs_type, sizeof(row.fs_type), w->fs->name);
+	row.flags = w->secret.data ? KV_ROW_ENCRYPTED : 0;
 	r = kv_pool_send(pool, msg);
 	made = r == 0;
 	if (r == 0)
 		r = kv_pool_verify(pool);
 	if (r < 0) {
-		r = kv_pool_error(pool, r, "create the thin device", name, e);
+		r = kv_pool_error(pool, r, "create the thin device", w->name, e);
 		goto undo;
 	}
-	if (fs) {
-		r = make_contents(pool, &row, fs, e);
+	if (w->fs || w->secret.data) {
+		r = make_contents(pool, &row, w, e);
 		if (r < 0)
 			goto undo;
 	}
@@ -236,7 +254,7 @@ static int create_with_id(struct kvol_pool *pool, struct kv_id *id, const char *
 		goto undo;
 	}
 	if (r < 0) {
-		r = kv_error_errno(e, r, "volume '%s': commit to the catalogue", name);
+		r = kv_error_errno(e, r, "volume '%s': commit to the catalogue", w->name);
 		goto undo;
 	}
 	kv_ids_done(pool, id, false);
@@ -248,55 +266,54 @@ undo:
 }
 
 /* 1: the name was taken when we came to commit, and is free again. */
-static int create_once(struct kvol_pool *pool, const char *name, uint64_t bytes,
-		       const struct kv_fs *fs, struct kvol_error *e)
+static int create_once(struct kvol_pool *pool, const struct wanted *w,
+		       struct kvol_error *e)
 {
 	_cleanup_lock_ struct kv_lock lock = KV_LOCK_NONE;
 	struct kv_row row;
 	struct kv_id id;
 	int r;
 
-	r = kv_volume_find(pool, name, &row, e);
+	r = kv_volume_find(pool, w->name, &row, e);
 	if (r == 0)
-		return check_existing(&row, bytes, fs ? fs->name : "", e);
+		return check_existing(&row, w, e);
 	if (r != -ENOENT)
 		return r;
 	r = kv_pool_admit(pool, true, e);
 	if (r == 0)
-		r = kv_ids_take(pool, false, name, &id, e);
+		r = kv_ids_take(pool, false, w->name, &id, e);
 	if (r < 0)
 		return r;
-	/* For a recovery elsewhere that meets the device while mkfs runs. */
-	if (fs)
+	/* For a recovery elsewhere that meets the device while it is filled. */
+	if (w->fs || w->secret.data)
 		r = kv_lock_volume(pool, id.id, kv_deadline(KV_LOCK_WAIT_MS), &lock);
 	if (r < 0) {
 		kv_ids_done(pool, &id, false);
-		return kv_error_errno(e, r, "volume '%s': lock", name);
+		return kv_error_errno(e, r, "volume '%s': lock", w->name);
 	}
-	r = create_with_id(pool, &id, name, bytes, fs, e);
+	r = create_with_id(pool, &id, w, e);
 	if (r != 1)
 		return r;
-	r = kv_volume_find(pool, name, &row, e);
+	r = kv_volume_find(pool, w->name, &row, e);
 	if (r == -ENOENT)
 		return 1;
-	return r == 0 ? check_existing(&row, bytes, fs ? fs->name : "", e) : r;
+	return r == 0 ? check_existing(&row, w, e) : r;
 }
 
-static int create(struct kvol_pool *pool, const char *name, uint64_t bytes,
-		  const struct kv_fs *fs, struct kvol_error *e)
+static int create(struct kvol_pool *pool, const struct wanted *w, struct kvol_error *e)
 {
 	int r = 1;
 
 	for (int i = 0; r == 1 && i < KV_NAME_TRIES; i++)
-		r = create_once(pool, name, bytes, fs, e);
-	return r == 1 ? kv_name_unstable(name, e) : r;
+		r = create_once(pool, w, e);
+	return r == 1 ? kv_name_unstable(w->name, e) : r;
 }
 
 int kvol_create(struct kvol_pool *pool, const char *name, uint64_t bytes,
 		const struct kvol_create_opts *opts, struct kvol_error *reterr)
 {
 	_cleanup_call_ struct kvol_pool *call = NULL;
-	const struct kv_fs *fs = NULL;
+	struct wanted w = { .name = name };
 	struct kvol_create_opts o;
 	int r;
 
@@ -307,7 +324,9 @@ int kvol_create(struct kvol_pool *pool, const char *name, uint64_t bytes,
 		r = kv_opts_in(&o, sizeof(o), sizeof(o), opts, 0, "kvol_create_opts",
 			       reterr);
 	if (r == 0)
-		r = kv_bytes_check(name, bytes, &bytes, reterr);
+		r = kv_bytes_check(name, bytes, &w.bytes, reterr);
+	if (r == 0)
+		r = kv_secret_check(name, o.secret, o.secret_bytes, &w.secret, reterr);
 	if (r < 0)
 		return r;
 	if (o.bytes)
@@ -315,18 +334,18 @@ int kvol_create(struct kvol_pool *pool, const char *name, uint64_t bytes,
 			reterr, "volume '%s': kvol_create_opts.bytes is for clones",
 			name);
 	if (!kv_str_empty(o.fs_type)) {
-		fs = kv_fs_find(o.fs_type);
-		if (!fs)
+		w.fs = kv_fs_find(o.fs_type);
+		if (!w.fs)
 			return kv_error(reterr, -EINVAL, KVOL_R_UNSUPPORTED,
 					"volume '%s': unknown file system '%.32s'", name,
 					o.fs_type);
-		if (bytes < fs->min_bytes)
+		if (w.bytes < w.fs->min_bytes)
 			return kv_error_invalid(reterr,
 						"volume '%s': %s needs at least %" PRIu64
 						" bytes",
-						name, fs->name, fs->min_bytes);
+						name, w.fs->name, w.fs->min_bytes);
 	}
-	return create(pool, name, bytes, fs, reterr);
+	return create(pool, &w, reterr);
 }
 
 /* --- Deleting --- */

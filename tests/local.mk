@@ -7,6 +7,7 @@
 unit_tests = \
 	tests/unit/test_blockdev \
 	tests/unit/test_claim \
+	tests/unit/test_crypt \
 	tests/unit/test_db \
 	tests/unit/test_dm \
 	tests/unit/test_error \
@@ -24,6 +25,7 @@ unit_tests = \
 	tests/unit/test_probe \
 	tests/unit/test_publication \
 	tests/unit/test_rundir \
+	tests/unit/test_secret \
 	tests/unit/test_spawn \
 	tests/unit/test_spawn_refused \
 	tests/unit/test_thin \
@@ -41,6 +43,8 @@ tests_unit_test_blockdev_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=access -Wl,--wrap=fa
 	-Wl,--wrap=fstat -Wl,--wrap=fsync -Wl,--wrap=ioctl -Wl,--wrap=lstat -Wl,--wrap=mknodat \
 	-Wl,--wrap=open -Wl,--wrap=openat -Wl,--wrap=readlink -Wl,--wrap=syscall \
 	-Wl,--wrap=kv_read_file_at
+tests_unit_test_crypt_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=kv_blockdev_flush \
+	-Wl,--wrap=kv_pwrite_full
 tests_unit_test_dm_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=ioctl -Wl,--wrap=open
 tests_unit_test_loop_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=access -Wl,--wrap=ioctl -Wl,--wrap=open \
 	-Wl,--wrap=opendir -Wl,--wrap=kv_backoff -Wl,--wrap=kv_blockdev_open \
@@ -62,6 +66,7 @@ tests_unit_test_spawn_refused_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=kv_now_ms -Wl,-
 unit_model_tests = \
 	tests/unit/test_catalogue \
 	tests/unit/test_ctx \
+	tests/unit/test_encrypt \
 	tests/unit/test_expand \
 	tests/unit/test_format \
 	tests/unit/test_host \
@@ -83,6 +88,7 @@ model_sources = \
 	tests/model/model_alone.c \
 	tests/model/model_catalogue.c \
 	tests/model/model_catalogue.h \
+	tests/model/model_crypt.c \
 	tests/model/model_disk.c \
 	tests/model/model_dm.c \
 	tests/model/model_fs.c \
@@ -120,6 +126,8 @@ tests_unit_test_catalogue_LDADD = $(model_ldadd)
 tests_unit_test_catalogue_LDFLAGS = $(model_ldflags)
 tests_unit_test_ctx_LDADD = $(model_ldadd)
 tests_unit_test_ctx_LDFLAGS = $(model_ldflags)
+tests_unit_test_encrypt_LDADD = $(model_ldadd)
+tests_unit_test_encrypt_LDFLAGS = $(model_ldflags)
 tests_unit_test_expand_LDADD = $(model_ldadd)
 tests_unit_test_expand_LDFLAGS = $(model_ldflags)
 tests_unit_test_format_LDADD = $(model_ldadd)
@@ -159,6 +167,7 @@ system_tests = \
 	tests/system/test_create \
 	tests/system/test_damage \
 	tests/system/test_delete \
+	tests/system/test_encryption \
 	tests/system/test_expand \
 	tests/system/test_flips \
 	tests/system/test_fork \
@@ -211,6 +220,8 @@ tests_system_test_damage_LDADD = $(system_ldadd)
 tests_system_test_damage_LDFLAGS = $(AM_LDFLAGS) -no-install
 tests_system_test_delete_LDADD = $(system_ldadd)
 tests_system_test_delete_LDFLAGS = $(AM_LDFLAGS) -no-install
+tests_system_test_encryption_LDADD = $(system_ldadd)
+tests_system_test_encryption_LDFLAGS = $(AM_LDFLAGS) -no-install
 tests_system_test_expand_LDADD = $(system_ldadd)
 tests_system_test_expand_LDFLAGS = $(AM_LDFLAGS) -no-install
 tests_system_test_flips_LDADD = $(system_ldadd)

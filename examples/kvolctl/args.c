@@ -39,6 +39,9 @@ static const struct {
 	[OPTION_CHECK] = { "check", NULL, 0 },
 	[OPTION_ACCEPT] = { "accept", NULL, 0 },
 	[OPTION_BACKUP_DIR] = { "backup-dir", "DIR", 0 },
+	[OPTION_SECRET_FILE] = { "secret-file", "FILE", 0 },
+	[OPTION_OLD_FILE] = { "old-file", "FILE", 0 },
+	[OPTION_NEW_FILE] = { "new-file", "FILE", 0 },
 };
 
 static const struct command_option format_options[] = {
@@ -52,6 +55,13 @@ static const struct command_option format_options[] = {
 static const struct command_option create_options[] = {
 	{ OPTION_FS,
 	  "make a file system: ext4, xfs or btrfs (default: none, a raw volume)" },
+	{ OPTION_SECRET_FILE, "encrypt it; the secret is all of FILE, '-' is stdin" },
+	{ 0, NULL }
+};
+
+static const struct command_option secret_options[] = {
+	{ OPTION_OLD_FILE, "all of FILE is the secret that it has, '-' is stdin" },
+	{ OPTION_NEW_FILE, "all of FILE is the secret that it gets, '-' is stdin" },
 	{ 0, NULL }
 };
 
@@ -65,6 +75,7 @@ static const struct command_option publish_options[] = {
 	{ OPTION_BLOCK, "the device itself; TARGET is a regular file" },
 	{ OPTION_MNTNS, "TARGET is in this mount namespace, such as /proc/PID/ns/mnt" },
 	{ OPTION_OPTIONS, "mount options, separated by commas" },
+	{ OPTION_SECRET_FILE, "unlock it; the secret is all of FILE, '-' is stdin" },
 	{ 0, NULL }
 };
 
@@ -115,6 +126,8 @@ static const struct command commands[] = {
 	  "make a writable copy of a volume or a snapshot", clone_options, run_clone },
 	{ "expand", "VOL SIZE", 2, 2, true, "make a volume and its file system larger",
 	  NULL, run_expand },
+	{ "change-secret", "VOL", 1, 1, true, "replace an encrypted volume's secret",
+	  secret_options, run_change_secret },
 	{ "publish", "VOL TARGET", 2, 2, true,
 	  "make a volume appear at a directory or a file", publish_options, run_publish },
 	{ "unpublish", "VOL TARGET", 2, 2, true, "take a volume away from there",

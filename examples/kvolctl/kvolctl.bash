@@ -22,8 +22,8 @@ _kvolctl()
 {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
 	local pool=$KVOL_POOL command= operands=0 i word line
-	local commands='format pool deactivate repair create snapshot clone expand publish unpublish
-		delete list show version help'
+	local commands='format pool deactivate repair create snapshot clone expand change-secret publish
+		unpublish delete list show version help'
 	local options='--help --pool' words= files= names=no
 
 	COMPREPLY=()
@@ -37,7 +37,7 @@ _kvolctl()
 		word=${COMP_WORDS[i]}
 		case $word in
 		-p | --pool | --size | --block-size | --max-volumes | --fs | --mntns | --options | \
-			--backup-dir)
+			--backup-dir | --secret-file | --old-file | --new-file)
 			((i++))
 			[[ ${COMP_WORDS[i]} == '=' ]] && ((i++))
 			[[ $word != -p && $word != --pool ]] || pool=${COMP_WORDS[i]}
@@ -51,7 +51,7 @@ _kvolctl()
 	pool=${pool//[\"\'\\]/}
 
 	case $prev in
-	-p | --pool | --mntns | --backup-dir) files=yes ;;
+	-p | --pool | --mntns | --backup-dir | --secret-file | --old-file | --new-file) files=yes ;;
 	--fs) words='ext4 xfs btrfs' ;;
 	--size | --block-size | --max-volumes | --options) return 0 ;;
 	*)
@@ -61,14 +61,16 @@ _kvolctl()
 		publish/1 | unpublish/1) files=yes ;;
 		snapshot/0 | clone/0 | publish/0 | unpublish/0 | delete/0 | show/0) names= ;;
 		expand/0) names=--volumes ;;
+		change-secret/0) names= ;;
 		help/0) words=$commands ;;
 		esac
 		case $command in
 		format) options+=' --size --force --block-size --max-volumes' ;;
 		repair) options+=' --check --backup-dir --force --accept --takeover' ;;
-		create) options+=' --fs' ;;
+		create) options+=' --fs --secret-file' ;;
+		change-secret) options+=' --old-file --new-file' ;;
 		clone) options+=' --size' ;;
-		publish) options+=' --ro --block --mntns --options' ;;
+		publish) options+=' --ro --block --mntns --options --secret-file' ;;
 		unpublish) options+=' --mntns' ;;
 		list) options+=' --volumes --snapshots --json' ;;
 		pool) options+=' --json --takeover' ;;

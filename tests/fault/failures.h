@@ -61,7 +61,7 @@ struct group {
 	size_t n;
 };
 
-extern const struct group pool_failures, publish_failures, volume_failures;
+extern const struct group encrypt_failures, pool_failures, publish_failures, volume_failures;
 
 /* Runs all of a group's as cmocka's group of that name. */
 int run_group(const struct group *group);

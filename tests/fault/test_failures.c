@@ -5,7 +5,7 @@
  * and from there on, natively on the model. What that means is in failures.c; what the
  * functions are is asked of lib/libkvol.sym, so that none is added without being here.
  *
- * Three programs, so that they run side by side: GROUP is what one of them fails.
+ * Four programs, so that they run side by side: GROUP is what one of them fails.
  */
 
 #include <ctype.h>
@@ -13,6 +13,7 @@
 #include "failures.h"
 
 static const struct group *const groups[] = {
+	&encrypt_failures,
 	&pool_failures,
 	&publish_failures,
 	&volume_failures,

@@ -172,7 +172,8 @@ static int check_fs(const char *fs_type, const struct model_thin *thin,
 		    struct model_dev *d, const struct model_mount *want, char *detail,
 		    size_t detail_size)
 {
-	if (strcmp(thin->content.fs, fs_type))
+	if (strcmp(thin->content.fs, fs_type) ||
+	    thin->content.luks != !strcmp(d->table.type, "crypt"))
 		return refuse(detail, detail_size, -EINVAL, "bad magic number");
 	if (thin->content.torn)
 		model_disaster("a torn copy is mounted");

@@ -52,8 +52,8 @@ refused() {
 	fi
 }
 
-commands="format pool deactivate repair create snapshot clone expand publish unpublish delete list show
-	version help"
+commands="format pool deactivate repair create snapshot clone expand change-secret publish unpublish delete
+	list show version help"
 absent=$work/absent
 
 # --- bad usage ---
@@ -89,6 +89,9 @@ done
 for size in 18446744073709551616 16777216T 99999999999999999999G; do
 	usage "size $size is too large" "create: too large a size: $size" -p "$absent" create v $size
 done
+usage "change-secret needs both secrets" "change-secret needs --old-file and --new-file" \
+	-p "$absent" change-secret v --old-file "$absent"
+refused "a secret's file has to be there" -p "$absent" create v 1G --secret-file "$absent"
 usage "expand checks its size" "expand: not a size: big" -p "$absent" expand v big
 usage "clone checks --size" "clone: not a size: big" -p "$absent" clone v w --size big
 usage "format checks --size" "format: not a size: big" format p "$absent" --size=big
@@ -144,7 +147,7 @@ check "--help is all on standard output" test $code = 0 -a -s "$work/out" -a ! -
 cp "$work/out" "$work/help"
 run help
 check "help says the same" cmp "$work/out" "$work/help"
-listed=$(sed -n '/^Commands:/,/^$/s/^  \([a-z]*\) .*/\1/p' "$work/help" | sort | tr '\n' ' ')
+listed=$(sed -n '/^Commands:/,/^$/s/^  \([a-z-]*\) .*/\1/p' "$work/help" | sort | tr '\n' ' ')
 expected=$(printf '%s\n' $commands | sort | tr '\n' ' ')
 check "--help lists the commands" test "$listed" = "$expected"
 
@@ -167,7 +170,8 @@ for command in $commands; do
 		text=$(printf '%s' "$option" | sed 's/-/\\\\-/g')
 		grep -q -e "\\\\-\\\\-$text" "$manual" || missing="$missing --$option"
 	done
-	grep -q "^\.B.*\<$command\>" "$manual" || missing="$missing $command"
+	text=$(printf '%s' "$command" | sed 's/-/\\\\-/g')
+	grep -q "^\.B.*\<$text\>" "$manual" || missing="$missing $command"
 	empty "kvolctl(8) describes $command and its options" "$missing"
 done
 run list -h

@@ -200,6 +200,13 @@ class Context(_Handle):
         return Pool(handle, self._log)
 
 
+def _set_secret(opts, secret: Optional[bytes]) -> None:
+    """Borrows the caller's bytes; opts must not outlive them."""
+    if secret is not None:
+        opts.secret = ctypes.cast(ctypes.c_char_p(secret), ctypes.c_void_p)
+        opts.secret_bytes = len(secret)
+
+
 class Pool(_Handle):
     """One open pool; made by Context.open(). May be shared by threads."""
 
@@ -217,9 +224,11 @@ class Pool(_Handle):
         _call("kvol_pool_stat", self._handle, ctypes.byref(info))
         return _to_tuple(PoolInfo, info)
 
-    def create(self, name: str, size: int, *, fs_type: Optional[str] = None) -> None:
+    def create(self, name: str, size: int, *, fs_type: Optional[str] = None,
+               secret: Optional[bytes] = None) -> None:
         opts = _sized(_structs.kvol_create_opts)
         opts.fs_type = _encode(fs_type)
+        _set_secret(opts, secret)
         _call("kvol_create", self._handle, _encode(name), size, ctypes.byref(opts))
 
     def snapshot(self, volume: str, snapshot: str) -> None:
@@ -232,6 +241,9 @@ class Pool(_Handle):
 
     def expand(self, name: str, size: int) -> None:
         _call("kvol_expand", self._handle, _encode(name), size, 0)
+
+    def change_secret(self, name: str, old: bytes, new: bytes) -> None:
+        _call("kvol_change_secret", self._handle, _encode(name), old, len(old), new, len(new), 0)
 
     def delete(self, name: str) -> None:
         _call("kvol_delete", self._handle, _encode(name), 0)
@@ -266,8 +278,10 @@ class Pool(_Handle):
 
     def publish(self, name: str, target: str, *, flags: int = 0,
                 mount_options: Optional[str] = None,
-                mount_namespace: Optional[str] = None) -> None:
+                mount_namespace: Optional[str] = None,
+                secret: Optional[bytes] = None) -> None:
         opts = self._publish_opts(flags, mount_options, mount_namespace)
+        _set_secret(opts, secret)
         _call("kvol_publish", self._handle, _encode(name), _encode(target), ctypes.byref(opts))
 
     def unpublish(self, name: str, target: str, *,

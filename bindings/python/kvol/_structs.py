@@ -95,6 +95,8 @@ class kvol_create_opts(Structure):
         ("flags", c_uint32),
         ("fs_type", c_char_p),
         ("bytes", c_uint64),
+        ("secret", c_void_p),
+        ("secret_bytes", c_uint64),
     ]
 
 
@@ -128,6 +130,8 @@ class kvol_publish_opts(Structure):
         ("flags", c_uint32),
         ("mount_options", c_char_p),
         ("mount_namespace", c_char_p),
+        ("secret", c_void_p),
+        ("secret_bytes", c_uint64),
     ]
 
 
