@@ -21,6 +21,7 @@ EXTRA_DIST += \
 
 # ALIAS:PAGE, installed as a one-line page that sources the other.
 man_aliases = \
+	kvol_change_secret.3:kvol_create.3 \
 	kvol_clone.3:kvol_snapshot.3 \
 	kvol_delete.3:kvol_create.3 \
 	kvol_expand.3:kvol_create.3 \

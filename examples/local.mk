@@ -10,6 +10,7 @@ examples_kvolctl_kvolctl_SOURCES = \
 	examples/kvolctl/pool.c \
 	examples/kvolctl/publish.c \
 	examples/kvolctl/repair.c \
+	examples/kvolctl/secret.c \
 	examples/kvolctl/size.c \
 	examples/kvolctl/stat.c \
 	examples/kvolctl/table.c \

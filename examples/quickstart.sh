@@ -9,7 +9,7 @@ set -eu
 
 [ $# = 1 ] && [ -d "$1" ] || { echo "Usage: quickstart.sh DIR" >&2; exit 2; }
 cd "$1"
-for name in pool.img moved.img data data-ro copy device; do
+for name in pool.img moved.img data data-ro copy device secret other; do
 	[ ! -e $name ] || { echo "quickstart.sh: $PWD/$name is in the way" >&2; exit 2; }
 done
 dir=$PWD
@@ -36,7 +36,7 @@ clean_up()
 		umount data data-ro copy device
 		"$kvolctl" deactivate
 	fi >/dev/null 2>&1
-	rm -f pool.img moved.img device
+	rm -f pool.img moved.img device secret other
 	rmdir data data-ro copy 2>/dev/null
 	exit $code
 }
@@ -124,6 +124,23 @@ run "$kvolctl" create raw 1G
 run "$kvolctl" publish raw device --block
 run blockdev --getsize64 device
 expect "$(blockdev --getsize64 device)" $((1 << 30))
+
+say "Encrypted: by a secret in a file, or on standard input"
+head -c 32 /dev/urandom >secret
+head -c 32 /dev/urandom >other
+if run "$kvolctl" create safe 1G --fs ext4 --secret-file secret; then
+	run "$kvolctl" publish safe copy --secret-file secret
+	echo 'nobody else reads this' >copy/file
+	run "$kvolctl" unpublish safe copy
+	! run "$kvolctl" publish safe copy --secret-file other || exit 1
+	run "$kvolctl" change-secret safe --old-file secret --new-file other
+	run "$kvolctl" publish safe copy --secret-file other
+	expect "$(cat copy/file)" 'nobody else reads this'
+	run "$kvolctl" unpublish safe copy
+	run "$kvolctl" delete safe
+else
+	echo "  this build leaves encryption out"
+fi
 
 say "A volume in use is not deleted; a call that is repeated is harmless"
 ! run "$kvolctl" delete data || exit 1

@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * A volume's devices: the thin device, and its read-only face, a linear map that refuses
- * writes, for volumes that are published read-only as a device (a read-only bind mount of
- * a device node does not stop writes to the device). A snapshot that is published as a
- * device and nothing else needs no face: nobody may write to it, so its thin device
- * itself is read-only.
+ * A volume's devices: the thin device; on it, for an encrypted volume, dm-crypt; and on
+ * top the read-only face, a linear map that refuses writes, for volumes that are
+ * published read-only as a device (a read-only bind mount of a device node does not stop
+ * writes to the device). A snapshot that is published as a device and nothing else needs
+ * no face: nobody may write to it, so its devices themselves are read-only.
  *
- * Callers hold the volume's lock. A crash leaves a device active that nobody uses;
- * recovery at the next open removes it. Deactivating may be deferred to the last close,
- * and is taken back when the volume is wanted again before that.
+ * dm-crypt gets its key from the kernel's keyring, where it is for as long as the device
+ * is active: it is needed for every table, so for growing as well.
+ *
+ * Callers hold the volume's lock. A crash leaves a device active that nobody uses, or
+ * only the lower ones of an encrypted volume; recovery at the next open removes them, and
+ * the key. Deactivating may be deferred to the last close, and is taken back when the
+ * volume is wanted again before that.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -16,6 +20,8 @@
 #include <unistd.h>
 
 #include "blockdev.h"
+#include "crypt.h"
+#include "keyring.h"
 #include "pool_state.h"
 #include "thinmeta.h"
 
@@ -68,87 +74,149 @@ static int activate(const struct kv_dm *dm, const struct kv_dm_id *id,
 	return r == -EEXIST ? adopt(dm, id, t, flags, ret) : r;
 }
 
-/* The table of either face. */
-static int table_of(const struct kvol_pool *pool, uint32_t id, dev_t below,
-		    uint64_t bytes, bool readonly, char params[KV_THIN_LINE],
+/* How large a face is, below which lies what. */
+static uint64_t bytes_of(const struct kv_row *row, enum kv_face face)
+{
+	bool header = face == KV_FACE_THIN && (row->flags & KV_ROW_ENCRYPTED);
+
+	return row->bytes + (header ? KV_CRYPT_HEADER_BYTES : 0);
+}
+
+static int table_of(const struct kvol_pool *pool, const struct kv_row *row,
+		    enum kv_face face, dev_t below, char params[KV_THIN_LINE],
 		    struct kv_dm_target *ret)
 {
+	static const char *const types[KV_FACES] = { "thin", "crypt", "linear" };
+	char key[KV_KEY_NAME_SIZE];
+
 	ret->start_sectors = 0;
-	ret->length_sectors = bytes / KV_SECTOR;
-	ret->type = readonly ? "linear" : "thin";
+	ret->length_sectors = bytes_of(row, face) / KV_SECTOR;
+	ret->type = types[face];
 	ret->params = params;
-	return readonly ? kv_thin_linear_params(params, below, 0)
-			: kv_thin_params(params, pool->stack.pool, id);
+	if (face == KV_FACE_THIN)
+		return kv_thin_params(params, pool->stack.pool, row->id);
+	if (face == KV_FACE_READONLY)
+		return kv_thin_linear_params(params, below, 0);
+	kv_key_name(key, pool->conf.uuid, row->id);
+	return kv_thin_crypt_params(params, below, KV_CRYPT_HEADER_BYTES / KV_SECTOR,
+				    KV_CRYPT_KEY_BYTES, key);
 }
 
-int kv_device_activate(const struct kvol_pool *pool, uint32_t id, uint64_t bytes,
+static int activate_face(const struct kvol_pool *pool, const struct kv_row *row,
+			 enum kv_face face, dev_t below, unsigned flags,
+			 struct kv_device *ret)
+{
+	char params[KV_THIN_LINE];
+	struct kv_dm_target t;
+	struct kv_dm_id dm_id;
+	int r;
+
+	kv_dm_id_volume(&dm_id, pool->conf.uuid, row->id, face);
+	r = table_of(pool, row, face, below, params, &t);
+	return r < 0 ? r : activate(&pool->dm, &dm_id, &t, flags, ret);
+}
+
+int kv_device_activate(const struct kvol_pool *pool, const struct kv_row *row,
 		       bool readonly, struct kv_device *ret)
 {
-	char params[KV_THIN_LINE];
-	struct kv_dm_target t;
-	struct kv_dm_id dm_id;
-	int r;
-
-	kv_dm_id_volume(&dm_id, pool->conf.uuid, id, false);
-	r = table_of(pool, id, 0, bytes, false, params, &t);
-	return r < 0 ? r
-		     : activate(&pool->dm, &dm_id, &t, readonly ? KV_DM_READONLY : 0,
-				ret);
+	return activate_face(pool, row, KV_FACE_THIN, 0, readonly ? KV_DM_READONLY : 0,
+			     ret);
 }
 
-int kv_device_activate_readonly(const struct kvol_pool *pool, uint32_t id, dev_t dev,
-				uint64_t bytes, dev_t *ret)
+int kv_device_activate_crypt(const struct kvol_pool *pool, const struct kv_row *row,
+			     struct kv_device *device)
 {
-	char params[KV_THIN_LINE];
-	struct kv_device device;
-	struct kv_dm_target t;
-	struct kv_dm_id dm_id;
+	unsigned flags = device->readonly ? KV_DM_READONLY : 0;
+	char name[KV_KEY_NAME_SIZE];
+	struct kv_device crypt;
+	int32_t key;
 	int r;
 
-	kv_dm_id_volume(&dm_id, pool->conf.uuid, id, true);
-	r = table_of(pool, id, dev, bytes, true, params, &t);
+	kv_key_name(name, pool->conf.uuid, row->id);
+	r = kv_keyring_lend(name, &key);
+	if (r < 0)
+		return r;
+	r = activate_face(pool, row, KV_FACE_CRYPT, device->dev, flags, &crypt);
+	kv_keyring_take_back(key);
 	if (r == 0)
-		r = activate(&pool->dm, &dm_id, &t, KV_DM_READONLY, &device);
+		device->dev = crypt.dev;
+	return r;
+}
+
+int kv_device_activate_readonly(const struct kvol_pool *pool, const struct kv_row *row,
+				dev_t dev, dev_t *ret)
+{
+	struct kv_device device;
+	int r;
+
+	r = activate_face(pool, row, KV_FACE_READONLY, dev, KV_DM_READONLY, &device);
 	if (r == 0)
 		*ret = device.dev;
 	return r;
 }
 
-static int resize(const struct kvol_pool *pool, uint32_t id, uint64_t bytes)
+static int face_info(const struct kvol_pool *pool, uint32_t id, enum kv_face face,
+		     struct kv_dm_id *ret_id, struct kv_dm_info *ret)
+{
+	kv_dm_id_volume(ret_id, pool->conf.uuid, id, face);
+	return kv_dm_info(&pool->dm, ret_id->uuid, ret);
+}
+
+/* The tables of what is there, from below. */
+static int resize_faces(const struct kvol_pool *pool, const struct kv_row *row)
 {
 	char params[KV_THIN_LINE];
 	struct kv_dm_target t;
 	struct kv_dm_info info;
 	struct kv_dm_id dm_id;
+	dev_t below = 0;
 	int r;
 
-	kv_dm_id_volume(&dm_id, pool->conf.uuid, id, false);
-	r = kv_dm_info(&pool->dm, dm_id.uuid, &info);
-	if (r == 0)
-		r = table_of(pool, id, 0, bytes, false, params, &t);
-	if (r == 0)
-		r = kv_dm_reload(&pool->dm, dm_id.uuid, &t, 0);
+	for (enum kv_face face = 0; face < KV_FACES; face++) {
+		r = face_info(pool, row->id, face, &dm_id, &info);
+		if (r == -ENXIO && face != KV_FACE_THIN)
+			continue;
+		if (r == 0)
+			r = table_of(pool, row, face, below, params, &t);
+		if (r == 0)
+			r = kv_dm_reload(&pool->dm, dm_id.uuid, &t,
+					 face == KV_FACE_READONLY ? KV_DM_READONLY : 0);
+		if (r < 0)
+			return r;
+		below = info.dev;
+	}
+	return 0;
+}
+
+static int resize(const struct kvol_pool *pool, const struct kv_row *row)
+{
+	char name[KV_KEY_NAME_SIZE];
+	struct kv_dm_info info;
+	struct kv_dm_id dm_id;
+	int32_t key;
+	int r;
+
+	r = face_info(pool, row->id, KV_FACE_CRYPT, &dm_id, &info);
+	if (r == -ENXIO)
+		return resize_faces(pool, row);
 	if (r < 0)
 		return r;
-	r = table_of(pool, id, info.dev, bytes, true, params, &t);
+	kv_key_name(name, pool->conf.uuid, row->id);
+	r = kv_keyring_lend(name, &key);
 	if (r < 0)
 		return r;
-	kv_dm_id_volume(&dm_id, pool->conf.uuid, id, true);
-	r = kv_dm_info(&pool->dm, dm_id.uuid, &info);
-	if (r == 0)
-		r = kv_dm_reload(&pool->dm, dm_id.uuid, &t, KV_DM_READONLY);
-	return r == -ENXIO ? 0 : r;
+	r = resize_faces(pool, row);
+	kv_keyring_take_back(key);
+	return r;
 }
 
 /* 1: suspended, 0: running, or not there. */
-static int face_suspended(const struct kvol_pool *pool, uint32_t id, bool readonly,
+static int face_suspended(const struct kvol_pool *pool, uint32_t id, enum kv_face face,
 			  struct kv_dm_id *ret)
 {
 	struct kv_dm_info info;
-	int r;
+	int r = face_info(pool, id, face, ret, &info);
 
-	kv_dm_id_volume(ret, pool->conf.uuid, id, readonly);
-	r = kv_dm_info(&pool->dm, ret->uuid, &info);
 	if (r < 0)
 		return r == -ENXIO ? 0 : r;
 	return info.suspended;
@@ -157,24 +225,26 @@ static int face_suspended(const struct kvol_pool *pool, uint32_t id, bool readon
 int kv_device_suspended(const struct kvol_pool *pool, uint32_t id)
 {
 	struct kv_dm_id dm_id;
-	int r = face_suspended(pool, id, false, &dm_id);
+	int r = 0;
 
-	return r ? r : face_suspended(pool, id, true, &dm_id);
+	for (enum kv_face face = 0; r == 0 && face < KV_FACES; face++)
+		r = face_suspended(pool, id, face, &dm_id);
+	return r;
 }
 
 /* A reload suspends and resumes in one ioctl, which no death cuts in two; but one that
  * the kernel refuses is taken back by several. */
-int kv_device_resize(const struct kvol_pool *pool, uint32_t id, uint64_t bytes)
+int kv_device_resize(const struct kvol_pool *pool, const struct kv_row *row)
 {
 	struct kv_suspend suspend;
 	bool running;
 	int r;
 
-	r = kv_suspend_begin(pool, id, &suspend);
+	r = kv_suspend_begin(pool, row->id, &suspend);
 	if (r < 0)
 		return r;
-	r = resize(pool, id, bytes);
-	running = r == 0 || kv_device_suspended(pool, id) == 0;
+	r = resize(pool, row);
+	running = r == 0 || kv_device_suspended(pool, row->id) == 0;
 	kv_suspend_end(&suspend, running);
 	return r;
 }
@@ -184,9 +254,9 @@ int kv_device_thaw(const struct kvol_pool *pool, uint32_t id)
 	struct kv_dm_id dm_id;
 	int r, n = 0;
 
-	/* The face last: it stands on the other. */
-	for (int readonly = 0; readonly < 2; readonly++) {
-		r = face_suspended(pool, id, readonly, &dm_id);
+	/* From below: what stands on another writes to it as soon as it runs. */
+	for (enum kv_face face = 0; face < KV_FACES; face++) {
+		r = face_suspended(pool, id, face, &dm_id);
 		if (r == 1) {
 			r = kv_dm_resume(&pool->dm, dm_id.uuid);
 			n++;
@@ -203,46 +273,55 @@ int kv_device_thaw(const struct kvol_pool *pool, uint32_t id)
 
 int kv_device_deactivate(const struct kvol_pool *pool, uint32_t id, unsigned flags)
 {
+	char key[KV_KEY_NAME_SIZE];
 	struct kv_dm_id dm_id;
 	int r;
 
-	kv_dm_id_volume(&dm_id, pool->conf.uuid, id, true);
-	r = kv_dm_remove(&pool->dm, dm_id.uuid, flags);
-	if (r < 0 && r != -ENXIO)
-		return r;
-	kv_dm_id_volume(&dm_id, pool->conf.uuid, id, false);
-	r = kv_dm_remove(&pool->dm, dm_id.uuid, flags);
-	return r == -ENXIO ? 0 : r;
+	for (int face = KV_FACES - 1; face >= 0; face--) {
+		kv_dm_id_volume(&dm_id, pool->conf.uuid, id, (enum kv_face)face);
+		r = kv_dm_remove(&pool->dm, dm_id.uuid, flags);
+		if (r < 0 && r != -ENXIO)
+			return r;
+		/* The key first of what is below it: else a crash would leave it with
+		 * nothing to tell of it. */
+		if (face == KV_FACE_CRYPT) {
+			kv_key_name(key, pool->conf.uuid, id);
+			kv_keyring_drop(key);
+		}
+	}
+	return 0;
 }
 
-int kv_device_info(const struct kvol_pool *pool, uint32_t id, struct kv_dm_info *ret)
+int kv_device_info(const struct kvol_pool *pool, uint32_t id, enum kv_face face,
+		   struct kv_dm_info *ret)
 {
 	struct kv_dm_id dm_id;
 
-	kv_dm_id_volume(&dm_id, pool->conf.uuid, id, false);
-	return kv_dm_info(&pool->dm, dm_id.uuid, ret);
+	return face_info(pool, id, face, &dm_id, ret);
 }
 
 int kv_device_openers(const struct kvol_pool *pool, uint32_t id, uint32_t *ret)
 {
-	struct kv_dm_info info, face;
+	struct kv_dm_info info;
 	struct kv_dm_id dm_id;
+	uint32_t n = 0;
 	int r;
 
-	r = kv_device_info(pool, id, &info);
-	if (r == -ENXIO) {
-		*ret = 0;
-		return 0;
+	for (enum kv_face face = 0; face < KV_FACES; face++) {
+		r = face_info(pool, id, face, &dm_id, &info);
+		if (r == -ENXIO && face == KV_FACE_THIN)
+			break;
+		if (r == -ENXIO)
+			continue;
+		if (r < 0)
+			return r;
+		/* With a table it is itself one of those who have the lower one open. */
+		if (face == KV_FACE_THIN)
+			n = info.open_count;
+		else if (info.live_table)
+			n = n - (n > 0) + info.open_count;
 	}
-	if (r < 0)
-		return r;
-	kv_dm_id_volume(&dm_id, pool->conf.uuid, id, true);
-	r = kv_dm_info(&pool->dm, dm_id.uuid, &face);
-	if (r < 0 && r != -ENXIO)
-		return r;
-	*ret = info.open_count;
-	if (r == 0 && face.live_table)
-		*ret = info.open_count - (info.open_count > 0) + face.open_count;
+	*ret = n;
 	return 0;
 }
 
@@ -251,7 +330,7 @@ int kv_device_drop_face(const struct kvol_pool *pool, uint32_t id)
 	struct kv_dm_id dm_id;
 	int r;
 
-	kv_dm_id_volume(&dm_id, pool->conf.uuid, id, true);
+	kv_dm_id_volume(&dm_id, pool->conf.uuid, id, KV_FACE_READONLY);
 	r = kv_dm_remove(&pool->dm, dm_id.uuid, 0);
 	return r == -ENXIO || r == -EBUSY ? 0 : r;
 }
@@ -304,7 +383,7 @@ int kv_device_allocated(struct kvol_pool *pool, uint32_t id, uint64_t *ret)
 	struct kv_dm_id dm_id;
 	int r;
 
-	kv_dm_id_volume(&dm_id, pool->conf.uuid, id, false);
+	kv_dm_id_volume(&dm_id, pool->conf.uuid, id, KV_FACE_THIN);
 	r = kv_dm_status(&pool->dm, dm_id.uuid, 0, line, sizeof(line), NULL);
 	if (r == -ENXIO)
 		return inactive_allocated(pool, id, ret);

@@ -49,6 +49,8 @@ const char *kvol_reason_str(uint32_t reason)
 		R(KVOL_R_SYSTEM),
 		R(KVOL_R_TIMEOUT),
 		R(KVOL_R_ACCESS_CONFLICT),
+		R(KVOL_R_NEEDS_SECRET),
+		R(KVOL_R_WRONG_SECRET),
 #undef R
 	};
 

@@ -6,7 +6,8 @@
  * follow; then the device's table is reloaded and the file system grown by its ioctl,
  * through a mount out of sight, whether or not it is published. The mark goes last. A
  * crash in between leaves the mark: recovery (for a volume that is active) or the next
- * publish goes on from there. A smaller table is never loaded.
+ * publish goes on from there. The same goes for an encrypted volume that is not active.
+ * A smaller table is never loaded.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -76,16 +77,29 @@ static int renew(struct kvol_pool *pool, struct kv_row *row, dev_t dev,
 	return 0;
 }
 
+int kv_volume_resize(const struct kvol_pool *pool, const struct kv_row *row,
+		     struct kvol_error *e)
+{
+	int r = kv_device_resize(pool, row);
+
+	if (r == -ENOKEY)
+		return kv_error(e, r, KVOL_R_NEEDS_SECRET,
+				"volume '%s': grow its device: the kernel does not have "
+				"its key; the next publish grows it",
+				row->name);
+	return r < 0 ? kv_error_errno(e, r, "volume '%s': grow its device", row->name)
+		     : 0;
+}
+
 int kv_volume_settle(struct kvol_pool *pool, struct kv_row *row, dev_t dev, bool fresh,
 		     struct kvol_error *e)
 {
 	int r;
 
 	if ((row->flags & KV_ROW_GROW) && !fresh) {
-		r = kv_device_resize(pool, row->id, row->bytes);
+		r = kv_volume_resize(pool, row, e);
 		if (r < 0)
-			return kv_error_errno(e, r, "volume '%s': grow its device",
-					      row->name);
+			return r;
 	}
 	return row->flags & KV_ROW_RENEW ? renew(pool, row, dev, e) : 0;
 }
@@ -127,6 +141,27 @@ static int held_as_block(struct kvol_pool *pool, const struct kv_row *row)
 	return r < 0 ? r : only;
 }
 
+/* The device that is to follow: 1, or 0 for an encrypted one that is not active. Only a
+ * publish brings its secret, and the next one grows it. */
+static int start(struct kvol_pool *pool, const struct kv_row *row, struct kv_device *ret,
+		 struct kvol_error *e)
+{
+	struct kv_dm_info top;
+	int r;
+
+	if (!(row->flags & KV_ROW_ENCRYPTED)) {
+		r = kv_device_activate(pool, row, false, ret);
+		return r < 0 ? kv_pool_activate_error(pool, r, row->name, e) : 1;
+	}
+	r = kv_volume_top(pool, row, &top);
+	if (r == -ENXIO)
+		return 0;
+	if (r < 0)
+		return kv_error_errno(e, r, "volume '%s': look at its device", row->name);
+	*ret = (struct kv_device){ .dev = top.dev, .was_active = true };
+	return 1;
+}
+
 /* Device and file system follow the row. */
 static int follow(struct kvol_pool *pool, struct kv_row *row, struct kvol_error *e)
 {
@@ -137,14 +172,13 @@ static int follow(struct kvol_pool *pool, struct kv_row *row, struct kvol_error 
 	if (held < 0)
 		return kv_error_errno(e, held, "volume '%s': look for its publishes",
 				      row->name);
-	r = kv_device_activate(pool, row->id, row->bytes, false, &device);
-	if (r < 0)
-		return kv_pool_activate_error(pool, r, row->name, e);
+	r = start(pool, row, &device, e);
+	if (r <= 0)
+		return r;
 	if (held) {
-		r = kv_device_resize(pool, row->id, row->bytes);
+		r = kv_volume_resize(pool, row, e);
 		if (r < 0)
-			return kv_error_errno(e, r, "volume '%s': grow its device",
-					      row->name);
+			return r;
 		return row->fs_type[0] ? 0 : clear_mark(pool, row, e);
 	}
 	r = kv_volume_settle(pool, row, device.dev, !device.was_active, e);
@@ -165,7 +199,7 @@ static int must_follow(struct kvol_pool *pool, const struct kv_row *row)
 
 	if (row->fs_type[0])
 		return 1;
-	r = kv_device_info(pool, row->id, &info);
+	r = kv_device_info(pool, row->id, KV_FACE_THIN, &info);
 	if (r == -ENXIO)
 		return 0;
 	return r < 0 ? r : 1;

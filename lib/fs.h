@@ -13,8 +13,8 @@ struct kv_fs {
 	const char *mount_options; /* for every superblock ("nouuid"), or NULL */
 	/* device: a path as kv_blockdev_name gives it. detail: the last line of a
 	 * failed program. uuid: the file system's, but for btrfs, which gets a random
-	 * one. */
-	int (*make)(const char *device, const char *uuid, char *detail,
+	 * one. zeros: the whole device reads so. */
+	int (*make)(const char *device, const char *uuid, bool zeros, char *detail,
 		    size_t detail_size);
 	/* Grows to the end of the device. fd: the root directory, on a writable mount.
 	 * 0 when it already reaches the end (within what the file system can use).

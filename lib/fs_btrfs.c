@@ -34,7 +34,8 @@
  * resizes to no less than 256 MiB: between the two, a volume could not be expanded. */
 #define MIN_BYTES (UINT64_C(256) << 20)
 
-static int make(const char *device, const char *uuid, char *detail, size_t detail_size)
+static int make(const char *device, const char *uuid, bool zeros, char *detail,
+		size_t detail_size)
 {
 	const char *const argv[] = {
 		"mkfs.btrfs", "-q", "-f", "-K", "-m", "dup", "-d", "single", device, NULL,
@@ -43,6 +44,7 @@ static int make(const char *device, const char *uuid, char *detail, size_t detai
 	/* Given a UUID (-U), mkfs.btrfs looks for it on every block device of the
 	 * host. It makes a random one without looking. */
 	(void)uuid;
+	(void)zeros; /* it relies on none */
 	return kv_spawn(argv, kv_deadline(KV_FS_MAKE_MS), detail, detail_size);
 }
 

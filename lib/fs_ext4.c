@@ -69,19 +69,21 @@ static int mkfs(const char *device, const char *uuid, const char *extended,
 	return kv_spawn(argv, deadline_ms, detail, detail_size);
 }
 
-static int make(const char *device, const char *uuid, char *detail, size_t detail_size)
+static int make(const char *device, const char *uuid, bool zeros, char *detail,
+		size_t detail_size)
 {
 	int64_t deadline_ms = kv_deadline(KV_FS_MAKE_MS);
-	int r;
+	int r = -EIO;
 
 	/* A new thin volume reads as zeros. To say so keeps the kernel from writing zeros
 	 * over the inode tables (1.6 % of the volume) after the first mount. */
-	r = mkfs(device, uuid, "nodiscard,assume_storage_prezeroed=1", deadline_ms,
-		 detail, detail_size);
+	if (zeros)
+		r = mkfs(device, uuid, "nodiscard,assume_storage_prezeroed=1",
+			 deadline_ms, detail, detail_size);
 	if (r != -EIO)
 		return r;
 	/* e2fsprogs before 1.47 do not know it; if something else was wrong it is so
-	 * again. */
+	 * again. In noise there is no block of a journal either. */
 	return mkfs(device, uuid, "nodiscard,lazy_itable_init=1,lazy_journal_init=1",
 		    deadline_ms, detail, detail_size);
 }

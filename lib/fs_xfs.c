@@ -62,13 +62,15 @@ struct growth {
 /* mkfs.xfs refuses less since 5.19. */
 #define MIN_BYTES (UINT64_C(300) << 20)
 
-static int make(const char *device, const char *uuid, char *detail, size_t detail_size)
+static int make(const char *device, const char *uuid, bool zeros, char *detail,
+		size_t detail_size)
 {
 	char id[KV_UUID_LEN + sizeof("uuid=")];
 	const char *const argv[] = {
 		"mkfs.xfs", "-q", "-f", "-K", "-m", id, device, NULL,
 	};
 
+	(void)zeros; /* it relies on none */
 	(void)snprintf(id, sizeof(id), "uuid=%s", uuid);
 	return kv_spawn(argv, kv_deadline(KV_FS_MAKE_MS), detail, detail_size);
 }

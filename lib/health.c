@@ -151,7 +151,7 @@ static int fill(struct kvol_pool *pool, const struct kv_row *row,
 	judge_pool(&st, s);
 	r = judge_device(pool, row, s);
 	if (r == 0)
-		r = kv_device_info(pool, row->id, &info);
+		r = kv_volume_top(pool, row, &info);
 	if (r == -ENXIO)
 		return 0;
 	if (r < 0)

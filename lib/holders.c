@@ -41,7 +41,7 @@ struct scan {
 	void *arg;
 	int proc_fd, sys_fd;
 	uint64_t own_ns;
-	char node[2][32]; /* "/dev/dm-7", of the device and its face */
+	char node[KV_HOLDERS_DEVS][32]; /* "/dev/dm-7", of the volume's own devices */
 	dev_t btrfs;	  /* the number that it has made up for itself */
 	uint64_t *seen;	  /* namespaces */
 	size_t n_seen;
@@ -128,14 +128,30 @@ static bool is_published(const struct scan *s, uint64_t mnt_id)
 	return false;
 }
 
+static bool is_own(const struct scan *s, dev_t dev)
+{
+	for (int i = 0; i < KV_HOLDERS_DEVS; i++)
+		if (s->q->devs[i] && dev == s->q->devs[i])
+			return true;
+	return false;
+}
+
+static bool is_own_node(const struct scan *s, const char *path)
+{
+	for (int i = 0; i < KV_HOLDERS_DEVS; i++)
+		if (s->node[i][0] && !strcmp(path, s->node[i]))
+			return true;
+	return false;
+}
+
 static bool is_ours(struct scan *s, const struct kv_mountinfo *m)
 {
 	bool btrfs = is_word(m->fs_type, m->fs_type_len, "btrfs");
 
-	if (m->dev == s->q->dev || (s->q->face && m->dev == s->q->face) ||
-	    is_published(s, m->id) || (s->btrfs && m->dev == s->btrfs))
+	if (is_own(s, m->dev) || is_published(s, m->id) ||
+	    (s->btrfs && m->dev == s->btrfs))
 		return true;
-	for (int i = 0; i < 2; i++) {
+	for (int i = 0; i < KV_HOLDERS_DEVS; i++) {
 		if (!s->node[i][0])
 			continue;
 		if (btrfs && is_word(m->source, m->source_len, s->node[i])) {
@@ -301,11 +317,10 @@ static int look_at_fd(struct scan *s, int dir_fd, const char *name, void *arg)
 
 	if (!read_link(dir_fd, name, path, sizeof(path)) || path[0] != '/')
 		return 0;
-	for (int i = 0; i < 2; i++)
-		if (s->node[i][0] && !strcmp(path, s->node[i])) {
-			add_finding(x, KVOL_WHY_BY_DEVICE, path);
-			return 0;
-		}
+	if (is_own_node(s, path)) {
+		add_finding(x, KVOL_WHY_BY_DEVICE, path);
+		return 0;
+	}
 	(void)snprintf(info_name, sizeof(info_name), "../fdinfo/%.16s", name);
 	if (!read_text(dir_fd, info_name, info, sizeof(info)) ||
 	    !kv_procinfo_mnt_id(info, &mnt_id))
@@ -341,7 +356,7 @@ static void look_at_maps(const struct scan *s, int pid_fd, struct found *x)
 	while (f && !(x->how & KVOL_WHY_BY_MMAP) && getline(&line, &size, f) > 0) {
 		line[strcspn(line, "\n")] = '\0';
 		if (kv_procinfo_map(line, &dev, &path) &&
-		    (dev == s->q->dev || (s->btrfs && dev == s->btrfs)))
+		    (is_own(s, dev) || (s->btrfs && dev == s->btrfs)))
 			add_finding(x, KVOL_WHY_BY_MMAP, path);
 	}
 	if (f)
@@ -387,7 +402,7 @@ static int tell_device(struct scan *s, int dir_fd, const char *name, void *arg)
 
 	(void)arg;
 	(void)snprintf(target, sizeof(target), "/dev/%.200s", name);
-	if (s->node[1][0] && !strcmp(target, s->node[1])) /* the face is our own */
+	if (is_own_node(s, target))
 		return 0;
 	(void)snprintf(path, sizeof(path), "%.200s/dm/name", name);
 	if (!read_text(dir_fd, path, what, sizeof(what)))
@@ -398,11 +413,11 @@ static int tell_device(struct scan *s, int dir_fd, const char *name, void *arg)
 
 static int look_at_devices(struct scan *s)
 {
-	const dev_t devs[] = { s->q->dev, s->q->face };
+	const dev_t *devs = s->q->devs;
 	char path[64];
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < KV_ARRAY_SIZE(devs); i++) {
+	for (size_t i = 0; r == 0 && i < KV_HOLDERS_DEVS; i++) {
 		(void)snprintf(path, sizeof(path), "dev/block/%u:%u/holders",
 			       major(devs[i]), minor(devs[i]));
 		if (devs[i])
@@ -418,12 +433,10 @@ static int scan_all(struct scan *s)
 
 	if (own_fd < 0 || !ns_of(own_fd, &s->own_ns))
 		return -EOPNOTSUPP;
-	if (s->q->dev)
-		(void)snprintf(s->node[0], sizeof(s->node[0]), "/dev/dm-%u",
-			       minor(s->q->dev));
-	if (s->q->face)
-		(void)snprintf(s->node[1], sizeof(s->node[1]), "/dev/dm-%u",
-			       minor(s->q->face));
+	for (int i = 0; i < KV_HOLDERS_DEVS; i++)
+		if (s->q->devs[i])
+			(void)snprintf(s->node[i], sizeof(s->node[i]), "/dev/dm-%u",
+				       minor(s->q->devs[i]));
 	r = each_entry(s->proc_fd, ".", true, look_for_mounts, s, NULL);
 	if (r == 0)
 		r = look_at_devices(s);

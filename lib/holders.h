@@ -8,8 +8,10 @@
 
 #define KV_HOLDERS_MAX 4096 /* so many of one kind are told of */
 
+#define KV_HOLDERS_DEVS 3
+
 struct kv_holders_query {
-	dev_t dev, face; /* the volume's devices; face: 0 if there is none */
+	dev_t devs[KV_HOLDERS_DEVS]; /* the volume's own; 0: none */
 	const uint64_t *mnt_ids; /* of its publishes */
 	size_t n_mnt_ids;
 	int64_t deadline_ms;

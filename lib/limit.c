@@ -101,7 +101,7 @@ int kvol_limit_io(struct kvol_pool *pool, const char *name, const char *cgroup,
 		r = kv_volume_lock(pool, name, "volume", &lock, &row, reterr);
 	if (r < 0)
 		return r;
-	r = kv_device_info(pool, row.id, &info);
+	r = kv_volume_top(pool, &row, &info);
 	if (r == -ENXIO || (r == 0 && !info.live_table))
 		return kv_error(reterr, -ENOENT, KVOL_R_NOT_FOUND,
 				"volume '%s': is not published, and has no device to limit",

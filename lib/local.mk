@@ -9,6 +9,8 @@ layer0_sources = \
 	lib/log.h \
 	lib/opts.c \
 	lib/opts.h \
+	lib/secret.c \
+	lib/secret.h \
 	lib/util.c \
 	lib/util.h
 
@@ -39,6 +41,8 @@ layer1_sources = \
 	lib/blockdev.h \
 	lib/cgroup.c \
 	lib/cgroup.h \
+	lib/crypt.c \
+	lib/crypt.h \
 	lib/dm.c \
 	lib/dm.h \
 	lib/fs_btrfs.c \
@@ -48,6 +52,8 @@ layer1_sources = \
 	lib/gpt.h \
 	lib/holders.c \
 	lib/holders.h \
+	lib/keyring.c \
+	lib/keyring.h \
 	lib/loop.c \
 	lib/loop.h \
 	lib/mount.c \
@@ -106,6 +112,7 @@ layer3_sources = \
 layer4_sources = \
 	lib/activate.c \
 	lib/ctx.c \
+	lib/encrypt.c \
 	lib/expand.c \
 	lib/format.c \
 	lib/health.c \
@@ -137,7 +144,7 @@ layer4_sources = \
 noinst_LTLIBRARIES += lib/libkvbase.la lib/libkvadapters.la lib/libkvcore.la
 lib_libkvbase_la_SOURCES = $(layer0_sources) $(layer2_sources)
 lib_libkvadapters_la_SOURCES = $(layer1_sources)
-lib_libkvadapters_la_LIBADD = $(BLKID_LIBS) $(MOUNT_LIBS) $(FDISK_LIBS)
+lib_libkvadapters_la_LIBADD = $(BLKID_LIBS) $(MOUNT_LIBS) $(FDISK_LIBS) $(CRYPTSETUP_LIBS)
 lib_libkvcore_la_SOURCES = $(layer1_core_sources) $(layer3_sources) $(layer4_sources)
 lib_libkvcore_la_LIBADD = $(SQLITE_LIBS) $(MOUNT_LIBS)
 

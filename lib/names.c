@@ -21,6 +21,12 @@
 
 #define UUID_SHORT 8
 
+static const char *const suffixes[KV_FACES] = {
+	[KV_FACE_THIN] = "",
+	[KV_FACE_CRYPT] = "c",
+	[KV_FACE_READONLY] = "r",
+};
+
 bool kv_volume_name_valid(const char *name)
 {
 	size_t n, len;
@@ -69,18 +75,25 @@ void kv_dm_id_part(struct kv_dm_id *ret, const char *pool_uuid, const char *part
 }
 
 void kv_dm_id_volume(struct kv_dm_id *ret, const char *pool_uuid, uint32_t number,
-		     bool readonly)
+		     enum kv_face face)
 {
 	char part[16];
 
-	(void)snprintf(part, sizeof(part), "%u%s", number, readonly ? "r" : "");
+	(void)snprintf(part, sizeof(part), "%u%s", number, suffixes[face]);
 	kv_dm_id_part(ret, pool_uuid, part);
 }
 
+void kv_key_name(char ret[KV_KEY_NAME_SIZE], const char *pool_uuid, uint32_t number)
+{
+	(void)snprintf(ret, KV_KEY_NAME_SIZE, "kvol:%.*s-%u", KV_UUID_LEN, pool_uuid,
+		       number);
+}
+
 bool kv_dm_uuid_volume(const char *uuid, const char *pool_uuid, uint32_t *ret_number,
-		       bool *ret_readonly)
+		       enum kv_face *ret_face)
 {
 	size_t n = strlen(pool_uuid);
+	enum kv_face face = KV_FACE_THIN;
 	uint64_t number = 0;
 	const char *p;
 
@@ -96,9 +109,11 @@ bool kv_dm_uuid_volume(const char *uuid, const char *pool_uuid, uint32_t *ret_nu
 		if (number > UINT32_MAX)
 			return false;
 	}
-	if (*p && strcmp(p, "r") != 0)
+	while (face < KV_FACES && strcmp(p, suffixes[face]) != 0)
+		face++;
+	if (face == KV_FACES)
 		return false;
 	*ret_number = (uint32_t)number;
-	*ret_readonly = *p == 'r';
+	*ret_face = face;
 	return true;
 }

@@ -20,14 +20,24 @@ struct kv_dm_id {
 bool kv_volume_name_valid(const char *name); /* 1-255 bytes UTF-8, no '/', NUL, control */
 bool kv_pool_name_valid(const char *name);
 
-/* kvol-<uuid8>-<part> and KVOL-<uuid>-<part>; parts: catalogue metadata data pool NUMBER
- * NUMBERr. The trailing r is the read-only face of a volume that is published read-only
- * as a device. */
+/* A volume's devices, each standing on those before it that are there. */
+enum kv_face {
+	KV_FACE_THIN,	  /* NUMBER */
+	KV_FACE_CRYPT,	  /* NUMBERc: what an encrypted one says */
+	KV_FACE_READONLY, /* NUMBERr: of one that is published read-only as a device */
+};
+#define KV_FACES 3
+
+/* kvol-<uuid8>-<part> and KVOL-<uuid>-<part>; parts: catalogue metadata data pool, and
+ * those of kv_face. */
 void kv_dm_id_part(struct kv_dm_id *ret, const char *pool_uuid, const char *part);
 void kv_dm_id_volume(struct kv_dm_id *ret, const char *pool_uuid, uint32_t number,
-		     bool readonly);
+		     enum kv_face face);
 /* The reverse: true if uuid is a volume's device of this pool. */
 bool kv_dm_uuid_volume(const char *uuid, const char *pool_uuid, uint32_t *ret_number,
-		       bool *ret_readonly);
+		       enum kv_face *ret_face);
+/* What the kernel's keyring calls the volume's key. */
+#define KV_KEY_NAME_SIZE 64
+void kv_key_name(char ret[KV_KEY_NAME_SIZE], const char *pool_uuid, uint32_t number);
 
 #endif

@@ -83,26 +83,32 @@ int kv_pool_snapshot_time(const struct kvol_pool *pool, uint32_t *ret);
 /* A volume's device. The caller holds the volume's lock. */
 struct kv_device {
 	dev_t dev;
-	bool was_active;
-	bool readonly; /* the thin device itself */
+	bool was_active; /* the thin device was, and perhaps no more than that */
+	bool readonly;	 /* the thin device itself */
 };
-/* `readonly`: make it so if it is not active yet. */
-int kv_device_activate(const struct kvol_pool *pool, uint32_t id, uint64_t bytes,
+/* The thin device. `readonly`: make it so if it is not active yet. */
+int kv_device_activate(const struct kvol_pool *pool, const struct kv_row *row,
 		       bool readonly, struct kv_device *ret);
+/* On it dm-crypt, for an encrypted volume, whose key the kernel has (-ENOKEY): from then
+ * on device->dev is that. */
+int kv_device_activate_crypt(const struct kvol_pool *pool, const struct kv_row *row,
+			     struct kv_device *device);
 /* The read-only face, a linear map of the whole device that refuses writes. */
-int kv_device_activate_readonly(const struct kvol_pool *pool, uint32_t id, dev_t dev,
-				uint64_t bytes, dev_t *ret);
-/* Makes an active device (and its read-only face) `bytes` large. Never smaller. */
-int kv_device_resize(const struct kvol_pool *pool, uint32_t id, uint64_t bytes);
+int kv_device_activate_readonly(const struct kvol_pool *pool, const struct kv_row *row,
+				dev_t dev, dev_t *ret);
+/* Makes the active devices as large as the row says. Never smaller. -ENOKEY: the kernel
+ * does not have an encrypted volume's key any more. */
+int kv_device_resize(const struct kvol_pool *pool, const struct kv_row *row);
 /* flags: KV_DM_DEFERRED or 0. 0 when it is not active any more, or will be when it is
  * closed. */
 int kv_device_deactivate(const struct kvol_pool *pool, uint32_t id, unsigned flags);
-/* 1: it, or its read-only face, is suspended; 0: running, or inactive. */
+/* 1: one of its faces is suspended; 0: running, or inactive. */
 int kv_device_suspended(const struct kvol_pool *pool, uint32_t id);
 /* Resumes what is suspended of it. -EBUSY and the like: could not. */
 int kv_device_thaw(const struct kvol_pool *pool, uint32_t id);
-int kv_device_info(const struct kvol_pool *pool, uint32_t id, struct kv_dm_info *ret);
-/* Both faces' openers: the read-only face itself holds the device open once. */
+int kv_device_info(const struct kvol_pool *pool, uint32_t id, enum kv_face face,
+		   struct kv_dm_info *ret);
+/* All faces' openers: each of them itself holds the one below open once. */
 int kv_device_openers(const struct kvol_pool *pool, uint32_t id, uint32_t *ret);
 /* Removes the read-only face, unless somebody has it open. */
 int kv_device_drop_face(const struct kvol_pool *pool, uint32_t id);

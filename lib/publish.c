@@ -176,8 +176,8 @@ static int make_node_mount(struct kv_job *job, struct kvol_error *e)
 	int r;
 
 	if ((job->want.flags & KVOL_PUBLISH_READONLY) && !job->readonly) {
-		r = kv_device_activate_readonly(job->pool, job->row.id, job->dev,
-						job->row.bytes, &job->dev);
+		r = kv_device_activate_readonly(job->pool, &job->row, job->dev,
+						&job->dev);
 		if (r < 0)
 			return kv_error_errno(e, r, "volume '%s': activate read-only",
 					      job->row.name);
@@ -437,9 +437,8 @@ static int settle(struct kv_job *job, const struct kv_device *device, struct kvo
 		return kv_volume_settle(job->pool, &job->row, device->dev,
 					!device->was_active, e);
 	if ((job->row.flags & KV_ROW_GROW) && device->was_active)
-		r = kv_device_resize(job->pool, job->row.id, job->row.bytes);
-	return r < 0 ? kv_error_errno(e, r, "volume '%s': grow its device", job->row.name)
-		     : 0;
+		r = kv_volume_resize(job->pool, &job->row, e);
+	return r;
 }
 
 static int activate(struct kv_job *job, struct kv_device *device, struct kvol_error *e)
@@ -447,17 +446,18 @@ static int activate(struct kv_job *job, struct kv_device *device, struct kvol_er
 	bool readonly = job->block && job->row.kind == KVOL_KIND_SNAPSHOT;
 	int r;
 
-	r = kv_device_activate(job->pool, job->row.id, job->row.bytes, readonly, device);
+	r = kv_volume_activate(job->pool, &job->row, &job->secret, readonly, device, e);
 	if (r == 0 && device->readonly && !readonly && !job->live) {
 		/* Left over from a publish as a device: mounting may have a log to
 		 * replay. */
 		r = kv_device_deactivate(job->pool, job->row.id, 0);
-		if (r == 0)
-			r = kv_device_activate(job->pool, job->row.id, job->row.bytes,
-					       false, device);
+		if (r < 0)
+			return kv_pool_activate_error(job->pool, r, job->row.name, e);
+		r = kv_volume_activate(job->pool, &job->row, &job->secret, false, device,
+				       e);
 	}
 	if (r < 0)
-		return kv_pool_activate_error(job->pool, r, job->row.name, e);
+		return r;
 	job->dev = device->dev;
 	job->readonly = device->readonly;
 	return 0;
@@ -465,9 +465,7 @@ static int activate(struct kv_job *job, struct kv_device *device, struct kvol_er
 
 static int publish(struct kv_job *job, struct kvol_error *e)
 {
-	struct kvol_pool *pool = job->pool;
 	struct kv_device device;
-	unsigned live;
 	int r;
 
 	r = check_access(job, e);
@@ -483,9 +481,26 @@ static int publish(struct kv_job *job, struct kvol_error *e)
 	if (r == 0)
 		r = place(job, e);
 	job->mnt_fd = kv_close(job->mnt_fd);
-	if (r < 0 && kv_publications_prune(pool, job->row.id, &live, NULL) >= 0 && !live)
-		(void)kv_device_deactivate(pool, job->row.id, KV_DM_DEFERRED);
+	if (r < 0)
+		kv_volume_put_down(job->pool, job->row.id);
 	return r;
+}
+
+/* It stands as asked for. */
+static int publish_again(struct kv_job *job, struct kvol_error *e)
+{
+	struct kv_device device;
+	int r;
+
+	/* A secret is not right because another was. */
+	r = kv_volume_activate(job->pool, &job->row, &job->secret, false, &device, e);
+	if (r < 0 || !job->want.propagation)
+		return r;
+	r = kv_ns_run(job->ns_path, propagate_again, job);
+	return r < 0 ? kv_error_errno(e, r,
+				      "target '%s': set the propagation of its mount",
+				      job->want.target)
+		     : 0;
 }
 
 static int check_and_publish(struct kv_job *job, const struct kvol_publish_opts *o,
@@ -501,10 +516,12 @@ static int check_and_publish(struct kv_job *job, const struct kvol_publish_opts 
 				"volume '%s': is a raw one, and is "
 				"published as a block device only",
 				job->row.name);
-	r = kv_job_options(job, o, e);
+	r = kv_volume_secret(&job->row, &job->secret, e);
+	if (r == 0)
+		r = kv_job_options(job, o, e);
 	if (r == 0 && kv_pool_only_reads(job->pool) &&
 	    (!(job->want.flags & KVOL_PUBLISH_READONLY) ||
-	     (job->row.flags && !job->block)))
+	     ((job->row.flags & KV_ROW_OWES) && !job->block)))
 		r = kv_pool_admit(job->pool, false, e);
 	if (r < 0)
 		return r;
@@ -514,14 +531,7 @@ static int check_and_publish(struct kv_job *job, const struct kvol_publish_opts 
 	r = check_target(job, e);
 	if (r == 0)
 		return publish(job, e);
-	if (r == 1 && job->want.propagation) {
-		r = kv_ns_run(job->ns_path, propagate_again, job);
-		if (r < 0)
-			return kv_error_errno(e, r,
-					      "target '%s': set the propagation of its mount",
-					      job->want.target);
-	}
-	return r < 0 ? r : 0;
+	return r == 1 ? publish_again(job, e) : r;
 }
 
 int kvol_publish(struct kvol_pool *pool, const char *name, const char *target,
@@ -536,6 +546,8 @@ int kvol_publish(struct kvol_pool *pool, const char *name, const char *target,
 	r = kv_pool_enter(pool, &call, reterr);
 	if (r == 0)
 		r = kv_job_start(pool, name, target, opts, &o, &job, reterr);
+	if (r == 0)
+		r = kv_secret_check(name, o.secret, o.secret_bytes, &job->secret, reterr);
 	if (r == 0)
 		r = kv_volume_lock(pool, name, "volume", &lock, &job->row, reterr);
 	/* Under the lock: whoever had it may have failed to delete the volume. */

@@ -11,11 +11,12 @@
 struct kv_job {
 	struct kvol_pool *pool;
 	struct kv_row row;
+	struct kv_secret secret;
 	struct kv_publication want; /* what is asked for, as it would be recorded */
 	const char *ns_path;	    /* NULL: the caller's */
 	struct kv_mount_opts opts;
 	bool block;
-	dev_t dev;		 /* what appears: the thin device or its read-only face */
+	dev_t dev;		 /* what appears: the volume's device or its read-only face */
 	bool readonly;		 /* the thin device itself is read-only */
 	int userns_fd;		 /* maps the ids; -1: none, or one of want's maps */
 	int mnt_fd;		 /* the detached mount */

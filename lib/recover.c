@@ -64,17 +64,16 @@ static int tidy_device(struct kvol_pool *pool, uint32_t id, bool has_face)
 static int tidy_one(const struct kv_dm_id *id, dev_t dev, void *arg)
 {
 	struct kvol_pool *pool = arg;
-	struct kv_dm_info face;
-	struct kv_dm_id dm_id;
-	bool readonly;
+	struct kv_dm_info info;
+	enum kv_face face;
 	uint32_t number;
 	int r;
 
 	(void)dev;
-	if (!kv_dm_uuid_volume(id->uuid, pool->conf.uuid, &number, &readonly) || readonly)
+	if (!kv_dm_uuid_volume(id->uuid, pool->conf.uuid, &number, &face) ||
+	    face != KV_FACE_THIN)
 		return 0;
-	kv_dm_id_volume(&dm_id, pool->conf.uuid, number, true);
-	r = kv_dm_info(&pool->dm, dm_id.uuid, &face);
+	r = kv_device_info(pool, number, KV_FACE_READONLY, &info);
 	if (r < 0 && r != -ENXIO)
 		return r;
 	return tidy_device(pool, number, r == 0);
@@ -127,13 +126,13 @@ static int deactivate_volume(struct kvol_pool *pool, uint32_t id, struct kvol_er
 static int deactivate_one(const struct kv_dm_id *id, dev_t dev, void *arg)
 {
 	struct deactivate *x = arg;
+	enum kv_face face;
 	uint32_t number;
-	bool readonly;
 	int r;
 
 	(void)dev;
-	if (!kv_dm_uuid_volume(id->uuid, x->pool->conf.uuid, &number, &readonly) ||
-	    readonly)
+	if (!kv_dm_uuid_volume(id->uuid, x->pool->conf.uuid, &number, &face) ||
+	    face != KV_FACE_THIN)
 		return 0;
 	r = deactivate_volume(x->pool, number, x->e);
 	x->told = r < 0;
@@ -234,10 +233,10 @@ static int ungrown(struct kvol_pool *pool, uint32_t id)
 		return r == -EBUSY ? 0 : r;
 	r = kv_catalogue_get(pool->cat, id, &row);
 	if (r == 0)
-		r = kv_device_info(pool, id, &info);
+		r = kv_device_info(pool, id, KV_FACE_THIN, &info);
 	if (r < 0)
 		return r == -ENOENT || r == -ENXIO ? 0 : r;
-	r = kv_device_resize(pool, id, row.bytes);
+	r = kv_device_resize(pool, &row);
 	if (r < 0)
 		kv_log(&pool->log, LOG_WARNING,
 		       "volume '%s': its device could not be grown (%s); the "

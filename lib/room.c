@@ -49,14 +49,15 @@ static int hold(const struct kv_dm_id *id, dev_t dev, void *arg)
 	const struct kvol_pool *pool = held->pool;
 	_cleanup_lock_ struct kv_lock lock = KV_LOCK_NONE;
 	struct kv_suspend suspend;
+	enum kv_face face;
 	uint32_t number;
-	bool face;
 	int r;
 
 	(void)dev;
 	if (held->n == HELD_MAX)
 		return 1;
-	if (!kv_dm_uuid_volume(id->uuid, pool->conf.uuid, &number, &face) || face)
+	if (!kv_dm_uuid_volume(id->uuid, pool->conf.uuid, &number, &face) ||
+	    face != KV_FACE_THIN)
 		return 0;
 	if (kv_lock_volume(pool, number, 0, &lock) < 0 || !runs(pool, id->uuid) ||
 	    kv_suspend_begin(pool, number, &suspend) < 0)

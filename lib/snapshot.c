@@ -3,8 +3,8 @@
  * Snapshots and clones: both are the kernel's create_snap, one read-only, one not.
  *
  * An active origin must be suspended for the message or the copy is torn, and the kernel
- * does not check. Between suspend and resume stand two ioctls, the message and the
- * resume, with signals blocked: no allocation, no logging, no catalogue. What the file
+ * does not check. An encrypted one has two devices: its file system freezes with the
+ * upper one. Between suspend and resume stand only ioctls, with signals blocked: no allocation, no logging, no catalogue. What the file
  * system has to write is flushed before, so that the freeze is short, and the pool's mode
  * is checked before, because a flushing suspend on a pool without space waits long.
  *
@@ -64,29 +64,46 @@ static void flush_origin(struct kvol_pool *pool, const struct kv_row *row, dev_t
 		(void)syncfs(root);
 }
 
+/* The origin's devices, topmost first: the file system is on that, the blocks are the
+ * last one's. */
+struct origin {
+	struct kv_dm_id ids[2];
+	unsigned n;	 /* 0: none is active */
+	dev_t top;	 /* and who has it open */
+	uint32_t openers;
+};
+
 /* The window. *made: the copy is there; *running: the origin is not left suspended. The
  * result is the first failure. */
-static int copy_suspended(const struct kvol_pool *pool, const char *origin_uuid,
+static int copy_suspended(const struct kvol_pool *pool, const struct origin *o,
 			  const char *msg, bool *made, bool *running)
 {
+	unsigned held = 0;
 	sigset_t all, old;
-	int r, s = 0;
+	int r = 0, s = 0;
 
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
-	r = kv_dm_suspend(&pool->dm, origin_uuid, KV_DM_LOCKFS | KV_DM_FLUSH);
+	while (r == 0 && held < o->n) {
+		r = kv_dm_suspend(&pool->dm, o->ids[held].uuid,
+				  KV_DM_LOCKFS | KV_DM_FLUSH);
+		held += r == 0;
+	}
 	if (r == 0) {
 		r = kv_pool_send(pool, msg);
 		*made = r == 0;
-		s = kv_dm_resume(&pool->dm, origin_uuid);
-		if (s < 0) /* never leave it frozen: there is nothing else that could be
+	}
+	while (held > 0) {
+		int t = kv_dm_resume(&pool->dm, o->ids[--held].uuid);
+
+		if (t < 0) /* never leave it frozen: there is nothing else that could be
 			      done */
-			s = kv_dm_resume(&pool->dm, origin_uuid);
-		r = r < 0 ? r : s;
+			t = kv_dm_resume(&pool->dm, o->ids[held].uuid);
+		s = s < 0 ? s : t;
 	}
 	*running = s == 0;
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	return r;
+	return r < 0 ? r : s;
 }
 
 /* What has come of it. */
@@ -95,7 +112,7 @@ struct outcome {
 	bool frozen; /* and the origin could not be resumed */
 };
 
-static int copy_running(struct kvol_pool *pool, uint32_t source, const char *origin_uuid,
+static int copy_running(struct kvol_pool *pool, uint32_t source, const struct origin *o,
 			const char *msg, struct outcome *ret)
 {
 	struct kv_suspend suspend;
@@ -105,30 +122,57 @@ static int copy_running(struct kvol_pool *pool, uint32_t source, const char *ori
 	r = kv_suspend_begin(pool, source, &suspend);
 	if (r < 0)
 		return r;
-	r = copy_suspended(pool, origin_uuid, msg, &ret->made, &running);
+	r = copy_suspended(pool, o, msg, &ret->made, &running);
 	ret->frozen = !running;
 	kv_suspend_end(&suspend, running);
 	return r;
+}
+
+/* Those that are active, and have a table. */
+static int find_origin(struct kvol_pool *pool, const struct kv_row *source,
+		       struct origin *ret)
+{
+	static const enum kv_face faces[] = { KV_FACE_CRYPT, KV_FACE_THIN };
+	struct kv_dm_info info;
+	int r;
+
+	memset(ret, 0, sizeof(*ret));
+	for (unsigned i = 0; i < KV_ARRAY_SIZE(faces); i++) {
+		enum kv_face face = faces[i];
+
+		if (face == KV_FACE_CRYPT && !(source->flags & KV_ROW_ENCRYPTED))
+			continue;
+		r = kv_device_info(pool, source->id, face, &info);
+		if (r == -ENXIO || (r == 0 && !info.live_table))
+			continue;
+		if (r < 0)
+			return r;
+		if (ret->n == 0) {
+			ret->top = info.dev;
+			ret->openers = info.open_count;
+		}
+		kv_dm_id_volume(&ret->ids[ret->n++], pool->conf.uuid, source->id, face);
+	}
+	return 0;
 }
 
 static int copy_blocks(struct kvol_pool *pool, const struct kv_row *source, uint32_t id,
 		       struct outcome *ret)
 {
 	char msg[KV_THIN_LINE];
-	struct kv_dm_info info;
-	struct kv_dm_id origin;
+	struct origin origin;
 	int r;
 
 	r = kv_thin_msg_snapshot(msg, id, source->id);
+	if (r == 0)
+		r = find_origin(pool, source, &origin);
 	if (r < 0)
 		return r;
-	kv_dm_id_volume(&origin, pool->conf.uuid, source->id, false);
-	r = kv_dm_info(&pool->dm, origin.uuid, &info);
-	if (r == 0 && info.live_table) {
-		if (info.open_count)
-			flush_origin(pool, source, info.dev);
-		r = copy_running(pool, source->id, origin.uuid, msg, ret);
-	} else if (r == 0 || r == -ENXIO) {
+	if (origin.n > 0) {
+		if (origin.openers)
+			flush_origin(pool, source, origin.top);
+		r = copy_running(pool, source->id, &origin, msg, ret);
+	} else {
 		/* Inactive, or half made by somebody who died (and without a table the
 		 * kernel would not resume it): the lock keeps it so. */
 		r = kv_pool_send(pool, msg);
@@ -349,6 +393,10 @@ int kvol_clone(struct kvol_pool *pool, const char *source, const char *name,
 		r = kv_bytes_check(name, o.bytes, &c.bytes, reterr);
 	if (r == 0)
 		r = kv_labels_check(o.labels, o.n_labels, false, name, reterr);
+	if (r == 0 && (o.secret || o.secret_bytes))
+		r = kv_error_invalid(reterr,
+				     "clone '%s': has its source's secret, and takes none",
+				     name);
 	if (r < 0)
 		return r;
 	c.fs_type = o.fs_type;

@@ -71,8 +71,9 @@ int kv_publication_stands_dead(const struct kv_publication *p, const char *ns_pa
 						 : 0;
 }
 
-/* The thin device's number, or its read-only face's; -ENXIO: it is not active. */
-static int device_number(const struct kvol_pool *pool, uint32_t id, bool face, dev_t *ret)
+/* A face's number; -ENXIO: it is not active. */
+static int device_number(const struct kvol_pool *pool, uint32_t id, enum kv_face face,
+			 dev_t *ret)
 {
 	struct kv_dm_info info;
 	struct kv_dm_id dm_id;
@@ -95,7 +96,7 @@ static int may_be_mounted(const struct kvol_pool *pool, uint32_t id)
 	r = kv_device_openers(pool, id, &openers);
 	if (r < 0 || openers)
 		return r < 0 ? r : 1;
-	for (int face = 0; face < 2; face++) {
+	for (enum kv_face face = 0; face < KV_FACES; face++) {
 		r = device_number(pool, id, face, &dev);
 		if (r == 0)
 			r = kv_node_bound(dev);
@@ -130,7 +131,7 @@ static int recognise(const struct kvol_pool *pool, const char *ns_path,
 		return 0;
 	if (r < 0 || !t.mount_root)
 		return r;
-	for (int face = 0; S_ISBLK(t.mode) && face < 2; face++) {
+	for (enum kv_face face = 0; S_ISBLK(t.mode) && face < KV_FACES; face++) {
 		r = device_number(pool, p->volume, face, &dev);
 		if (r < 0 && r != -ENXIO)
 			return r;
@@ -141,7 +142,10 @@ static int recognise(const struct kvol_pool *pool, const char *ns_path,
 		p->mnt_id = t.mnt_id;
 		return 1;
 	}
-	r = device_number(pool, p->volume, false, &dev);
+	/* The file system is on what an encrypted volume says. */
+	r = device_number(pool, p->volume, KV_FACE_CRYPT, &dev);
+	if (r == -ENXIO)
+		r = device_number(pool, p->volume, KV_FACE_THIN, &dev);
 	if (r == 0)
 		r = kv_mount_shows(ns_path, t.mnt_id, dev);
 	if (r != 1)
@@ -267,7 +271,7 @@ int kv_publications_prune(struct kvol_pool *pool, uint32_t id, unsigned *ret_liv
 	struct kv_dm_info info;
 	int r;
 
-	r = kv_device_info(pool, id, &info);
+	r = kv_device_info(pool, id, KV_FACE_THIN, &info);
 	if (r < 0 && r != -ENXIO)
 		return r;
 	x.active = r == 0;
@@ -276,4 +280,12 @@ int kv_publications_prune(struct kvol_pool *pool, uint32_t id, unsigned *ret_liv
 		return r;
 	*ret_live = x.live;
 	return x.active;
+}
+
+void kv_volume_put_down(struct kvol_pool *pool, uint32_t id)
+{
+	unsigned live;
+
+	if (kv_publications_prune(pool, id, &live, NULL) >= 0 && !live)
+		(void)kv_device_deactivate(pool, id, KV_DM_DEFERRED);
 }

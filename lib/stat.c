@@ -52,7 +52,8 @@ static int fill(struct kvol_pool *pool, const struct kv_row *row, struct kvol_in
 	(void)kv_strcpy(info->fs_type, sizeof(info->fs_type), row->fs_type);
 	(void)kv_strcpy(info->uuid, sizeof(info->uuid), row->uuid);
 
-	r = kv_device_info(pool, row->id, &dm);
+	info->flags = row->flags & KV_ROW_ENCRYPTED ? KVOL_INFO_ENCRYPTED : 0;
+	r = kv_volume_top(pool, row, &dm);
 	if (r == 0)
 		r = kv_blockdev_path(dm.dev, info->device);
 	/* Inactive, or /dev has no node for it. */

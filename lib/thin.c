@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * The language of the thin-pool, thin and linear targets: tables, messages and status
- * lines, as Documentation/admin-guide/device-mapper/thin-provisioning.rst and
- * linear.rst have them.
+ * The language of the thin-pool, thin, linear and crypt targets: tables, messages and
+ * status lines, as Documentation/admin-guide/device-mapper/thin-provisioning.rst,
+ * linear.rst and dm-crypt.rst have them.
  *
  * Pure: bytes in, bytes out. Parsers take anything, read numbers strictly (decimal
  * digits alone, no sign, no overflow), touch their outputs only on success, and never
@@ -13,6 +13,10 @@
  * Pools are always loaded with error_if_no_space (a full pool fails writes at once
  * instead of hanging them for a minute) and with zeroing left on (a new block would
  * show the last owner's data otherwise).
+ *
+ * Encrypted volumes let discards through. Without them nothing that was ever written
+ * would come back to the pool; and what they give away, which blocks are in use, the thin
+ * pool's metadata shows anyway.
  */
 
 #include <errno.h>
@@ -64,6 +68,14 @@ int kv_thin_params(char buf[KV_THIN_LINE], dev_t pool, uint32_t id)
 int kv_thin_linear_params(char buf[KV_THIN_LINE], dev_t dev, uint64_t offset_sectors)
 {
 	return line(buf, "%u:%u %" PRIu64, major(dev), minor(dev), offset_sectors);
+}
+
+int kv_thin_crypt_params(char buf[KV_THIN_LINE], dev_t dev, uint64_t offset_sectors,
+			 size_t key_bytes, const char *key_name)
+{
+	return line(buf,
+		    "aes-xts-plain64 :%zu:logon:%s 0 %u:%u %" PRIu64 " 1 allow_discards",
+		    key_bytes, key_name, major(dev), minor(dev), offset_sectors);
 }
 
 int kv_thin_msg_create(char buf[KV_THIN_LINE], uint32_t id)

@@ -6,6 +6,7 @@
 
 #include <sys/stat.h>
 
+#include "crypt.h"
 #include "fs.h"
 #include "host.h"
 #include "opts.h"
@@ -106,6 +107,28 @@ int kv_policy_tell(struct kvol_pool *pool, const struct kv_pool_status *st,
  * false: the message was refused. Afterwards the id is done with. */
 void kv_volume_undo(struct kvol_pool *pool, struct kv_id *id, bool made);
 
+/* A secret as it came in options. what: the volume's name, for messages. */
+int kv_secret_check(const char *what, const void *data, uint64_t bytes,
+		    struct kv_secret *ret, struct kvol_error *e);
+/* Refuses a secret for a volume that takes none, and none for one that needs it. */
+int kv_volume_secret(const struct kv_row *row, const struct kv_secret *secret,
+		     struct kvol_error *e);
+/* Encrypts a new thin device: from then on *device is what it says. */
+int kv_volume_encrypt(struct kvol_pool *pool, const struct kv_row *row,
+		      const struct kv_secret *secret, struct kv_device *device,
+		      struct kvol_error *e);
+/* Activates the volume's device, for an encrypted one by its secret and up to what it
+ * says. On failure nothing is active that was not. */
+int kv_volume_activate(struct kvol_pool *pool, const struct kv_row *row,
+		       const struct kv_secret *secret, bool readonly,
+		       struct kv_device *ret, struct kvol_error *e);
+/* The device that shows what is in an active volume. -ENXIO: there is none. */
+int kv_volume_top(const struct kvol_pool *pool, const struct kv_row *row,
+		  struct kv_dm_info *ret);
+
+/* Makes active devices as large as the row says. */
+int kv_volume_resize(const struct kvol_pool *pool, const struct kv_row *row,
+		     struct kvol_error *e);
 /* Grows the file system on an active device to the device's end, through a mount out of
  * sight. */
 int kv_fs_grow(const struct kv_row *row, dev_t dev, struct kvol_error *e);
@@ -135,6 +158,10 @@ int kv_publication_find(const struct kv_publication *p, const char *ns_path,
  * volume's lock. */
 int kv_publications_prune(struct kvol_pool *pool, uint32_t id, unsigned *ret_live,
 			  char *target);
+
+/* Deactivates its device, or has that done at its last close, if it is published nowhere.
+ */
+void kv_volume_put_down(struct kvol_pool *pool, uint32_t id);
 
 /* What recovery found to stand, or could not see; `faces`: of them, those as a read-only
  * device. Drops the records of the others. Under the volume's lock. */

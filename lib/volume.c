@@ -145,18 +145,32 @@ void kv_volume_undo(struct kvol_pool *pool, struct kv_id *id, bool made)
 
 /* --- Creating --- */
 
-static int check_existing(const struct kv_row *row, uint64_t bytes, const char *fs_type,
+/* What is asked for. */
+struct wanted {
+	const char *name;
+	uint64_t bytes;
+	const struct kv_fs *fs;	 /* NULL: raw */
+	struct kv_secret secret; /* data NULL: not encrypted */
+	const struct kvol_label *labels;
+	uint64_t n_labels;
+	struct kv_limit limit;
+};
+
+static int check_existing(const struct kv_row *row, const struct wanted *w,
 			  struct kvol_error *e)
 {
-	if (row->kind == KVOL_KIND_VOLUME && row->bytes == bytes && !row->source[0] &&
-	    kv_str_equal(row->fs_type, fs_type))
+	bool encrypted = row->flags & KV_ROW_ENCRYPTED;
+
+	if (row->kind == KVOL_KIND_VOLUME && row->bytes == w->bytes && !row->source[0] &&
+	    kv_str_equal(row->fs_type, w->fs ? w->fs->name : "") &&
+	    encrypted == !!w->secret.data)
 		return 0;
 	return kv_error(e, -EEXIST, KVOL_R_EXISTS_DIFFERENT,
 			"volume '%s': there is a %s of this name, "
-			"with %" PRIu64 " bytes, %s%s",
+			"with %" PRIu64 " bytes, %s%s%s",
 			row->name, row->kind == KVOL_KIND_VOLUME ? "volume" : "snapshot",
 			row->bytes, row->fs_type[0] ? row->fs_type : "raw",
-			row->source[0] ? ", copied" : "");
+			encrypted ? ", encrypted" : "", row->source[0] ? ", copied" : "");
 }
 
 static int make_fs(const struct kv_row *row, const struct kv_fs *fs, dev_t dev,
@@ -169,7 +183,9 @@ static int make_fs(const struct kv_row *row, const struct kv_fs *fs, dev_t dev,
 	r = kv_blockdev_name(dev, device, &node_fd);
 	if (r < 0)
 		return kv_error_errno(e, r, "volume '%s': find its device", row->name);
-	r = fs->make(device, row->uuid, detail, sizeof(detail));
+	/* Through dm-crypt a blank device reads as noise. */
+	r = fs->make(device, row->uuid, !(row->flags & KV_ROW_ENCRYPTED), detail,
+		     sizeof(detail));
 	if (r == -ENOENT)
 		return kv_error(e, -EINVAL, KVOL_R_UNSUPPORTED,
 				"volume '%s': mkfs.%s is not installed", row->name,
@@ -182,32 +198,26 @@ static int make_fs(const struct kv_row *row, const struct kv_fs *fs, dev_t dev,
 	return r < 0 ? kv_error_errno(e, r, "volume '%s': flush", row->name) : 0;
 }
 
-/* The device lives only while mkfs runs; publishing activates it again. */
+/* The device lives only while mkfs runs; publishing activates it again. What fails in
+ * here is undone, device and all, by kv_volume_undo. */
 static int make_contents(struct kvol_pool *pool, const struct kv_row *row,
-			 const struct kv_fs *fs, struct kvol_error *e)
+			 const struct wanted *w, struct kvol_error *e)
 {
 	struct kv_device device;
 	int r;
 
-	r = kv_device_activate(pool, row->id, row->bytes, false, &device);
+	r = kv_device_activate(pool, row, false, &device);
 	if (r < 0)
 		return kv_pool_activate_error(pool, r, row->name, e);
-	r = make_fs(row, fs, device.dev, e);
+	if (w->secret.data)
+		r = kv_volume_encrypt(pool, row, &w->secret, &device, e);
+	if (r == 0 && w->fs)
+		r = make_fs(row, w->fs, device.dev, e);
 	if (r < 0)
-		return r; /* undone, device and all, by kv_volume_undo */
+		return r;
 	r = kv_device_deactivate(pool, row->id, KV_DM_DEFERRED);
 	return r < 0 ? kv_error_errno(e, r, "volume '%s': deactivate", row->name) : 0;
 }
-
-/* What is asked for. */
-struct wanted {
-	const char *name;
-	uint64_t bytes;
-	const struct kv_fs *fs; /* NULL: raw */
-	const struct kvol_label *labels;
-	uint64_t n_labels;
-	struct kv_limit limit;
-};
 
 /* From the message to the commit. 1: the name was taken meanwhile. */
 static int create_with_id(struct kvol_pool *pool, struct kv_id *id,
@@ -227,6 +237,7 @@ static int create_with_id(struct kvol_pool *pool, struct kv_id *id,
 	}
 	if (w->fs)
 		(void)kv_strcpy(row.fs_type, sizeof(row.fs_type), w->fs->name);
+	row.flags = w->secret.data ? KV_ROW_ENCRYPTED : 0;
 	r = kv_pool_send(pool, msg);
 	made = r == 0;
 	if (r == 0)
@@ -235,8 +246,8 @@ static int create_with_id(struct kvol_pool *pool, struct kv_id *id,
 		r = kv_pool_error(pool, r, "create the thin device", w->name, e);
 		goto undo;
 	}
-	if (w->fs) {
-		r = make_contents(pool, &row, w->fs, e);
+	if (w->fs || w->secret.data) {
+		r = make_contents(pool, &row, w, e);
 		if (r < 0)
 			goto undo;
 	}
@@ -259,10 +270,8 @@ undo:
 }
 
 /* 1: the name was taken when we came to commit, and is free again. */
-static int create_once(struct kvol_pool *pool, struct wanted *w,
-		       struct kvol_error *e)
+static int create_once(struct kvol_pool *pool, struct wanted *w, struct kvol_error *e)
 {
-	const char *fs_type = w->fs ? w->fs->name : "";
 	_cleanup_lock_ struct kv_lock lock = KV_LOCK_NONE;
 	struct kv_row row;
 	struct kv_id id;
@@ -270,7 +279,7 @@ static int create_once(struct kvol_pool *pool, struct wanted *w,
 
 	r = kv_volume_find(pool, w->name, &row, e);
 	if (r == 0)
-		return check_existing(&row, w->bytes, fs_type, e);
+		return check_existing(&row, w, e);
 	if (r != -ENOENT)
 		return r;
 	r = kv_pool_admit(pool, true, e);
@@ -280,8 +289,8 @@ static int create_once(struct kvol_pool *pool, struct wanted *w,
 		r = kv_ids_take(pool, false, w->name, &id, e);
 	if (r < 0)
 		return r;
-	/* For a recovery elsewhere that meets the device while mkfs runs. */
-	if (w->fs)
+	/* For a recovery elsewhere that meets the device while it is filled. */
+	if (w->fs || w->secret.data)
 		r = kv_lock_volume(pool, id.id, kv_deadline(KV_LOCK_WAIT_MS), &lock);
 	if (r < 0) {
 		kv_ids_done(pool, &id, false);
@@ -293,7 +302,7 @@ static int create_once(struct kvol_pool *pool, struct wanted *w,
 	r = kv_volume_find(pool, w->name, &row, e);
 	if (r == -ENOENT)
 		return 1;
-	return r == 0 ? check_existing(&row, w->bytes, fs_type, e) : r;
+	return r == 0 ? check_existing(&row, w, e) : r;
 }
 
 static int create(struct kvol_pool *pool, struct wanted *w, struct kvol_error *e)
@@ -339,6 +348,8 @@ int kvol_create(struct kvol_pool *pool, const char *name, uint64_t bytes,
 		r = kv_bytes_check(name, bytes, &w.bytes, reterr);
 	if (r == 0)
 		r = kv_labels_check(o.labels, o.n_labels, false, name, reterr);
+	if (r == 0)
+		r = kv_secret_check(name, o.secret, o.secret_bytes, &w.secret, reterr);
 	if (r < 0)
 		return r;
 	if (o.bytes)

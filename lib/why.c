@@ -104,22 +104,21 @@ static int collect(struct kvol_pool *pool, uint32_t id, struct kvol_why_iter *it
 {
 	struct kv_holders_query q = { .deadline_ms = kv_deadline(WHY_MS) };
 	_cleanup_free_ uint64_t *mnt_ids = calloc(PUBLISHES_MAX, sizeof(*mnt_ids));
-	struct kv_dm_info info, face;
-	struct kv_dm_id dm_id;
+	struct kv_dm_info info;
 	int r;
 
 	iter->known = calloc(PUBLISHES_MAX, sizeof(*iter->known));
 	if (!iter->known || !mnt_ids)
 		return -ENOMEM;
-	r = kv_device_info(pool, id, &info);
-	if (r < 0)
-		return r == -ENXIO ? 0 : r; /* inactive: there is nothing to hold */
-	kv_dm_id_volume(&dm_id, pool->conf.uuid, id, true);
-	r = kv_dm_info(&pool->dm, dm_id.uuid, &face);
-	if (r < 0 && r != -ENXIO)
-		return r;
-	q.dev = info.dev;
-	q.face = r == 0 ? face.dev : 0;
+	_Static_assert(KV_FACES <= KV_HOLDERS_DEVS, "room for each");
+	for (enum kv_face face = 0; face < KV_FACES; face++) {
+		r = kv_device_info(pool, id, face, &info);
+		if (r == -ENXIO && face == KV_FACE_THIN)
+			return 0; /* inactive: there is nothing to hold */
+		if (r < 0 && r != -ENXIO)
+			return r;
+		q.devs[face] = r == 0 ? info.dev : 0;
+	}
 	r = kv_publication_each(pool->dir_fd, id, add_known, iter);
 	if (r < 0)
 		return r;

@@ -8,6 +8,7 @@ unit_tests = \
 	tests/unit/test_blockdev \
 	tests/unit/test_cgroup \
 	tests/unit/test_claim \
+	tests/unit/test_crypt \
 	tests/unit/test_db \
 	tests/unit/test_dm \
 	tests/unit/test_error \
@@ -29,6 +30,7 @@ unit_tests = \
 	tests/unit/test_probe \
 	tests/unit/test_publication \
 	tests/unit/test_rundir \
+	tests/unit/test_secret \
 	tests/unit/test_spawn \
 	tests/unit/test_spawn_refused \
 	tests/unit/test_thin \
@@ -49,6 +51,8 @@ tests_unit_test_blockdev_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=access -Wl,--wrap=fa
 	-Wl,--wrap=open -Wl,--wrap=openat -Wl,--wrap=readlink -Wl,--wrap=syscall \
 	-Wl,--wrap=kv_read_file_at
 tests_unit_test_cgroup_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=fstatfs -Wl,--wrap=write
+tests_unit_test_crypt_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=kv_blockdev_flush \
+	-Wl,--wrap=kv_pwrite_full
 tests_unit_test_dm_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=ioctl -Wl,--wrap=open
 tests_unit_test_loop_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=access -Wl,--wrap=ioctl -Wl,--wrap=open \
 	-Wl,--wrap=opendir -Wl,--wrap=kv_backoff -Wl,--wrap=kv_blockdev_open \
@@ -72,6 +76,7 @@ tests_unit_test_userns_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=open -Wl,--wrap=pipe2 
 unit_model_tests = \
 	tests/unit/test_catalogue \
 	tests/unit/test_ctx \
+	tests/unit/test_encrypt \
 	tests/unit/test_expand \
 	tests/unit/test_format \
 	tests/unit/test_host \
@@ -99,6 +104,7 @@ model_sources = \
 	tests/model/model_catalogue.c \
 	tests/model/model_catalogue.h \
 	tests/model/model_cgroup.c \
+	tests/model/model_crypt.c \
 	tests/model/model_disk.c \
 	tests/model/model_dm.c \
 	tests/model/model_fs.c \
@@ -136,6 +142,8 @@ tests_unit_test_catalogue_LDADD = $(model_ldadd)
 tests_unit_test_catalogue_LDFLAGS = $(model_ldflags)
 tests_unit_test_ctx_LDADD = $(model_ldadd)
 tests_unit_test_ctx_LDFLAGS = $(model_ldflags)
+tests_unit_test_encrypt_LDADD = $(model_ldadd)
+tests_unit_test_encrypt_LDFLAGS = $(model_ldflags)
 tests_unit_test_expand_LDADD = $(model_ldadd)
 tests_unit_test_expand_LDFLAGS = $(model_ldflags)
 tests_unit_test_format_LDADD = $(model_ldadd)
@@ -185,6 +193,7 @@ system_tests = \
 	tests/system/test_create \
 	tests/system/test_damage \
 	tests/system/test_delete \
+	tests/system/test_encryption \
 	tests/system/test_expand \
 	tests/system/test_flips \
 	tests/system/test_fork \
@@ -242,6 +251,8 @@ tests_system_test_damage_LDADD = $(system_ldadd)
 tests_system_test_damage_LDFLAGS = $(AM_LDFLAGS) -no-install
 tests_system_test_delete_LDADD = $(system_ldadd)
 tests_system_test_delete_LDFLAGS = $(AM_LDFLAGS) -no-install
+tests_system_test_encryption_LDADD = $(system_ldadd)
+tests_system_test_encryption_LDFLAGS = $(AM_LDFLAGS) -no-install
 tests_system_test_expand_LDADD = $(system_ldadd)
 tests_system_test_expand_LDFLAGS = $(AM_LDFLAGS) -no-install
 tests_system_test_flips_LDADD = $(system_ldadd)

@@ -4,11 +4,11 @@
 
 # To build the library.
 pkg_build="gcc libc6-dev make autoconf automake libtool pkg-config
-	libblkid-dev libmount-dev libfdisk-dev libsqlite3-dev"
+	libblkid-dev libmount-dev libfdisk-dev libsqlite3-dev libcryptsetup-dev"
 # The programs that the library runs.
 pkg_runtime="e2fsprogs xfsprogs btrfs-progs thin-provisioning-tools"
-# To build and run the tests.
-pkg_test="libcmocka-dev g++ python3 gcovr
+# To build and run the tests; cryptsetup shows that an encrypted volume is what stock tools can read.
+pkg_test="libcmocka-dev cryptsetup-bin g++ python3 gcovr
 	lvm2 dmsetup udev gdisk mandoc sqlite3"
 # To fuzz: Debian 12's clang and its libFuzzer. gcc builds everything else.
 pkg_fuzz="clang-14 libclang-rt-14-dev"
@@ -18,7 +18,7 @@ pkg_guest="qemu-system-x86 linux-image-amd64 busybox-static kmod xz-utils"
 # What stands for these packages where dpkg is not there to be asked.
 pkg_build_commands="gcc make autoconf automake libtoolize pkg-config"
 pkg_runtime_commands="mkfs.ext4 mkfs.xfs mkfs.btrfs thin_check"
-pkg_test_commands="g++ python3 gcovr lvm dmsetup udevadm sgdisk mandoc sqlite3"
+pkg_test_commands="cryptsetup g++ python3 gcovr lvm dmsetup udevadm sgdisk mandoc sqlite3"
 pkg_fuzz_commands="clang"
 pkg_guest_commands="qemu-system-x86_64 busybox modprobe xz"
 

@@ -53,6 +53,9 @@ static const struct {
 	[OPTION_READ_IOPS] = { "read-iops", "N", 0 },
 	[OPTION_WRITE_IOPS] = { "write-iops", "N", 0 },
 	[OPTION_LABEL] = { "label", "KEY[=VALUE]", 0 },
+	[OPTION_SECRET_FILE] = { "secret-file", "FILE", 0 },
+	[OPTION_OLD_FILE] = { "old-file", "FILE", 0 },
+	[OPTION_NEW_FILE] = { "new-file", "FILE", 0 },
 };
 
 static const struct command_option format_options[] = {
@@ -66,6 +69,13 @@ static const struct command_option format_options[] = {
 static const struct command_option create_options[] = {
 	{ OPTION_FS,
 	  "make a file system: ext4, xfs or btrfs (default: none, a raw volume)" },
+	{ OPTION_SECRET_FILE, "encrypt it; the secret is all of FILE, '-' is stdin" },
+	{ 0, NULL }
+};
+
+static const struct command_option secret_options[] = {
+	{ OPTION_OLD_FILE, "all of FILE is the secret that it has, '-' is stdin" },
+	{ OPTION_NEW_FILE, "all of FILE is the secret that it gets, '-' is stdin" },
 	{ 0, NULL }
 };
 
@@ -85,6 +95,7 @@ static const struct command_option publish_options[] = {
 	{ OPTION_UID_MAP, "map ids: INSIDE OUTSIDE COUNT, several separated by commas" },
 	{ OPTION_GID_MAP, "the same for groups (default: as --uid-map)" },
 	{ OPTION_GROUP, "give all that is in it to this group first" },
+	{ OPTION_SECRET_FILE, "unlock it; the secret is all of FILE, '-' is stdin" },
 	{ 0, NULL }
 };
 
@@ -155,6 +166,8 @@ static const struct command commands[] = {
 	  "make a writable copy of a volume or a snapshot", clone_options, run_clone },
 	{ "expand", "VOL SIZE", 2, 2, true, "make a volume and its file system larger",
 	  NULL, run_expand },
+	{ "change-secret", "VOL", 1, 1, true, "replace an encrypted volume's secret",
+	  secret_options, run_change_secret },
 	{ "publish", "VOL TARGET", 2, 2, true,
 	  "make a volume appear at a directory or a file", publish_options, run_publish },
 	{ "unpublish", "VOL TARGET", 2, 2, true, "take a volume away from there",

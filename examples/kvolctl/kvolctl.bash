@@ -22,8 +22,8 @@ _kvolctl()
 {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
 	local pool=$KVOL_POOL command= operands=0 i word line
-	local commands='format pool set deactivate repair create snapshot clone expand publish unpublish
-		delete label label-pool labels publishes list show stat why limit-io version help'
+	local commands='format pool set deactivate repair create snapshot clone expand change-secret publish
+		unpublish delete label label-pool labels publishes list show stat why limit-io version help'
 	local options='--help --pool' words= files= names=no
 
 	COMPREPLY=()
@@ -39,7 +39,8 @@ _kvolctl()
 		-p | --pool | --size | --block-size | --max-volumes | --fs | --mntns | --options | \
 			--backup-dir | --access | --propagation | --userns | --uid-map | --gid-map | \
 			--group | --label | --max-published | --overcommit | --publish-flags | \
-			--read-bps | --write-bps | --read-iops | --write-iops)
+			--read-bps | --write-bps | --read-iops | --write-iops | --secret-file | \
+			--old-file | --new-file)
 			((i++))
 			[[ ${COMP_WORDS[i]} == '=' ]] && ((i++))
 			[[ $word != -p && $word != --pool ]] || pool=${COMP_WORDS[i]}
@@ -53,7 +54,7 @@ _kvolctl()
 	pool=${pool//[\"\'\\]/}
 
 	case $prev in
-	-p | --pool | --mntns | --userns | --backup-dir) files=yes ;;
+	-p | --pool | --mntns | --userns | --backup-dir | --secret-file | --old-file | --new-file) files=yes ;;
 	--fs) words='ext4 xfs btrfs' ;;
 	--propagation) words='default private slave shared' ;;
 	--access) words='any single-writer multi-writer reader' ;;
@@ -68,6 +69,7 @@ _kvolctl()
 		snapshot/0 | clone/0 | publish/0 | unpublish/0 | delete/0 | show/0 | stat/0 | why/0 | \
 			limit-io/0 | label/0 | labels/0 | publishes/0) names= ;;
 		expand/0) names=--volumes ;;
+		change-secret/0) names= ;;
 		help/0) words=$commands ;;
 		esac
 		case $command in
@@ -75,10 +77,11 @@ _kvolctl()
 		set) options+=' --max-volumes --max-published --overcommit --publish-flags' ;;
 		limit-io) options+=' --read-bps --write-bps --read-iops --write-iops' ;;
 		repair) options+=' --check --backup-dir --force --accept --takeover' ;;
-		create) options+=' --fs' ;;
+		create) options+=' --fs --secret-file' ;;
+		change-secret) options+=' --old-file --new-file' ;;
 		clone) options+=' --size' ;;
 		publish) options+=' --ro --block --mntns --options --access --propagation --userns --uid-map
-			--gid-map --group' ;;
+			--gid-map --group --secret-file' ;;
 		unpublish) options+=' --mntns' ;;
 		list) options+=' --volumes --snapshots --label --json' ;;
 		pool) options+=' --json --takeover' ;;

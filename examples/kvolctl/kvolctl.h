@@ -54,6 +54,9 @@ enum option_id {
 	OPTION_MAX_PUBLISHED,
 	OPTION_OVERCOMMIT,
 	OPTION_PUBLISH_FLAGS,
+	OPTION_SECRET_FILE,
+	OPTION_OLD_FILE,
+	OPTION_NEW_FILE,
 	OPTION_COUNT
 };
 
@@ -131,6 +134,15 @@ void table_print(const struct table *table);
 void table_free(struct table *table);
 size_t text_width(const char *text);
 
+/* secret.c: what is in a file, or comes on standard input for "-"; in locked memory, which
+ * the caller frees. 0, or the exit code; an option that is not given leaves it empty. */
+struct secret {
+	char *data; /* NULL: none */
+	size_t bytes;
+};
+int option_secret(const struct invocation *inv, enum option_id id, struct secret *ret);
+void secret_free(struct secret *secret);
+
 /* json.c: values go straight to standard output. */
 void json_open(char bracket);  /* '{' or '[' */
 void json_close(char bracket); /* '}' or ']' */
@@ -156,6 +168,7 @@ int run_create(struct invocation *inv);
 int run_snapshot(struct invocation *inv);
 int run_clone(struct invocation *inv);
 int run_expand(struct invocation *inv);
+int run_change_secret(struct invocation *inv);
 int run_delete(struct invocation *inv);
 int run_publish(struct invocation *inv);
 int run_unpublish(struct invocation *inv);

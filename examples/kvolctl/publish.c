@@ -69,6 +69,7 @@ static int option_group(const struct invocation *inv, struct kvol_publish_opts *
 static int apply(struct invocation *inv, verb *call)
 {
 	struct kvol_publish_opts opts = { .size = sizeof(opts) };
+	struct secret secret = { 0 };
 	struct kvol_error error;
 	char *target;
 	int code, r;
@@ -98,9 +99,16 @@ static int apply(struct invocation *inv, verb *call)
 	code = absolute_path(inv->operands[1], &target);
 	if (code)
 		return code;
-	r = call(inv->pool, inv->operands[0], target, &opts, &error);
+	code = option_secret(inv, OPTION_SECRET_FILE, &secret);
+	if (code == DONE) {
+		opts.secret = secret.data;
+		opts.secret_bytes = secret.bytes;
+		r = call(inv->pool, inv->operands[0], target, &opts, &error);
+		code = r < 0 ? fail(&error) : DONE;
+	}
+	secret_free(&secret);
 	free(target);
-	return r < 0 ? fail(&error) : DONE;
+	return code;
 }
 
 int run_limit_io(struct invocation *inv)

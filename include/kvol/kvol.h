@@ -47,6 +47,10 @@
  *   -ETIMEDOUT KVOL_R_TIMEOUT            a lock was not had within its deadline (see "Waiting")
  *   -EOPNOTSUPP KVOL_R_NO_KERNEL_SUPPORT the kernel lacks device-mapper, thin provisioning, or a
  *                                        file system
+ * and what changes the pool or a volume:
+ *   -EROFS     KVOL_R_POOL_READ_ONLY, KVOL_R_POOL_NEEDS_CHECK     the pool takes no changes
+ *   -ENOSPC    KVOL_R_NO_DATA_SPACE, KVOL_R_NO_METADATA_SPACE     (what makes or grows something)
+ *                                        the pool is below its reserve
  * Other errors of the system calls behind a step are passed on with KVOL_R_SYSTEM.
  *
  * Waiting. A call waits for the disk, for other calls on the same volume (at most 30 seconds,
@@ -98,6 +102,8 @@ struct kvol_publish_iter;
 #define KVOL_R_SYSTEM            18u	/* a system call failed: code is its errno */
 #define KVOL_R_TIMEOUT           19u	/* a deadline passed */
 #define KVOL_R_ACCESS_CONFLICT   20u	/* another publish of the volume rules this one out */
+#define KVOL_R_NEEDS_SECRET      21u	/* the volume is encrypted, and no secret or key is there */
+#define KVOL_R_WRONG_SECRET      22u	/* the secret is not the volume's */
 
 /*
  * Filled on failure, untouched on success. Caller-allocated, needs no initialising; wherever a
@@ -386,7 +392,6 @@ struct kvol_policy_opts {		/* 0: no limit but the pool's own */
  * kvol_publish.
  *
  * Idempotent, durable when it returns 0. Blocks: for the catalogue.
- * Errors: -EROFS KVOL_R_POOL_READ_ONLY, KVOL_R_POOL_NEEDS_CHECK: the pool takes no changes.
  * Since: 0.1
  */
 int kvol_pool_set(struct kvol_pool *pool, const struct kvol_policy_opts *opts,
@@ -394,15 +399,15 @@ int kvol_pool_set(struct kvol_pool *pool, const struct kvol_policy_opts *opts,
 
 /* --- Volumes and snapshots ---------------------------------------------------------------- */
 
-/*
- * Names are 1 to 255 bytes of UTF-8 without '/', NUL or control characters. Volumes and snapshots
- * share one name space. Sizes are rounded up to 4096 bytes and otherwise exact.
- */
 struct kvol_label {		/* see "Labels" for what they may be */
 	const char *key;
 	const char *value;
 };
 
+/*
+ * Names are 1 to 255 bytes of UTF-8 without '/', NUL or control characters. Volumes and snapshots
+ * share one name space. Sizes are rounded up to 4096 bytes and otherwise exact.
+ */
 struct kvol_create_opts {
 	uint32_t size;
 	uint32_t flags;		/* none defined: 0 */
@@ -412,22 +417,32 @@ struct kvol_create_opts {
 	/* Come with the volume, in the same commit. No parameters: a repeat leaves what is there. */
 	const struct kvol_label *labels;
 	uint64_t n_labels;
+	const void *secret;	/* encrypts the volume; NULL: not. kvol_create only: a clone has its
+				 * source's */
+	uint64_t secret_bytes;	/* 1 to 4096 */
 };
 
 /*
  * Makes a volume of BYTES, blank, or with an empty file system.
  *
- * Idempotent: the volume being there with this size and file system is 0.
+ * Encrypted: with a secret what is written to the volume is on the disk as AES-256-XTS alone. The
+ *   key stands in a LUKS2 header of 1 MiB, beside BYTES, which the secret unlocks: by argon2id with
+ *   32 MiB and 4 passes, some tenths of a second, once for each publish. What was never written to
+ *   it reads as noise. Discards are passed on, or the pool would get nothing back. A secret is in no
+ *   log, message, file or core dump of the library's making; the key, which is in the kernel while
+ *   the volume is active, cannot be read back from there.
+ * Idempotent: the volume being there with this size and file system, encrypted or not, is 0; by
+ *   which secret is not compared.
  * Durable: when it returns 0. A crash before leaves nothing.
  * Blocks: two flushes of the disk; with a file system for its mkfs, at most 5 minutes.
  * Errors:
  *   -EINVAL  KVOL_R_INVALID            0 bytes, or less than the file system can live in (the
  *                                      message has the least size), or more than the kernel takes
  *   -EINVAL  KVOL_R_UNSUPPORTED        an unknown file system, or its mkfs is not installed
- *   -EEXIST  KVOL_R_EXISTS_DIFFERENT   the name is taken: by a snapshot, another size or file system
- *   -ENOSPC  KVOL_R_NO_DATA_SPACE, KVOL_R_NO_METADATA_SPACE   the pool is below its reserve
+ *   -EOPNOTSUPP KVOL_R_UNSUPPORTED     a secret, and no libcryptsetup in this library
+ *   -EEXIST  KVOL_R_EXISTS_DIFFERENT   the name is taken: by a snapshot, another size or file system,
+ *                                      or encryption
  *   -ENOSPC  KVOL_R_LIMIT              max_volumes, overcommit or a limit of labels is reached
- *   -EROFS   KVOL_R_POOL_READ_ONLY, KVOL_R_POOL_NEEDS_CHECK   the pool takes no changes
  * Since: 0.1
  */
 int kvol_create(struct kvol_pool *pool, const char *name, uint64_t bytes,
@@ -454,10 +469,8 @@ struct kvol_snapshot_opts {
  * Errors:
  *   -ENOENT  KVOL_R_NOT_FOUND          no VOLUME
  *   -EEXIST  KVOL_R_EXISTS_DIFFERENT   the name is taken by something else
- *   -ENOSPC  KVOL_R_NO_DATA_SPACE, KVOL_R_NO_METADATA_SPACE   the pool is below its reserve
  *   -ENOSPC  KVOL_R_LIMIT              max_volumes, or the kernel's 2^24 snapshots in a pool's
  *                                      life, are reached
- *   -EROFS   KVOL_R_POOL_READ_ONLY, KVOL_R_POOL_NEEDS_CHECK   the pool takes no changes
  * Since: 0.1
  */
 int kvol_snapshot(struct kvol_pool *pool, const char *volume, const char *snapshot,
@@ -465,7 +478,8 @@ int kvol_snapshot(struct kvol_pool *pool, const char *volume, const char *snapsh
 
 /*
  * Makes a writable volume NAME with the contents of SOURCE, a volume or a snapshot. It shares
- * SOURCE's blocks until one of them is written, and can be published beside it. With opts->bytes
+ * SOURCE's blocks until one of them is written, and can be published beside it. Of an encrypted
+ * SOURCE it has the key, and the secret as it is now (so has a snapshot). With opts->bytes
  * above SOURCE's size the file system is grown at the first publish.
  *
  * Idempotent: NAME being there as a clone of SOURCE with this size is 0.
@@ -478,7 +492,8 @@ int kvol_clone(struct kvol_pool *pool, const char *source, const char *name,
 
 /*
  * Makes the volume at least BYTES large, device and file system; never shrinks. A published file
- * system is grown while in use; otherwise it is mounted out of sight for the purpose.
+ * system is grown while in use; otherwise it is mounted out of sight for the purpose, but for an
+ * encrypted one, which is grown by its next publish.
  *
  * Idempotent: a volume of BYTES or more is 0.
  * Durable: when it returns 0. After a crash the volume has its old size, or its new one with the
@@ -489,9 +504,9 @@ int kvol_clone(struct kvol_pool *pool, const char *source, const char *name,
  *   -ENOENT  KVOL_R_NOT_FOUND     no such volume
  *   -EINVAL  KVOL_R_INVALID       0 bytes, or more than the kernel takes
  *   -EINVAL  KVOL_R_UNSUPPORTED   NAME is a snapshot
- *   -ENOSPC  KVOL_R_NO_DATA_SPACE, KVOL_R_NO_METADATA_SPACE   the pool is below its reserve
+ *   -ENOKEY  KVOL_R_NEEDS_SECRET  it is encrypted and published by another user, who has its key:
+ *                                 the next publish grows it
  *   -ENOSPC  KVOL_R_LIMIT         overcommit is reached
- *   -EROFS   KVOL_R_POOL_READ_ONLY, KVOL_R_POOL_NEEDS_CHECK   the pool takes no changes
  * `flags`: none defined, 0. Since: 0.1
  */
 int kvol_expand(struct kvol_pool *pool, const char *name, uint64_t bytes, uint32_t flags,
@@ -506,18 +521,40 @@ int kvol_expand(struct kvol_pool *pool, const char *name, uint64_t bytes, uint32
  * Errors:
  *   -EBUSY  KVOL_R_BUSY_PUBLISHED  it is published (the message names a target)
  *   -EBUSY  KVOL_R_BUSY_OPEN       somebody holds its device open
- *   -EROFS  KVOL_R_POOL_READ_ONLY, KVOL_R_POOL_NEEDS_CHECK   the pool takes no changes
  * `flags`: none defined, 0. Since: 0.1
  */
 int kvol_delete(struct kvol_pool *pool, const char *name, uint32_t flags,
 		struct kvol_error *reterr);
 
+/*
+ * Replaces the secret of an encrypted volume or snapshot, published or not. Its key and its data stay;
+ * so do the secrets of snapshots and clones that were made of it before.
+ *
+ * Idempotent: TO being its secret already is 0, whatever FROM is.
+ * Durable: when it returns 0. After a crash one of the two is its secret, and the same call repeated
+ *   makes an end to traces of the other.
+ * Blocks: four flushes of the disk; and about a second of computing, see kvol_create.
+ * Errors:
+ *   -EACCES  KVOL_R_WRONG_SECRET   FROM is not its secret, and neither is TO
+ *   -EINVAL  KVOL_R_INVALID        the volume is not encrypted; a secret of 0 or more than 4096 bytes
+ *   -ENOENT  KVOL_R_NOT_FOUND      no such volume
+ *   -EBUSY   KVOL_R_BUSY_PUBLISHED a snapshot that is published as a device
+ *   -EUCLEAN KVOL_R_CORRUPT        its LUKS2 header is damaged
+ *   -EOPNOTSUPP KVOL_R_UNSUPPORTED no libcryptsetup in this library
+ * `flags`: none defined, 0. Since: 0.1
+ */
+int kvol_change_secret(struct kvol_pool *pool, const char *name, const void *from,
+		       uint64_t from_bytes, const void *to, uint64_t to_bytes, uint32_t flags,
+		       struct kvol_error *reterr);
+
 #define KVOL_KIND_VOLUME   1u
 #define KVOL_KIND_SNAPSHOT 2u
 
+#define KVOL_INFO_ENCRYPTED (1u << 0)
+
 struct kvol_info {
 	uint32_t size;
-	uint32_t flags;		/* none defined: 0 */
+	uint32_t flags;		/* KVOL_INFO_* */
 	uint64_t bytes;
 	uint64_t allocated;	/* bytes of pool space mapped, shared blocks included; of an inactive
 				 * volume as of the pool's last commit, a second ago at the most; 0
@@ -632,7 +669,6 @@ void kvol_iter_free(struct kvol_iter *iter);
  *   -EINVAL  KVOL_R_INVALID    a key or value that none can be, or a key twice
  *   -ENOSPC  KVOL_R_LIMIT      more than KVOL_LABELS_MAX; or half of the room that the catalogue
  *                              has is taken: the rest is for volumes
- *   -EROFS   KVOL_R_POOL_READ_ONLY, KVOL_R_POOL_NEEDS_CHECK   the pool takes no changes
  * Since: 0.1
  */
 int kvol_label_set(struct kvol_pool *pool, const char *name, const struct kvol_label *labels,
@@ -700,6 +736,8 @@ struct kvol_publish_opts {
 	 * those that are there. 8192 bytes in all, each string with its NUL. */
 	const struct kvol_label *labels;
 	uint64_t n_labels;
+	const void *secret;		/* of an encrypted volume; NULL: none */
+	uint64_t secret_bytes;
 };
 
 /*
@@ -709,6 +747,7 @@ struct kvol_publish_opts {
  * published read-only. The volume's device is activated if it was not; nothing is ever formatted.
  * What appears is one mount with none below it: what is asked for holds for all of it. The mount
  * namespace may belong to another user namespace, as a rootless container's does.
+ * An encrypted volume's secret is needed, and looked at, each time, also for a repeat.
  *
  * Idempotent: the same volume on the same target with the same options is 0.
  * Durable: no. Publishes end with the boot, as mounts do. A crash leaves the target published or not.
@@ -722,6 +761,11 @@ struct kvol_publish_opts {
  *   -EINVAL   KVOL_R_INVALID           an option that is not allowed here or that the file system
  *                                      refuses (the message says which)
  *   -EINVAL   KVOL_R_UNSUPPORTED       a raw volume without KVOL_PUBLISH_BLOCK
+ *   -ENOKEY   KVOL_R_NEEDS_SECRET      the volume is encrypted, and there is no secret
+ *   -EACCES   KVOL_R_WRONG_SECRET      it is not this one
+ *   -EINVAL   KVOL_R_INVALID           a secret for a volume that is not encrypted
+ *   -EOPNOTSUPP KVOL_R_UNSUPPORTED     it is encrypted, and there is no libcryptsetup in this library
+ *   -EUCLEAN  KVOL_R_CORRUPT           its LUKS2 header is damaged
  *   -EEXIST   KVOL_R_EXISTS_DIFFERENT  published there with other options; or published elsewhere
  *                                      with other options of the file system itself
  *   -EBUSY    KVOL_R_BUSY_OPEN         something else is mounted on the target; or the volume is

@@ -77,7 +77,7 @@ static dev_t activate(uint32_t id, uint64_t bytes)
 	struct kv_dm_id dm_id;
 	dev_t dev;
 
-	kv_dm_id_volume(&dm_id, layout.uuid, id, false);
+	kv_dm_id_volume(&dm_id, layout.uuid, id, KV_FACE_THIN);
 	check(kv_thin_params(params, stack.pool, id), "table");
 	t.params = params;
 	check(kv_dm_create(&dm, &dm_id, &t, 0, &dev), "activate");
@@ -88,7 +88,7 @@ static void deactivate(uint32_t id)
 {
 	struct kv_dm_id dm_id;
 
-	kv_dm_id_volume(&dm_id, layout.uuid, id, false);
+	kv_dm_id_volume(&dm_id, layout.uuid, id, KV_FACE_THIN);
 	check(kv_dm_remove(&dm, dm_id.uuid, 0), "deactivate");
 }
 
@@ -124,7 +124,7 @@ static void make_fs(dev_t dev)
 	char path[KV_DEV_PATH];
 
 	check(kv_blockdev_path(dev, path), "device");
-	check(kv_fs_find("ext4")->make(path, layout.uuid, NULL, 0), "mkfs");
+	check(kv_fs_find("ext4")->make(path, layout.uuid, true, NULL, 0), "mkfs");
 }
 
 static void make_volume(uint32_t id)
@@ -178,7 +178,7 @@ static void snapshot_mounted(void)
 {
 	struct kv_dm_id origin;
 
-	kv_dm_id_volume(&origin, layout.uuid, ORIGIN, false);
+	kv_dm_id_volume(&origin, layout.uuid, ORIGIN, KV_FACE_THIN);
 	check(kv_dm_suspend(&dm, origin.uuid, KV_DM_LOCKFS | KV_DM_FLUSH), "suspend");
 	snapshot(SCRATCH, ORIGIN);
 	check(kv_dm_resume(&dm, origin.uuid), "resume");

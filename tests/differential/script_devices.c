@@ -104,7 +104,7 @@ static void show_all(void)
 	show_pool();
 	for (unsigned i = 0; i < IDS; i++) {
 		(void)snprintf(name, sizeof(name), "%u", i);
-		kv_dm_id_volume(&id, UUID, i, false);
+		kv_dm_id_volume(&id, UUID, i, KV_FACE_THIN);
 		show_device(name, &id);
 	}
 	r = kv_dm_list(&dm, "KVOL-" UUID, count, &n);
@@ -227,9 +227,9 @@ static void activate_some(void)
 	const struct kv_dm_target t = thin_target(id);
 	struct kv_dm_id as, other;
 
-	kv_dm_id_volume(&as, UUID, id, false);
+	kv_dm_id_volume(&as, UUID, id, KV_FACE_THIN);
 	if (dice(8) == 0) { /* half of another's name */
-		kv_dm_id_volume(&other, UUID, dice(IDS), false);
+		kv_dm_id_volume(&other, UUID, dice(IDS), KV_FACE_THIN);
 		memcpy(as.name, other.name, sizeof(as.name));
 	}
 	say("create %u %s%s: %s", id, t.type, flags ? " readonly" : "",
@@ -242,7 +242,7 @@ static void reload_some(void)
 	const struct kv_dm_target t = thin_target(id);
 	struct kv_dm_id as;
 
-	kv_dm_id_volume(&as, UUID, id, false);
+	kv_dm_id_volume(&as, UUID, id, KV_FACE_THIN);
 	say("reload %u %s %" PRIu64 ": %s", id, t.type, t.length_sectors,
 	    result(kv_dm_reload(&dm, as.uuid, &t, 0)));
 }
@@ -266,7 +266,7 @@ static void suspend_or_resume(void)
 	const unsigned id = dice(IDS), flags = dice(2) ? KV_DM_LOCKFS | KV_DM_FLUSH : 0;
 	struct kv_dm_id as;
 
-	kv_dm_id_volume(&as, UUID, id, false);
+	kv_dm_id_volume(&as, UUID, id, KV_FACE_THIN);
 	if (dice(2))
 		say("suspend %u %u: %s", id, flags,
 		    result(kv_dm_suspend(&dm, as.uuid, flags)));
@@ -279,7 +279,7 @@ static void remove_some(void)
 	const unsigned id = dice(IDS), flags = dice(2) ? KV_DM_DEFERRED : 0;
 	struct kv_dm_id as;
 
-	kv_dm_id_volume(&as, UUID, id, false);
+	kv_dm_id_volume(&as, UUID, id, KV_FACE_THIN);
 	if (dice(3) == 0)
 		say("cancel %u: %s", id, result(kv_dm_cancel_remove(&dm, as.uuid)));
 	else
@@ -319,7 +319,7 @@ static void hold_or_let_go(void)
 	struct kv_dm_id as;
 	dev_t dev;
 
-	kv_dm_id_volume(&as, UUID, id, false);
+	kv_dm_id_volume(&as, UUID, id, KV_FACE_THIN);
 	if (fds[id] >= 0) {
 		close_and_settle(&as, fds[id]);
 		fds[id] = -1;
@@ -347,7 +347,7 @@ static void remove_volumes(void)
 	struct kv_dm_id as;
 
 	for (unsigned id = 0; id < IDS; id++) {
-		kv_dm_id_volume(&as, UUID, id, false);
+		kv_dm_id_volume(&as, UUID, id, KV_FACE_THIN);
 		if (fds[id] >= 0)
 			close_and_settle(&as, fds[id]);
 		fds[id] = -1;

@@ -63,7 +63,8 @@ struct group {
 	size_t n;
 };
 
-extern const struct group pool_failures, publish_failures, volume_failures, label_failures;
+extern const struct group encrypt_failures, label_failures, pool_failures, publish_failures,
+	volume_failures;
 
 /* Runs all of a group's as cmocka's group of that name. */
 int run_group(const struct group *group);

@@ -144,7 +144,7 @@ static const char *check_catalogue(sqlite3 *db, const struct model_disk *disk)
 /* --- The volumes, as the model has them --- */
 
 static bool is_volume(const struct kvol_pool *pool, const struct model_dev *d,
-		      uint32_t *ret_id, bool *ret_face)
+		      uint32_t *ret_id, enum kv_face *ret_face)
 {
 	return kv_dm_uuid_volume(d->id.uuid, pool->conf.uuid, ret_id, ret_face);
 }
@@ -170,7 +170,7 @@ static const char *fill(const struct kvol_pool *pool, struct model_disk *disk,
 			struct seen *seen)
 {
 	uint32_t id;
-	bool face;
+	enum kv_face face;
 
 	for (unsigned i = 0; i < seen->n; i++) {
 		struct seen_volume *v = &seen->volumes[i];
@@ -181,6 +181,7 @@ static const char *fill(const struct kvol_pool *pool, struct model_disk *disk,
 			return say("'%s' has no thin device", v->name);
 		v->mark = thin->content.mark;
 		v->fs_bytes = thin->content.bytes;
+		(void)kv_strcpy(v->secret, sizeof(v->secret), thin->content.secret);
 		for (struct model_dev *d = model->devs; d < model->devs + MODEL_DEVS; d++)
 			if (d->used && is_volume(pool, d, &id, &face) && id == v->id)
 				v->targets += mounts_of(model_dev_number(d));
@@ -200,6 +201,8 @@ static const char *check_contents(struct model_disk *disk, const struct seen *se
 
 		if (c->torn || c->unclean)
 			return say("'%s' is a torn copy", v->name);
+		if (c->luks != !!(v->flags & KV_ROW_ENCRYPTED))
+			return say("'%s' has a header and should not, or none", v->name);
 		if (strcmp(c->fs, v->fs))
 			return say("'%s' should have %s, and has %s", v->name,
 				   v->fs[0] ? v->fs : "nothing", c->fs);
@@ -228,8 +231,9 @@ static const char *check_devices(const struct kvol_pool *pool, const struct seen
 {
 	const struct seen_volume *v;
 	unsigned stack = 0;
+	uint64_t bytes;
 	uint32_t id;
-	bool face;
+	enum kv_face face;
 
 	for (struct model_dev *d = model->devs; d < model->devs + MODEL_DEVS; d++) {
 		if (!d->used)
@@ -249,11 +253,14 @@ static const char *check_devices(const struct kvol_pool *pool, const struct seen
 			return say("%s is nobody's device", d->id.name);
 		if (!v->targets)
 			return say("'%s' is active and published nowhere", v->name);
-		if (face && !mounts_of(model_dev_number(d)))
+		if (face == KV_FACE_READONLY && !mounts_of(model_dev_number(d)))
 			return say("'%s' has a read-only face that is nowhere", v->name);
-		if (d->table.sectors * KV_SECTOR != v->bytes)
+		bytes = d->table.sectors * KV_SECTOR;
+		if (face == KV_FACE_THIN && (v->flags & KV_ROW_ENCRYPTED))
+			bytes -= KV_CRYPT_HEADER_BYTES;
+		if (bytes != v->bytes)
 			return say("'%s' has %" PRIu64 " bytes, its device %" PRIu64,
-				   v->name, v->bytes, d->table.sectors * KV_SECTOR);
+				   v->name, v->bytes, bytes);
 	}
 	return stack == STACK_DEVS ? NULL : say("the pool has %u devices", stack);
 }
@@ -262,7 +269,7 @@ static const char *check_mounts(const struct kvol_pool *pool)
 {
 	unsigned loops = model_n_loops();
 	uint32_t id;
-	bool face;
+	enum kv_face face;
 
 	for (struct model_mount *m = model->mounts; m < model->mounts + MODEL_MOUNTS;
 	     m++) {
@@ -341,6 +348,9 @@ static const char *volume_differs(const struct seen_volume *a,
 	if (a->mark != b->mark)
 		return say("'%s' has contents %" PRIu64 ", not %" PRIu64, a->name,
 			   a->mark, b->mark);
+	if (strcmp(a->secret, b->secret))
+		return say("'%s' has the secret '%s', not '%s'", a->name, a->secret,
+			   b->secret);
 	if (b->uuid[0] && strcmp(a->uuid, b->uuid))
 		return say("'%s' is another one: its UUID", a->name);
 	if (!any_targets && a->targets != b->targets)
@@ -379,7 +389,7 @@ static const char *unpublish_at(struct kvol_pool *pool, const struct seen *seen,
 	char target[MODEL_PATH];
 	struct kvol_error e;
 	uint32_t id;
-	bool face;
+	enum kv_face face;
 
 	if (!d || !is_volume(pool, d, &id, &face) || !(v = by_id(seen, id)))
 		return say("at '%s' is no volume's mount", m->path);
@@ -402,7 +412,21 @@ static const char *unpublish_all(struct kvol_pool *pool, const struct seen *seen
 	return bad;
 }
 
-/* Whatever was owed, the next expand does. */
+/* For what only a publish can do. */
+static int publish_once(struct kvol_pool *pool, const struct seen_volume *v,
+			struct kvol_error *e)
+{
+	struct kvol_publish_opts o = {
+		.size = sizeof(o),
+		.secret = v->secret,
+		.secret_bytes = strlen(v->secret),
+	};
+	int r = kvol_publish(pool, v->name, "/a", &o, e);
+
+	return r < 0 ? r : kvol_unpublish(pool, v->name, "/a", NULL, e);
+}
+
+/* Whatever was owed, the next expand does, or publish. */
 static const char *settle(struct kvol_pool *pool, const char *path,
 			  const struct seen *seen)
 {
@@ -415,6 +439,8 @@ static const char *settle(struct kvol_pool *pool, const char *path,
 			continue;
 		if (kvol_expand(pool, v->name, v->bytes, 0, &e) < 0)
 			return failed("expand", v->name, &e);
+		if (v->secret[0] && v->fs[0] && publish_once(pool, v, &e) < 0)
+			return failed("publish", v->name, &e);
 		if (v->fs[0] &&
 		    model_thin(model_disk(path), v->id)->content.bytes != v->bytes)
 			return say("'%s' did not grow", v->name);
@@ -450,8 +476,9 @@ const char *broken_in_use(struct kvol_pool *pool, const char *path,
 	kvol_pool_close(pool);
 	if (bad)
 		return bad;
-	if (model_n_devs() || model_n_loops() || model_n_mounts())
-		return say("%u devices, %u loops, %u mounts are left", model_n_devs(),
-			   model_n_loops(), model_n_mounts());
+	if (model_n_devs() || model_n_loops() || model_n_mounts() || model_n_keys())
+		return say("%u devices, %u loops, %u mounts, %u keys are left",
+			   model_n_devs(), model_n_loops(), model_n_mounts(),
+			   model_n_keys());
 	return model->disaster[0] ? model->disaster : NULL;
 }

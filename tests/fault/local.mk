@@ -34,6 +34,7 @@ tests_fault_test_schedules_LDFLAGS = $(model_ldflags)
 
 # A program for each group of functions.
 fault_tests += \
+	tests/fault/test_failures_encrypt \
 	tests/fault/test_failures_label \
 	tests/fault/test_failures_pool \
 	tests/fault/test_failures_publish \
@@ -68,6 +69,7 @@ tests_libfailures_la_SOURCES = \
 	tests/fault/failpoint.h \
 	tests/fault/failures.c \
 	tests/fault/failures.h \
+	tests/fault/failures_encrypt.c \
 	tests/fault/failures_label.c \
 	tests/fault/failures_pool.c \
 	tests/fault/failures_publish.c \
@@ -76,6 +78,10 @@ failures_cppflags = $(AM_CPPFLAGS) -DLIBKVOL_SYM='"$(abs_top_srcdir)/lib/libkvol
 failures_ldadd = tests/libfailures.la tests/libfixture.la tests/fault/core.o \
 	tests/libmodel.la $(CMOCKA_LIBS) $(SQLITE_LIBS) $(MOUNT_LIBS)
 
+tests_fault_test_failures_encrypt_SOURCES = tests/fault/test_failures.c
+tests_fault_test_failures_encrypt_CPPFLAGS = $(failures_cppflags) -DGROUP=encrypt_failures
+tests_fault_test_failures_encrypt_LDADD = $(failures_ldadd)
+tests_fault_test_failures_encrypt_LDFLAGS = $(model_ldflags)
 tests_fault_test_failures_label_SOURCES = tests/fault/test_failures.c
 tests_fault_test_failures_label_CPPFLAGS = $(failures_cppflags) -DGROUP=label_failures
 tests_fault_test_failures_label_LDADD = $(failures_ldadd)

@@ -24,7 +24,9 @@
 
 #include "crash.h"
 
-#define NS_A "/proc/7/ns/mnt"
+#define NS_A   "/proc/7/ns/mnt"
+#define SECRET "open sesame"
+#define OTHER  "swordfish"
 
 static struct figures all, formats;
 
@@ -217,6 +219,61 @@ static int has_mounted_in_namespace(struct kvol_pool *pool)
 	return r < 0 ? r : publish_with(pool, "v", "/a", 0, NS_A);
 }
 
+static int create_encrypted(struct kvol_pool *pool, const char *name, const char *fs)
+{
+	struct kvol_create_opts o = { .size = sizeof(o),
+				      .fs_type = fs,
+				      .secret = SECRET,
+				      .secret_bytes = strlen(SECRET) };
+
+	return kvol_create(pool, name, 512 * MIB, &o, NULL);
+}
+
+static int publish_encrypted(struct kvol_pool *pool, const char *name,
+			     const char *target, uint32_t flags)
+{
+	struct kvol_publish_opts o = { .size = sizeof(o),
+				       .flags = flags,
+				       .secret = SECRET,
+				       .secret_bytes = strlen(SECRET) };
+
+	return kvol_publish(pool, name, target, &o, NULL);
+}
+
+static int has_encrypted(struct kvol_pool *pool)
+{
+	int r = create_encrypted(pool, "v", "ext4");
+
+	make_targets();
+	if (r == 0)
+		write_mark(pool, "v", next_mark++);
+	return r;
+}
+
+static int has_mounted_encrypted(struct kvol_pool *pool)
+{
+	int r = has_encrypted(pool);
+
+	return r < 0 ? r : publish_encrypted(pool, "v", "/a", 0);
+}
+
+static int has_encrypted_block(struct kvol_pool *pool)
+{
+	int r = create_encrypted(pool, "v", NULL);
+
+	make_targets();
+	if (r == 0)
+		write_mark(pool, "v", next_mark++);
+	return r < 0 ? r : publish_encrypted(pool, "v", "/f", KVOL_PUBLISH_BLOCK);
+}
+
+static int has_grown_encrypted(struct kvol_pool *pool)
+{
+	int r = has_encrypted(pool);
+
+	return r < 0 ? r : kvol_expand(pool, "v", 600 * MIB, 0, NULL);
+}
+
 /* Its mount was taken away by hand: device and record are left. */
 static int has_leftover(struct kvol_pool *pool)
 {
@@ -305,6 +362,33 @@ static int set_policy(struct kvol_pool *pool)
 				      .overcommit = 300 };
 
 	return kvol_pool_set(pool, &o, NULL);
+}
+
+static int create_raw_encrypted(struct kvol_pool *pool)
+{
+	return create_encrypted(pool, "x", NULL);
+}
+
+static int create_ext4_encrypted(struct kvol_pool *pool)
+{
+	return create_encrypted(pool, "x", "ext4");
+}
+
+static int publish_a_encrypted(struct kvol_pool *pool)
+{
+	return publish_encrypted(pool, "v", "/a", 0);
+}
+
+static int publish_encrypted_readonly(struct kvol_pool *pool)
+{
+	return publish_encrypted(pool, "v", "/g",
+				 KVOL_PUBLISH_BLOCK | KVOL_PUBLISH_READONLY);
+}
+
+static int change_secret(struct kvol_pool *pool)
+{
+	return kvol_change_secret(pool, "v", SECRET, strlen(SECRET), OTHER,
+				  strlen(OTHER), 0, NULL);
 }
 
 static int create_first(struct kvol_pool *pool)
@@ -522,6 +606,27 @@ static const struct scenario scenarios[] = {
 	{ "set the policy", .setup = has_raw, .verb = set_policy },
 	{ "create under a policy", .setup = has_policy, .verb = create_raw },
 	{ "publish under a policy", .setup = has_policy, .verb = publish_block },
+	{ "create raw encrypted", .verb = create_raw_encrypted },
+	{ "create ext4 encrypted", .verb = create_ext4_encrypted },
+	{ "snapshot of encrypted", .setup = has_encrypted, .verb = snapshot },
+	{ "snapshot of mounted encrypted", .setup = has_mounted_encrypted,
+	  .verb = snapshot },
+	{ "snapshot of encrypted block", .setup = has_encrypted_block, .verb = snapshot },
+	{ "clone of mounted encrypted, larger", .setup = has_mounted_encrypted,
+	  .verb = clone_larger },
+	{ "expand encrypted", .setup = has_encrypted, .verb = expand },
+	{ "expand mounted encrypted", .setup = has_mounted_encrypted, .verb = expand },
+	{ "expand encrypted block", .setup = has_encrypted_block, .verb = expand },
+	{ "delete encrypted", .setup = has_encrypted, .verb = delete_v },
+	{ "publish encrypted", .setup = has_encrypted, .verb = publish_a_encrypted },
+	{ "publish grown encrypted", .setup = has_grown_encrypted,
+	  .verb = publish_a_encrypted },
+	{ "publish encrypted block read-only", .setup = has_encrypted_block,
+	  .verb = publish_encrypted_readonly },
+	{ "unpublish encrypted", .setup = has_mounted_encrypted, .verb = unpublish_a },
+	{ "change secret", .setup = has_encrypted, .verb = change_secret },
+	{ "change secret of mounted", .setup = has_mounted_encrypted,
+	  .verb = change_secret },
 	{ "snapshot of raw", .setup = has_raw, .verb = snapshot },
 	{ "snapshot of ext4", .setup = has_ext4, .verb = snapshot },
 	{ "snapshot of block", .setup = has_block, .verb = snapshot },

@@ -13,6 +13,7 @@
 #include "failures.h"
 
 static const struct group *const groups[] = {
+	&encrypt_failures,
 	&label_failures,
 	&pool_failures,
 	&publish_failures,

@@ -63,17 +63,17 @@ static void check_uuid(const char *s)
 static void check_device(const char *s)
 {
 	uint32_t number = 7, again;
-	bool readonly = false, face;
+	enum kv_face face = KV_FACE_THIN, same;
 	struct kv_dm_id id;
 
-	if (!kv_dm_uuid_volume(s, POOL, &number, &readonly)) {
-		CHECK(number == 7 && !readonly);
+	if (!kv_dm_uuid_volume(s, POOL, &number, &face)) {
+		CHECK(number == 7 && face == KV_FACE_THIN);
 		return;
 	}
-	kv_dm_id_volume(&id, POOL, number, readonly);
+	kv_dm_id_volume(&id, POOL, number, face);
 	CHECK(!strcmp(id.uuid, s));
-	CHECK(kv_dm_uuid_volume(id.uuid, POOL, &again, &face));
-	CHECK(again == number && face == readonly);
+	CHECK(kv_dm_uuid_volume(id.uuid, POOL, &again, &same));
+	CHECK(again == number && same == face);
 }
 
 static void check_line(const char *s, size_t size)

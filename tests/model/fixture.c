@@ -319,11 +319,16 @@ uint32_t id_of(struct fixture *f, const char *name)
 
 struct model_dev *dev_of(struct fixture *f, const char *name, bool readonly)
 {
+	return face_of(f, name, readonly ? KV_FACE_READONLY : KV_FACE_THIN);
+}
+
+struct model_dev *face_of(struct fixture *f, const char *name, enum kv_face face)
+{
 	struct kv_dm_id id;
 	struct model_dev *dev;
 
 	/* By no call: calls thaw what is frozen. */
-	kv_dm_id_volume(&id, f->pool->conf.uuid, id_of(f, name), readonly);
+	kv_dm_id_volume(&id, f->pool->conf.uuid, id_of(f, name), face);
 	model_lock(); /* other threads may be in the middle of a call */
 	model_sweep();
 	dev = model_dev(id.uuid);

@@ -102,6 +102,7 @@ bool exists(struct fixture *f, const char *name);
 uint32_t id_of(struct fixture *f, const char *name);
 struct model_dev *dev_of(struct fixture *f, const char *name,
 			 bool readonly); /* NULL: inactive */
+struct model_dev *face_of(struct fixture *f, const char *name, enum kv_face face);
 struct model_disk *disk_of(struct fixture *f);
 struct model_thin *thin_of(struct fixture *f, const char *name);
 

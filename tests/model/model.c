@@ -109,6 +109,7 @@ static void make_temporary(void)
 void model_boot(void)
 {
 	memset(model->devs, 0, sizeof(model->devs));
+	memset(model->keys, 0, sizeof(model->keys));
 	memset(model->loops, 0, sizeof(model->loops));
 	memset(model->mounts, 0, sizeof(model->mounts));
 	memset(model->holds, 0, sizeof(model->holds));

@@ -35,6 +35,7 @@
 #define MODEL_HOLDS  256
 #define MODEL_FILES  64
 #define MODEL_NS     6
+#define MODEL_KEYS   64
 #define MODEL_PLANS  8
 #define MODEL_PATH   256
 #define MODEL_FS_USED 65536u /* what every file system says that it has used */
@@ -53,6 +54,9 @@ struct model_content {
 	bool unclean;	/* copied from a mounted origin that was not frozen */
 	uint64_t mark;	/* what a test has written into it */
 	uint32_t group; /* of all that is in it */
+	bool luks;	/* begins with a header; the rest is behind dm-crypt */
+	uint32_t key;
+	char secret[24];
 };
 
 struct model_thin {
@@ -114,8 +118,8 @@ struct model_table {
 	char type[16];
 	char params[KV_THIN_LINE];
 	uint64_t sectors;
-	dev_t below[2];	 /* linear: device; thin: pool; thin-pool: metadata, data */
-	uint64_t offset; /* linear: in sectors */
+	dev_t below[2];	 /* linear, crypt: device; thin: pool; thin-pool: metadata, data */
+	uint64_t offset; /* linear, crypt: in sectors */
 	uint32_t thin_id;
 	uint32_t block_sectors;
 };
@@ -125,6 +129,13 @@ struct model_dev {
 	struct kv_dm_id id;
 	struct model_table table;
 	bool suspended, frozen, deferred;
+};
+
+/* In the user's keyring. */
+struct model_key {
+	bool used;
+	char name[64];
+	uint32_t key;
 };
 
 struct model_loop {
@@ -203,6 +214,7 @@ struct model {
 	char disaster[192]; /* the first thing that must never happen, "" if none did */
 	struct model_disk disks[MODEL_DISKS];
 	struct model_dev devs[MODEL_DEVS];
+	struct model_key keys[MODEL_KEYS];
 	struct model_loop loops[MODEL_LOOPS];
 	struct model_mount mounts[MODEL_MOUNTS];
 	struct model_hold holds[MODEL_HOLDS];
@@ -210,7 +222,7 @@ struct model {
 	struct model_ns ns[MODEL_NS];
 	struct model_plan plans[MODEL_PLANS];
 	/* For tests to set. */
-	bool no_device_mapper, no_thin_target, no_nodes, no_io_controller;
+	bool no_device_mapper, no_thin_target, no_crypt_target, no_nodes, no_io_controller;
 	char io_max[160]; /* the last line that a cgroup got */
 	bool fs_errors; /* ext4 says that it has met some */
 	unsigned deadline_divisor; /* makes deadlines come sooner */
@@ -292,6 +304,8 @@ struct model_dev *model_dev(const char *uuid); /* NULL: none */
 unsigned model_n_devs(void);
 unsigned model_n_mounts(void); /* attached or detached */
 unsigned model_n_loops(void);
+unsigned model_n_keys(void);
+void model_revoke_keys(void); /* as somebody with keyctl(1) could */
 void model_catalogue_path(const char *disk_path, char ret[MODEL_PATH]);
 
 /* mode: S_IFDIR, S_IFREG or S_IFLNK */
@@ -347,6 +361,9 @@ int model_pool_message(struct model_dev *pool, const char *msg);
 int model_pool_status(const struct model_dev *pool, bool flush, char *buf, size_t size);
 int model_thin_load(struct model_table *t);
 int model_thin_status(const struct model_dev *dev, char *buf, size_t size);
+
+/* model_crypt.c */
+int model_crypt_load(struct model_table *t);
 
 /* model_alone.c */
 void model_alone_start(void);

@@ -179,6 +179,8 @@ static int parse_table(const struct kv_dm_target *t, unsigned flags,
 		return load_linear(ret);
 	if (!strcmp(t->type, "thin"))
 		return model_thin_load(ret);
+	if (!strcmp(t->type, "crypt"))
+		return model->no_crypt_target ? -EINVAL : model_crypt_load(ret);
 	if (!strcmp(t->type, "thin-pool"))
 		return model->no_thin_target ? -EINVAL : model_pool_load(ret, self);
 	return -EINVAL;
@@ -247,6 +249,8 @@ int kv_dm_target_exists(const struct kv_dm *dm, const char *type)
 
 	if (r < 0)
 		return r;
+	if (!strcmp(type, "crypt") && model->no_crypt_target)
+		return end(-EOPNOTSUPP);
 	return end(!strcmp(type, "thin-pool") && model->no_thin_target ? -EOPNOTSUPP : 0);
 }
 
@@ -457,7 +461,7 @@ int kv_dm_status(const struct kv_dm *dm, const char *uuid, unsigned flags, char 
 	else if (!strcmp(d->table.type, "thin"))
 		r = model_thin_status(d, buf, size);
 	else if (size)
-		buf[0] = '\0'; /* linear has none */
+		buf[0] = '\0'; /* linear and crypt have none */
 	if (r == 0 && ret_type)
 		(void)kv_strcpy(ret_type, 16, d->table.type);
 	return end(r);

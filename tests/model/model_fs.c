@@ -21,7 +21,7 @@ static int say(int r, char *detail, size_t detail_size)
 	return r;
 }
 
-static int put_fs(const char *fs, dev_t dev, const char *uuid)
+static int put_fs(const char *fs, dev_t dev, const char *uuid, bool zeros)
 {
 	struct model_dev *d = model_dev_by_number(dev);
 	struct model_thin *thin = model_thin_under(dev);
@@ -37,6 +37,10 @@ static int put_fs(const char *fs, dev_t dev, const char *uuid)
 			       thin->content.fs);
 	if (model_mounted(dev))
 		model_disaster("mkfs.%s on %s, which is mounted", fs, d->id.name);
+	if (thin->content.luks != !strcmp(d->table.type, "crypt"))
+		model_disaster("mkfs.%s on %s, in clear", fs, d->id.name);
+	if (thin->content.luks && zeros)
+		model_disaster("mkfs.%s takes noise for zeros", fs);
 	(void)kv_strcpy(thin->content.fs, sizeof(thin->content.fs), fs);
 	(void)kv_strcpy(thin->content.uuid, sizeof(thin->content.uuid), uuid);
 	thin->content.bytes = d->table.sectors * KV_SECTOR;
@@ -46,8 +50,8 @@ static int put_fs(const char *fs, dev_t dev, const char *uuid)
 	return 0;
 }
 
-static int make(const char *fs, const char *device, const char *uuid, char *detail,
-		size_t detail_size)
+static int make(const char *fs, const char *device, const char *uuid, bool zeros,
+		char *detail, size_t detail_size)
 {
 	char what[32];
 	int r;
@@ -57,27 +61,27 @@ static int make(const char *fs, const char *device, const char *uuid, char *deta
 	if (r < 0)
 		return say(r, detail, detail_size);
 	model_lock();
-	r = put_fs(fs, model_dev_of_path(device), uuid);
+	r = put_fs(fs, model_dev_of_path(device), uuid, zeros);
 	model_unlock();
 	return r;
 }
 
-static int make_ext4(const char *device, const char *uuid, char *detail,
-		     size_t detail_size)
+static int make_ext4(const char *device, const char *uuid, bool zeros,
+		     char *detail, size_t detail_size)
 {
-	return make("ext4", device, uuid, detail, detail_size);
+	return make("ext4", device, uuid, zeros, detail, detail_size);
 }
 
-static int make_xfs(const char *device, const char *uuid, char *detail,
+static int make_xfs(const char *device, const char *uuid, bool zeros, char *detail,
 		    size_t detail_size)
 {
-	return make("xfs", device, uuid, detail, detail_size);
+	return make("xfs", device, uuid, zeros, detail, detail_size);
 }
 
-static int make_btrfs(const char *device, const char *uuid, char *detail,
+static int make_btrfs(const char *device, const char *uuid, bool zeros, char *detail,
 		      size_t detail_size)
 {
-	return make("btrfs", device, uuid, detail, detail_size);
+	return make("btrfs", device, uuid, zeros, detail, detail_size);
 }
 
 static int grow_mounted(int root_fd, uint64_t device_bytes)

@@ -178,7 +178,8 @@ static int check_fs(const char *fs_type, const struct model_thin *thin,
 		    struct model_dev *d, const struct model_mount *want, char *detail,
 		    size_t detail_size)
 {
-	if (strcmp(thin->content.fs, fs_type))
+	if (strcmp(thin->content.fs, fs_type) ||
+	    thin->content.luks != !strcmp(d->table.type, "crypt"))
 		return refuse(detail, detail_size, -EINVAL, "bad magic number");
 	if (thin->content.torn)
 		model_disaster("a torn copy is mounted");
@@ -790,6 +791,14 @@ static int tell_mount(const struct model_mount *m,
 	return fn(&h, arg);
 }
 
+static bool is_own(const struct kv_holders_query *q, dev_t dev)
+{
+	for (int i = 0; i < KV_HOLDERS_DEVS; i++)
+		if (q->devs[i] == dev)
+			return true;
+	return false;
+}
+
 /* Mounts only; the model's processes have no names. */
 int kv_holders_each(const struct kv_holders_query *q,
 		    int (*fn)(const struct kv_holder *h, void *arg), void *arg)
@@ -799,7 +808,7 @@ int kv_holders_each(const struct kv_holders_query *q,
 
 	for (struct model_mount *m = model->mounts; r == 0 && m < model->mounts + MODEL_MOUNTS;
 	     m++) {
-		if (!m->used || m->ns < 0 || (m->dev != q->dev && m->dev != q->face))
+		if (!m->used || m->ns < 0 || !is_own(q, m->dev))
 			continue;
 		if (m->ns != current_ns && told[m->ns])
 			continue;

@@ -123,8 +123,10 @@ struct model_thin *model_thin_under(dev_t dev)
 {
 	struct model_dev *d = model_dev_by_number(dev), *pool;
 
-	if (d && d->table.live && !strcmp(d->table.type, "linear"))
-		d = model_dev_by_number(d->table.below[0]); /* the read-only face */
+	/* The read-only face, and dm-crypt. */
+	while (d && d->table.live &&
+	       (!strcmp(d->table.type, "linear") || !strcmp(d->table.type, "crypt")))
+		d = model_dev_by_number(d->table.below[0]);
 	if (!d || !d->table.live || strcmp(d->table.type, "thin"))
 		return NULL;
 	pool = model_dev_by_number(d->table.below[0]);
@@ -134,7 +136,11 @@ struct model_thin *model_thin_under(dev_t dev)
 void model_metadata_changed(dev_t thin)
 {
 	struct model_dev *d = model_dev_by_number(thin);
-	struct model_disk *disk = disk_of_pool(model_dev_by_number(d->table.below[0]));
+	struct model_disk *disk;
+
+	if (!strcmp(d->table.type, "crypt"))
+		d = model_dev_by_number(d->table.below[0]);
+	disk = disk_of_pool(model_dev_by_number(d->table.below[0]));
 
 	disk->stale = true;
 	if (disk->rendered && !model_alone)
@@ -151,6 +157,16 @@ static struct model_dev *active(const struct model_dev *pool, uint32_t id)
 		    d->table.below[0] == model_dev_number(pool) && d->table.thin_id == id)
 			return d;
 	return NULL;
+}
+
+/* What a file system on it would be mounted from. */
+static const struct model_dev *top_of(const struct model_dev *thin)
+{
+	for (struct model_dev *d = model->devs; d < model->devs + MODEL_DEVS; d++)
+		if (d->used && d->table.live && !strcmp(d->table.type, "crypt") &&
+		    d->table.below[0] == model_dev_number(thin))
+			return d;
+	return thin;
 }
 
 static struct model_thin *add_thin(struct model_metadata *md, uint32_t id)
@@ -181,7 +197,7 @@ static int create_snap(struct model_dev *pool, struct model_disk *disk, uint32_t
 		       uint32_t origin)
 {
 	struct model_thin *from, *to;
-	struct model_dev *dev;
+	const struct model_dev *dev;
 
 	if (model_thin(disk, id))
 		return -EEXIST;
@@ -203,6 +219,8 @@ static int create_snap(struct model_dev *pool, struct model_disk *disk, uint32_t
 		model_disaster("thin id %" PRIu32 " was copied while it was active",
 			       origin);
 	}
+	if (dev)
+		dev = top_of(dev);
 	if (dev && model_mounted(model_dev_number(dev)) && !dev->frozen)
 		to->content.unclean = to->flushed.unclean = true;
 	return 0;

@@ -40,6 +40,7 @@ struct saved_kernel {
 	uint64_t ino;
 	unsigned mount_order;
 	struct model_dev devs[MODEL_DEVS];
+	struct model_key keys[MODEL_KEYS];
 	struct model_loop loops[MODEL_LOOPS];
 	struct model_mount mounts[MODEL_MOUNTS];
 	struct model_file files[MODEL_FILES];
@@ -126,6 +127,7 @@ struct model_saved *model_save_running(void)
 	k->ino = model->ino;
 	k->mount_order = model->mount_order;
 	memcpy(k->devs, model->devs, sizeof(k->devs));
+	memcpy(k->keys, model->keys, sizeof(k->keys));
 	memcpy(k->loops, model->loops, sizeof(k->loops));
 	memcpy(k->mounts, model->mounts, sizeof(k->mounts));
 	memcpy(k->files, model->files, sizeof(k->files));
@@ -141,6 +143,7 @@ static void restore_kernel(const struct saved_kernel *k)
 	model->ino = k->ino;
 	model->mount_order = k->mount_order;
 	memcpy(model->devs, k->devs, sizeof(k->devs));
+	memcpy(model->keys, k->keys, sizeof(k->keys));
 	memcpy(model->loops, k->loops, sizeof(k->loops));
 	memcpy(model->mounts, k->mounts, sizeof(k->mounts));
 	memcpy(model->files, k->files, sizeof(k->files));
@@ -233,6 +236,7 @@ uint64_t model_state_hash(void)
 		if (model->devs[i].used)
 			hash = model_hash(&model->devs[i], sizeof(model->devs[i]),
 					  hash + (uint64_t)i);
+	hash = model_hash(model->keys, sizeof(model->keys), hash);
 	hash = model_hash(model->loops, sizeof(model->loops), hash);
 	for (int i = 0; i < MODEL_MOUNTS; i++)
 		if (model->mounts[i].used)

@@ -52,8 +52,8 @@ refused() {
 	fi
 }
 
-commands="format pool set deactivate repair create snapshot clone expand publish unpublish delete label label-pool labels
-	publishes list show stat why limit-io
+commands="format pool set deactivate repair create snapshot clone expand change-secret publish unpublish
+	delete label label-pool labels publishes list show stat why limit-io
 	version help"
 absent=$work/absent
 
@@ -94,6 +94,9 @@ done
 for size in 18446744073709551616 16777216T 99999999999999999999G; do
 	usage "size $size is too large" "create: too large a size: $size" -p "$absent" create v $size
 done
+usage "change-secret needs both secrets" "change-secret needs --old-file and --new-file" \
+	-p "$absent" change-secret v --old-file "$absent"
+refused "a secret's file has to be there" -p "$absent" create v 1G --secret-file "$absent"
 usage "expand checks its size" "expand: not a size: big" -p "$absent" expand v big
 usage "clone checks --size" "clone: not a size: big" -p "$absent" clone v w --size big
 usage "format checks --size" "format: not a size: big" format p "$absent" --size=big

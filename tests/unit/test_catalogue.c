@@ -678,7 +678,7 @@ static void strangers_values_are_refused(void **state)
 		"name = x'61'",	      "name = 'a' || char(0)", "name = 'a' || char(10)",
 		"name = '../a'",      "source = char(27)",     "source = x'61'",
 		"fs_type = char(10)", "fs_type = '/'",	       "bytes = 4096.5",
-		"bytes = '4096x'",    "bytes = 1 << 61",       "flags = 4",
+		"bytes = '4096x'",    "bytes = 1 << 61",       "flags = 8",
 		"flags = -1",	      "flags = 4294967296",    "created = -1",
 		"kind = '1x'",	      "uuid = upper(uuid)",
 	};

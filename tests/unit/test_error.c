@@ -22,7 +22,8 @@ static void every_reason_has_its_own_name(void **state)
 	assert_string_equal(kvol_reason_str(KVOL_R_BUSY_OPEN), "KVOL_R_BUSY_OPEN");
 	assert_string_equal(kvol_reason_str(KVOL_R_ACCESS_CONFLICT),
 			    "KVOL_R_ACCESS_CONFLICT");
-	for (i = 0; i <= KVOL_R_ACCESS_CONFLICT; i++) {
+	assert_string_equal(kvol_reason_str(KVOL_R_WRONG_SECRET), "KVOL_R_WRONG_SECRET");
+	for (i = 0; i <= KVOL_R_WRONG_SECRET; i++) {
 		assert_string_not_equal(kvol_reason_str(i), "KVOL_R_UNKNOWN");
 		for (k = 0; k < i; k++)
 			assert_string_not_equal(kvol_reason_str(i), kvol_reason_str(k));
@@ -32,7 +33,7 @@ static void every_reason_has_its_own_name(void **state)
 static void unknown_reason_is_named_so(void **state)
 {
 	(void)state;
-	assert_string_equal(kvol_reason_str(KVOL_R_ACCESS_CONFLICT + 1), "KVOL_R_UNKNOWN");
+	assert_string_equal(kvol_reason_str(KVOL_R_WRONG_SECRET + 1), "KVOL_R_UNKNOWN");
 	assert_string_equal(kvol_reason_str(UINT32_MAX), "KVOL_R_UNKNOWN");
 }
 

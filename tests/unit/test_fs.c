@@ -27,7 +27,7 @@ static int make(const char *fs, uint64_t bytes)
 
 	assert_int_equal(truncate(file, 0), 0);
 	assert_int_equal(truncate(file, (off_t)bytes), 0);
-	r = kv_fs_find(fs)->make(file, UUID, detail, sizeof(detail));
+	r = kv_fs_find(fs)->make(file, UUID, true, detail, sizeof(detail));
 	if (r == -ENOENT)
 		skip();
 	return r;
@@ -147,12 +147,12 @@ static void making_it_again_overwrites(void **state)
 {
 	(void)state;
 	assert_int_equal(make("xfs", UINT64_C(512) << 20), 0);
-	assert_int_equal(kv_fs_find("btrfs")->make(file, UUID, detail, sizeof(detail)),
+	assert_int_equal(kv_fs_find("btrfs")->make(file, UUID, true, detail, sizeof(detail)),
 			 0);
 	assert_string_equal(ask("blkid -p -o value -s TYPE %s"), "btrfs");
-	assert_int_equal(kv_fs_find("ext4")->make(file, UUID, detail, sizeof(detail)), 0);
+	assert_int_equal(kv_fs_find("ext4")->make(file, UUID, true, detail, sizeof(detail)), 0);
 	assert_is("ext4");
-	assert_int_equal(kv_fs_find("xfs")->make(file, UUID, detail, sizeof(detail)), 0);
+	assert_int_equal(kv_fs_find("xfs")->make(file, UUID, true, detail, sizeof(detail)), 0);
 	assert_is("xfs");
 }
 
@@ -163,7 +163,7 @@ static void failed_program_says_why(void **state)
 	(void)state;
 	for (size_t i = 0; i < KV_ARRAY_SIZE(names); i++) {
 		detail[0] = '\0';
-		assert_int_equal(kv_fs_find(names[i])->make("/nowhere/at/all", UUID,
+		assert_int_equal(kv_fs_find(names[i])->make("/nowhere/at/all", UUID, true,
 							    detail, sizeof(detail)),
 				 -EIO);
 		assert_string_not_equal(detail, "");

@@ -127,7 +127,7 @@ static int scan_by(struct world *w, const struct kv_holders_query *q)
 
 static int scan(struct world *w)
 {
-	return scan_by(w, &(struct kv_holders_query){ .dev = DEV,
+	return scan_by(w, &(struct kv_holders_query){ .devs = { DEV },
 						      .deadline_ms = kv_deadline(60000) });
 }
 
@@ -193,7 +193,7 @@ static void a_publish_is_known_by_its_mount(void **state)
 {
 	struct world *w = *state;
 	const uint64_t ids[] = { 5, 77 };
-	struct kv_holders_query q = { .dev = DEV,
+	struct kv_holders_query q = { .devs = { DEV },
 				      .mnt_ids = ids,
 				      .n_mnt_ids = 2,
 				      .deadline_ms = kv_deadline(60000) };
@@ -247,8 +247,7 @@ static void maps_of_who_waits_in_the_kernel_are_left_alone(void **state)
 static void devices_on_top_are_told_but_for_the_face(void **state)
 {
 	struct world *w = *state;
-	struct kv_holders_query q = { .dev = DEV,
-				      .face = makedev(253, 9),
+	struct kv_holders_query q = { .devs = { DEV, makedev(253, 9) },
 				      .deadline_ms = kv_deadline(60000) };
 
 	shell("cd %s/sys/dev/block/253:7/holders && mkdir -p dm-8/dm dm-9/dm && "
@@ -262,7 +261,7 @@ static void devices_on_top_are_told_but_for_the_face(void **state)
 static void what_is_not_whole_says_so(void **state)
 {
 	struct world *w = *state;
-	struct kv_holders_query q = { .dev = DEV, .deadline_ms = kv_now_ms() - 1 };
+	struct kv_holders_query q = { .devs = { DEV }, .deadline_ms = kv_now_ms() - 1 };
 
 	assert_int_equal(scan_by(w, &q), -ETIMEDOUT);
 	shell("for i in $(seq 5000); do echo \"$i 1 0:4 / /m$i rw - tmpfs x rw\"; done "

@@ -24,7 +24,7 @@ static struct kv_dm_id volume(struct fixture *f)
 {
 	struct kv_dm_id id;
 
-	kv_dm_id_volume(&id, f->pool->conf.uuid, 7, false);
+	kv_dm_id_volume(&id, f->pool->conf.uuid, 7, KV_FACE_THIN);
 	return id;
 }
 
@@ -193,7 +193,7 @@ static void *resume_soon(void *arg)
 	struct kv_dm_id id;
 
 	(void)usleep(20000);
-	kv_dm_id_volume(&id, f->pool->conf.uuid, 7, false);
+	kv_dm_id_volume(&id, f->pool->conf.uuid, 7, KV_FACE_THIN);
 	return kv_dm_resume(&f->pool->dm, id.uuid) < 0 ? arg : NULL;
 }
 

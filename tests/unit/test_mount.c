@@ -68,7 +68,7 @@ static void make_volume(struct volume *v, const char *name, const char *fs,
 	assert_int_equal(truncate(v->file, (off_t)bytes), 0);
 	if (fs)
 		assert_int_equal(
-			kv_fs_find(fs)->make(v->file, UUID, detail, sizeof(detail)), 0);
+			kv_fs_find(fs)->make(v->file, UUID, true, detail, sizeof(detail)), 0);
 	attach_file(v);
 }
 

@@ -128,11 +128,22 @@ static void devices_carry_uuid_and_part(void **state)
 	kv_dm_id_part(&id, UUID, "metadata");
 	assert_string_equal(id.name, "kvol-01234567-metadata");
 	assert_string_equal(id.uuid, "KVOL-" UUID "-metadata");
-	kv_dm_id_volume(&id, UUID, 0, false);
+	kv_dm_id_volume(&id, UUID, 0, KV_FACE_THIN);
 	assert_string_equal(id.name, "kvol-01234567-0");
-	kv_dm_id_volume(&id, UUID, UINT32_MAX, true);
+	kv_dm_id_volume(&id, UUID, 16777215, KV_FACE_CRYPT);
+	assert_string_equal(id.name, "kvol-01234567-16777215c");
+	kv_dm_id_volume(&id, UUID, UINT32_MAX, KV_FACE_READONLY);
 	assert_string_equal(id.name, "kvol-01234567-4294967295r");
 	assert_string_equal(id.uuid, "KVOL-" UUID "-4294967295r");
+}
+
+static void keys_carry_uuid_and_number(void **state)
+{
+	char name[KV_KEY_NAME_SIZE];
+
+	(void)state;
+	kv_key_name(name, UUID, UINT32_MAX);
+	assert_string_equal(name, "kvol:" UUID "-4294967295");
 }
 
 static void volume_devices_are_recognised(void **state)
@@ -140,17 +151,16 @@ static void volume_devices_are_recognised(void **state)
 	static const uint32_t numbers[] = { 0, 1, 9, 10, 16777215, UINT32_MAX };
 	struct kv_dm_id id;
 	uint32_t number;
-	bool readonly;
+	enum kv_face face, seen;
 	size_t i;
-	int ro;
 
 	(void)state;
 	for (i = 0; i < KV_ARRAY_SIZE(numbers); i++) {
-		for (ro = 0; ro < 2; ro++) {
-			kv_dm_id_volume(&id, UUID, numbers[i], ro);
-			assert_true(kv_dm_uuid_volume(id.uuid, UUID, &number, &readonly));
+		for (face = 0; face < KV_FACES; face++) {
+			kv_dm_id_volume(&id, UUID, numbers[i], face);
+			assert_true(kv_dm_uuid_volume(id.uuid, UUID, &number, &seen));
 			assert_int_equal(number, numbers[i]);
-			assert_int_equal(readonly, ro);
+			assert_int_equal(seen, face);
 		}
 	}
 }
@@ -168,6 +178,7 @@ static void other_devices_are_not_volumes(void **state)
 		"KVOL-" UUID "-00",
 		"KVOL-" UUID "-1x",
 		"KVOL-" UUID "-1rr",
+		"KVOL-" UUID "-1cr",
 		"KVOL-" UUID "-1 ",
 		"KVOL-" UUID "-+1",
 		"KVOL-" UUID "--1",
@@ -179,14 +190,14 @@ static void other_devices_are_not_volumes(void **state)
 		"KVOL-11234567-89ab-4cde-8f01-23456789abcd-1",
 	};
 	uint32_t number = 77;
-	bool readonly = true;
+	enum kv_face face = KV_FACE_READONLY;
 	size_t i;
 
 	(void)state;
 	for (i = 0; i < KV_ARRAY_SIZE(uuids); i++)
-		assert_false(kv_dm_uuid_volume(uuids[i], UUID, &number, &readonly));
+		assert_false(kv_dm_uuid_volume(uuids[i], UUID, &number, &face));
 	assert_int_equal(number, 77);
-	assert_true(readonly);
+	assert_int_equal(face, KV_FACE_READONLY);
 }
 
 int main(void)
@@ -199,6 +210,7 @@ int main(void)
 		cmocka_unit_test(bad_pool_names_are_refused),
 		cmocka_unit_test(pool_names_have_64_bytes_at_most),
 		cmocka_unit_test(devices_carry_uuid_and_part),
+		cmocka_unit_test(keys_carry_uuid_and_number),
 		cmocka_unit_test(volume_devices_are_recognised),
 		cmocka_unit_test(other_devices_are_not_volumes),
 	};

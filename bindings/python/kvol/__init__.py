@@ -261,6 +261,13 @@ class Context(_Handle):
         return Pool(handle, self._log)
 
 
+def _set_secret(opts, secret: Optional[bytes]) -> None:
+    """Borrows the caller's bytes; opts must not outlive them."""
+    if secret is not None:
+        opts.secret = ctypes.cast(ctypes.c_char_p(secret), ctypes.c_void_p)
+        opts.secret_bytes = len(secret)
+
+
 class Pool(_Handle):
     """One open pool; made by Context.open(). May be shared by threads."""
 
@@ -292,10 +299,12 @@ class Pool(_Handle):
         _call("kvol_pool_set", self._handle, ctypes.byref(opts))
 
     def create(self, name: str, size: int, *, fs_type: Optional[str] = None,
-               labels: Optional[Mapping[str, str]] = None) -> None:
+               labels: Optional[Mapping[str, str]] = None,
+               secret: Optional[bytes] = None) -> None:
         opts = _sized(_structs.kvol_create_opts)
         _put_labels(opts, labels)
         opts.fs_type = _encode(fs_type)
+        _set_secret(opts, secret)
         _call("kvol_create", self._handle, _encode(name), size, ctypes.byref(opts))
 
     def snapshot(self, volume: str, snapshot: str, *,
@@ -314,6 +323,9 @@ class Pool(_Handle):
 
     def expand(self, name: str, size: int) -> None:
         _call("kvol_expand", self._handle, _encode(name), size, 0)
+
+    def change_secret(self, name: str, old: bytes, new: bytes) -> None:
+        _call("kvol_change_secret", self._handle, _encode(name), old, len(old), new, len(new), 0)
 
     def delete(self, name: str) -> None:
         _call("kvol_delete", self._handle, _encode(name), 0)
@@ -416,12 +428,14 @@ class Pool(_Handle):
                 mount_namespace: Optional[str] = None, access: int = 0,
                 propagation: int = 0, user_namespace: Optional[str] = None,
                 uid_map: Optional[str] = None, gid_map: Optional[str] = None,
-                group: int = 0, labels: Optional[Mapping[str, str]] = None) -> None:
+                group: int = 0, labels: Optional[Mapping[str, str]] = None,
+                secret: Optional[bytes] = None) -> None:
         opts = self._publish_opts(flags=flags, mount_options=mount_options,
                                   mount_namespace=mount_namespace, access=access,
                                   propagation=propagation, user_namespace=user_namespace,
                                   uid_map=uid_map, gid_map=gid_map, group=group)
         _put_labels(opts, labels)
+        _set_secret(opts, secret)
         _call("kvol_publish", self._handle, _encode(name), _encode(target), ctypes.byref(opts))
 
     def unpublish(self, name: str, target: str, *,

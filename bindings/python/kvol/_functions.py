@@ -27,6 +27,8 @@ FUNCTIONS = {
     "kvol_snapshot": (c_int, [_pool, c_char_p, c_char_p, POINTER(s.kvol_snapshot_opts), _err]),
     "kvol_clone": (c_int, [_pool, c_char_p, c_char_p, POINTER(s.kvol_create_opts), _err]),
     "kvol_expand": (c_int, [_pool, c_char_p, c_uint64, c_uint32, _err]),
+    "kvol_change_secret": (c_int, [_pool, c_char_p, c_void_p, c_uint64, c_void_p, c_uint64,
+                                   c_uint32, _err]),
     "kvol_delete": (c_int, [_pool, c_char_p, c_uint32, _err]),
     "kvol_stat": (c_int, [_pool, c_char_p, POINTER(s.kvol_info), _err]),
     "kvol_volume_stat": (c_int, [_pool, c_char_p, POINTER(s.kvol_volume_stats), _err]),

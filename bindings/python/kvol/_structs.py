@@ -123,6 +123,8 @@ class kvol_create_opts(Structure):
         ("bytes", c_uint64),
         ("labels", POINTER(kvol_label)),
         ("n_labels", c_uint64),
+        ("secret", c_void_p),
+        ("secret_bytes", c_uint64),
     ]
 
 
@@ -186,6 +188,8 @@ class kvol_publish_opts(Structure):
         ("reserved0", c_uint32),
         ("labels", POINTER(kvol_label)),
         ("n_labels", c_uint64),
+        ("secret", c_void_p),
+        ("secret_bytes", c_uint64),
     ]
 
 
