@@ -27,7 +27,8 @@ int kvol_new(const struct kvol_ctx_opts *opts, struct kvol_ctx **ret_ctx,
 
 	if (!ret_ctx)
 		return kv_error_invalid(reterr, "kvol_new: ret_ctx is NULL");
-	r = kv_opts_in(&o, sizeof(o), sizeof(o), opts, 0, "kvol_ctx_opts", reterr);
+	r = kv_opts_in(&o, sizeof(o), KV_SIZE_TO(struct kvol_ctx_opts, run_dir), opts, 0,
+		       "kvol_ctx_opts", reterr);
 	if (r < 0)
 		return r;
 	if (kv_str_empty(o.run_dir))

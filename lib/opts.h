@@ -4,7 +4,12 @@
 
 /* L0: the struct rules, in one place. Below the API layer nobody compares sizes. */
 
+#include <stddef.h>
+
 #include "error.h"
+
+/* The size of a struct up to and with one of its fields: that of its first version. */
+#define KV_SIZE_TO(type, field) (offsetof(type, field) + sizeof(((type *)0)->field))
 
 /*
  * Copies a caller's options struct into a zeroed local one. NULL: defaults. `size` below

@@ -281,7 +281,8 @@ int kv_job_start(struct kvol_pool *pool, const char *name, const char *target,
 
 	r = kv_volume_name_check(name, "volume", e);
 	if (r == 0)
-		r = kv_opts_in(ret_opts, sizeof(*ret_opts), sizeof(*ret_opts), opts,
+		r = kv_opts_in(ret_opts, sizeof(*ret_opts),
+			       KV_SIZE_TO(struct kvol_publish_opts, mount_namespace), opts,
 			       KVOL_PUBLISH_READONLY | KVOL_PUBLISH_BLOCK |
 				       KVOL_PUBLISH_GROUP,
 			       "kvol_publish_opts", e);

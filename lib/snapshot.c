@@ -362,8 +362,8 @@ int kvol_snapshot(struct kvol_pool *pool, const char *volume, const char *snapsh
 	if (r == 0)
 		r = kv_volume_name_check(snapshot, "snapshot", reterr);
 	if (r == 0)
-		r = kv_opts_in(&o, sizeof(o), sizeof(o), opts, 0, "kvol_snapshot_opts",
-			       reterr);
+		r = kv_opts_in(&o, sizeof(o), KV_SIZE_TO(struct kvol_snapshot_opts, flags),
+			       opts, 0, "kvol_snapshot_opts", reterr);
 	if (r == 0)
 		r = kv_labels_check(o.labels, o.n_labels, false, snapshot, reterr);
 	if (r < 0)
@@ -387,8 +387,8 @@ int kvol_clone(struct kvol_pool *pool, const char *source, const char *name,
 	if (r == 0)
 		r = kv_volume_name_check(name, "clone", reterr);
 	if (r == 0)
-		r = kv_opts_in(&o, sizeof(o), sizeof(o), opts, 0, "kvol_create_opts",
-			       reterr);
+		r = kv_opts_in(&o, sizeof(o), KV_SIZE_TO(struct kvol_create_opts, bytes),
+			       opts, 0, "kvol_create_opts", reterr);
 	if (r == 0 && o.bytes)
 		r = kv_bytes_check(name, o.bytes, &c.bytes, reterr);
 	if (r == 0)

@@ -342,8 +342,8 @@ int kvol_create(struct kvol_pool *pool, const char *name, uint64_t bytes,
 	if (r == 0)
 		r = kv_volume_name_check(name, "volume", reterr);
 	if (r == 0)
-		r = kv_opts_in(&o, sizeof(o), sizeof(o), opts, 0, "kvol_create_opts",
-			       reterr);
+		r = kv_opts_in(&o, sizeof(o), KV_SIZE_TO(struct kvol_create_opts, bytes),
+			       opts, 0, "kvol_create_opts", reterr);
 	if (r == 0)
 		r = kv_bytes_check(name, bytes, &w.bytes, reterr);
 	if (r == 0)
