@@ -205,7 +205,7 @@ int kvol_change_secret(struct kvol_pool *pool, const char *name, const void *fro
 	struct kv_row row;
 	int r;
 
-	r = kv_pool_enter(pool, &call, reterr);
+	r = kv_pool_enter_to_change(pool, &call, reterr);
 	if (r == 0)
 		r = kv_volume_name_check(name, "volume", reterr);
 	if (r == 0 && flags)
