@@ -6,8 +6,9 @@
  * acknowledged, each call in flight wholly done or not at all, the stamped and fsynced
  * data, nothing suspended, and no device, mount or loop that no volume explains.
  *
- * KVOL_TEST_LONG=1: 5000 kills. KVOL_TEST_SEED=N goes the same way again as far as the
- * kernel's timing lets it. A failure leaves the journal of the round on stderr.
+ * KVOL_TEST_LONG=1: 5000 kills; KVOL_TEST_KILLS=N: so many. KVOL_TEST_SEED=N goes the
+ * same way again as far as the kernel's timing lets it. A failure leaves the journal of
+ * the round on stderr.
  */
 #include <fcntl.h>
 #include <signal.h>
@@ -574,9 +575,18 @@ static void show_figures(void)
 	(void)fflush(stdout);
 }
 
+static unsigned kills_wanted(void)
+{
+	const char *given = getenv("KVOL_TEST_KILLS");
+
+	if (given)
+		return (unsigned)strtoul(given, NULL, 0);
+	return getenv("KVOL_TEST_LONG") ? KILLS_LONG : KILLS_SHORT;
+}
+
 static void killed_workers_lose_nothing(void **state)
 {
-	unsigned kills = getenv("KVOL_TEST_LONG") ? KILLS_LONG : KILLS_SHORT;
+	unsigned kills = kills_wanted();
 
 	(void)state;
 	memset(&figures, 0, sizeof(figures));
