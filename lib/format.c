@@ -19,234 +19,24 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "blockdev.h"
+#include "format.h"
 #include "gpt.h"
 #include "loop.h"
 #include "mount.h"
 #include "probe.h"
 #include "rundir.h"
 #include "spawn.h"
-#include "verb.h"
 
 #define MKFS_MS	    120000
-#define LOCK_MS	    10000
 #define WIPE_BYTES  (UINT64_C(1) << 20)
 #define UNMAP_TRIES 3
 
-struct format {
-	const struct kvol_ctx *ctx;
-	const char *name;
-	const char *path;
-	struct kvol_format_opts o;
-	struct kv_dm dm;
-	int fd;	    /* the device or file, locked */
-	int run_fd; /* the run directory */
-	bool made_file, sized_file;
-	int loop_fd;
-	dev_t member;
-	struct kv_geometry geo;
-	struct kv_layout layout;
-	struct kv_stack stack;
-};
-
-/* --- The device or file --- */
-
-static int make_file(struct format *f)
-{
-	f->fd = open(f->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (f->fd < 0)
-		return -errno;
-	f->made_file = true;
-	return 0;
-}
-
-static int open_path(struct format *f, struct kvol_error *e)
-{
-	struct stat st;
-	int r;
-
-	if (f->o.file_bytes) {
-		r = make_file(f);
-		if (r != -EEXIST)
-			return r < 0 ? kv_error_errno(e, r, "'%s': make the file",
-						      f->path)
-				     : 0;
-	}
-	f->fd = open(f->path, O_RDWR | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	if (f->fd < 0 && errno == ENOENT)
-		return kv_error(e, -ENOENT, KVOL_R_NOT_FOUND,
-				"'%s': no such device or file", f->path);
-	if (f->fd < 0 && errno == EISDIR)
-		return kv_error_invalid(e, "'%s': is a directory", f->path);
-	if (f->fd < 0 || fstat(f->fd, &st) < 0)
-		return kv_error_errno(e, -errno, "'%s': open", f->path);
-	if (!S_ISBLK(st.st_mode) && !S_ISREG(st.st_mode))
-		return kv_error_invalid(
-			e, "'%s': neither a block device nor a regular file", f->path);
-	f->member = S_ISBLK(st.st_mode) ? st.st_rdev : 0;
-	return 0;
-}
-
-/* Under the lock: a new file may have become somebody else's pool before we had it. An
- * empty one is what a format leaves that is killed before this. */
-static int size_file(struct format *f, struct kvol_error *e)
-{
-	struct stat st;
-
-	if (!f->o.file_bytes)
-		return 0;
-	if (fstat(f->fd, &st) < 0)
-		return kv_error_errno(e, -errno, "'%s': stat", f->path);
-	f->made_file = f->made_file && st.st_size == 0;
-	if (f->member || (st.st_size && (uint64_t)st.st_size != f->o.file_bytes))
-		return kv_error(e, -EEXIST, KVOL_R_EXISTS_DIFFERENT,
-				"'%s': is there already, and is not a "
-				"file of %" PRIu64 " bytes",
-				f->path, f->o.file_bytes);
-	f->sized_file = st.st_size == 0;
-	if (f->sized_file && ftruncate(f->fd, (off_t)f->o.file_bytes) < 0)
-		return kv_error_errno(e, -errno, "'%s': make it %" PRIu64 " bytes large",
-				      f->path, f->o.file_bytes);
-	return 0;
-}
-
-/* Somebody mounted it, or claims it otherwise. The claim is not kept: device-mapper makes
- * its own. */
-static int check_unclaimed(struct format *f, struct kvol_error *e)
-{
-	struct stat st;
-	int fd, r;
-
-	if (fstat(f->fd, &st) < 0)
-		return kv_error_errno(e, -errno, "'%s': stat", f->path);
-	if (!f->member) {
-		r = kv_loop_attached(st.st_dev, st.st_ino);
-		if (r < 0)
-			return kv_error_errno(e, r, "'%s': look for its loop devices",
-					      f->path);
-		if (r > 0)
-			return kv_error(e, -EBUSY, KVOL_R_BUSY_OPEN,
-					"'%s': attached to a loop device", f->path);
-		return 0;
-	}
-	fd = kv_blockdev_open_exclusive(f->path);
-	if (fd == -EBUSY)
-		return kv_error(e, fd, KVOL_R_BUSY_OPEN, "'%s': mounted or in use",
-				f->path);
-	if (fd < 0)
-		return kv_error_errno(e, fd, "'%s': claim", f->path);
-	(void)kv_close(fd);
-	return 0;
-}
-
-/* --- A pool that is there --- */
-
-static int compare(struct kvol_pool *pool, struct format *f, struct kvol_error *e)
-{
-	const struct kv_pool_row *is = &pool->conf;
-
-	if (strcmp(is->name, f->name))
-		return kv_error(e, -EEXIST, KVOL_R_EXISTS_DIFFERENT,
-				"'%s': is a pool of the name '%s'", f->path, is->name);
-	if ((f->o.block_bytes && f->o.block_bytes != is->block_bytes) ||
-	    (f->o.max_volumes && f->o.max_volumes != is->max_volumes))
-		return kv_error(e, -EEXIST, KVOL_R_EXISTS_DIFFERENT,
-				"'%s': is a pool of blocks of %" PRIu64
-				" bytes for %" PRIu64 " volumes",
-				f->path, is->block_bytes, is->max_volumes);
-	return 0;
-}
-
-/* 1: the pool on PATH is active, 0: it is not. */
-static int find_active(struct format *f, struct kvol_error *e)
-{
-	struct kv_stack stack;
-	int r;
-
-	r = kv_stack_find(&f->dm, f->layout.uuid, &stack);
-	if (r < 0 && r != -ENXIO)
-		return kv_error_errno(e, r, "'%s': look whether it is active", f->path);
-	return r == 0;
-}
-
-static int put_down(struct kvol_pool *pool, struct kvol_error *e)
-{
-	int r = kvol_pool_deactivate(pool, NULL);
-
-	if (r < 0 && r != -EBUSY)
-		r = kvol_pool_deactivate(pool, e);
-	return r == -EBUSY ? 0 : r; /* somebody has opened it since: let him */
-}
-
-/* Opening is the only way to read a pool's name. It goes down again if it was down
- * before. */
-static int compare_existing(struct format *f, struct kvol_error *e)
-{
-	struct kvol_pool *pool;
-	bool was_active;
-	int r, s = 0;
-
-	r = find_active(f, e);
-	if (r < 0)
-		return r;
-	was_active = r;
-	r = kvol_pool_open((struct kvol_ctx *)f->ctx, f->path, NULL, &pool, e);
-	if (r < 0)
-		return r;
-	r = compare(pool, f, e);
-	if (!was_active)
-		s = put_down(pool, r < 0 ? NULL : e);
-	kvol_pool_close(pool);
-	return r < 0 ? r : s;
-}
-
-/* 0: go on and format; 1: it is done already. */
-static int check_contents(struct format *f, struct kvol_error *e)
-{
-	bool force = f->o.flags & KVOL_FORMAT_FORCE;
-	char what[32];
-	int r, active = 0;
-
-	if (f->made_file)
-		return 0;
-	r = kv_gpt_read(f->fd, &f->layout);
-	if (r == 0 && !force) {
-		r = compare_existing(f, e);
-		return r < 0 ? r : 1;
-	}
-	if (r == 0)
-		active = find_active(f, e);
-	if (active < 0)
-		return active;
-	if (r == 0 && !active)
-		active = kv_leftover_remove_pool(&f->dm, f->run_fd, f->layout.uuid);
-	if (active < 0 && active != -EBUSY)
-		return kv_error_errno(e, active, "'%s': remove what a killed open left",
-				      f->path);
-	if (active)
-		return kv_error(e, -EBUSY, KVOL_R_BUSY_OPEN, "'%s': is an active pool",
-				f->path);
-	if (force)
-		return 0;
-	if (r == -EUCLEAN)
-		return kv_error(e, -EEXIST, KVOL_R_HAS_SIGNATURE,
-				"'%s': carries a damaged kvol pool", f->path);
-	if (r < 0 && r != -EMEDIUMTYPE)
-		return kv_error_errno(e, r, "'%s': read", f->path);
-	r = kv_probe_signature(f->fd, what, sizeof(what));
-	if (r > 0)
-		return kv_error(e, -EEXIST, KVOL_R_HAS_SIGNATURE,
-				"'%s': carries a signature: %s", f->path, what);
-	return r < 0 ? kv_error_errno(e, r, "'%s': look for signatures", f->path) : 0;
-}
-
 /* --- Making it --- */
 
-static int plan(struct format *f, struct kvol_error *e)
+static int plan(struct kv_format *f, struct kvol_error *e)
 {
 	uint64_t bytes, least = 0;
 	int r;
@@ -274,7 +64,7 @@ static int plan(struct format *f, struct kvol_error *e)
 	return r < 0 ? kv_error_errno(e, r, "pool '%s': draw a UUID", f->name) : 0;
 }
 
-static int attach(struct format *f, struct kvol_error *e)
+static int attach(struct kv_format *f, struct kvol_error *e)
 {
 	if (f->member)
 		return 0;
@@ -285,7 +75,7 @@ static int attach(struct format *f, struct kvol_error *e)
 }
 
 /* Old signatures, and the places where the next step looks for old contents. */
-static int clear(struct format *f, struct kvol_error *e)
+static int clear(struct kv_format *f, struct kvol_error *e)
 {
 	int r = 0;
 
@@ -300,7 +90,7 @@ static int clear(struct format *f, struct kvol_error *e)
 	return r < 0 ? kv_error_errno(e, r, "'%s': clear it", f->path) : 0;
 }
 
-static int make_catalogue_fs(struct format *f, const char *device, struct kvol_error *e)
+static int make_catalogue_fs(struct kv_format *f, const char *device, struct kvol_error *e)
 {
 	/* A small journal and few inodes: it holds one database. Everything is written
 	 * now, nothing by a kernel thread later. No checksums: the superblock is two
@@ -342,7 +132,7 @@ static int make_catalogue_fs(struct format *f, const char *device, struct kvol_e
 		     : 0;
 }
 
-static int make_catalogue(struct format *f, struct kvol_error *e)
+static int make_catalogue(struct kv_format *f, struct kvol_error *e)
 {
 	_cleanup_close_ int node_fd = -1, mnt = -1, root = -1;
 	char device[KV_DEV_PATH], detail[128] = "";
@@ -374,7 +164,7 @@ static int make_catalogue(struct format *f, struct kvol_error *e)
 }
 
 /* The kernel formats metadata that begins with zeros when the pool is started first. */
-static int make_thin_pool(struct format *f, struct kvol_error *e)
+static int make_thin_pool(struct kv_format *f, struct kvol_error *e)
 {
 	struct kv_pool_status st;
 	char line[KV_THIN_LINE];
@@ -419,7 +209,7 @@ static int sync_directory(const char *path)
 /* What is taken down right after its making may still be looked at by an udev worker. Any
  * other failure is not taken for the last word at once, either: no disk will carry the
  * UUID of what stays, and nobody would ever take it down. */
-static int unmap(struct format *f)
+static int unmap(struct kv_format *f)
 {
 	int64_t deadline = kv_deadline(5000);
 	unsigned step = 0, tries = UNMAP_TRIES;
@@ -431,7 +221,7 @@ static int unmap(struct format *f)
 	return r;
 }
 
-static int make_parts(struct format *f, struct kvol_error *e)
+static int make_parts(struct kv_format *f, struct kvol_error *e)
 {
 	int r;
 
@@ -446,7 +236,7 @@ static int make_parts(struct format *f, struct kvol_error *e)
 }
 
 /* Nobody would ever find the maps by the disk. */
-static int make_announced_parts(struct format *f, struct kvol_error *e)
+static int make_announced_parts(struct kv_format *f, struct kvol_error *e)
 {
 	_cleanup_close_ int announced_fd = kv_leftover_announce(f->run_fd,
 								f->layout.uuid);
@@ -466,7 +256,7 @@ static int make_announced_parts(struct format *f, struct kvol_error *e)
 		     : 0;
 }
 
-static int make_pool(struct format *f, struct kvol_error *e)
+static int make_pool(struct kv_format *f, struct kvol_error *e)
 {
 	int r;
 
@@ -488,29 +278,7 @@ static int make_pool(struct format *f, struct kvol_error *e)
 		     : 0;
 }
 
-/* udev holds this lock while it looks at a device that has just appeared; and a loop device
- * that a killed format has left holds the file with that one's lock. */
-static int lock(struct format *f, struct kvol_error *e)
-{
-	int64_t deadline = kv_deadline(LOCK_MS);
-	unsigned step = 0;
-	int r;
-
-	do {
-		r = kv_leftover_remove(&f->dm, f->run_fd);
-		if (r < 0)
-			return kv_error_errno(e, r,
-					      "'%s': remove what a killed format left",
-					      f->path);
-		r = flock(f->fd, LOCK_EX | LOCK_NB) < 0 ? -errno : 0;
-	} while (r == -EWOULDBLOCK && kv_backoff(&step, deadline) == 0);
-	if (r == -EWOULDBLOCK)
-		return kv_error(e, -EBUSY, KVOL_R_BUSY_OPEN, "'%s': locked by somebody",
-				f->path);
-	return r < 0 ? kv_error_errno(e, r, "'%s': lock", f->path) : 0;
-}
-
-static int format(struct format *f, struct kvol_error *e)
+static int format(struct kv_format *f, struct kvol_error *e)
 {
 	int r;
 
@@ -524,18 +292,18 @@ static int format(struct format *f, struct kvol_error *e)
 	if (f->run_fd < 0)
 		return kv_error_errno(e, f->run_fd, "'%s': make the run directory",
 				      f->path);
-	r = open_path(f, e);
+	r = kv_format_open(f, e);
 	if (r < 0)
 		return r;
-	r = lock(f, e);
+	r = kv_format_lock(f, e);
 	if (r == 0)
-		r = size_file(f, e);
+		r = kv_format_size_file(f, e);
 	if (r < 0)
 		return r;
-	r = check_contents(f, e);
+	r = kv_format_check_contents(f, e);
 	if (r != 0)
 		return r < 0 ? r : 0;
-	r = check_unclaimed(f, e);
+	r = kv_format_check_unclaimed(f, e);
 	if (r == 0)
 		r = plan(f, e);
 	return r == 0 ? make_pool(f, e) : r;
@@ -544,7 +312,7 @@ static int format(struct format *f, struct kvol_error *e)
 int kvol_pool_format(struct kvol_ctx *ctx, const char *name, const char *path,
 		     const struct kvol_format_opts *opts, struct kvol_error *reterr)
 {
-	struct format f = {
+	struct kv_format f = {
 		.ctx = ctx, .name = name, .path = path, .fd = -1, .run_fd = -1,
 		.loop_fd = -1,
 	};

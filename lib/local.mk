@@ -115,6 +115,8 @@ layer4_sources = \
 	lib/encrypt.c \
 	lib/expand.c \
 	lib/format.c \
+	lib/format.h \
+	lib/format_check.c \
 	lib/health.c \
 	lib/labels.c \
 	lib/leftover.c \
