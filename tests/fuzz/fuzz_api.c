@@ -14,6 +14,7 @@
 
 #include "fixture.h"
 #include "fuzz.h"
+#include "opts.h"
 
 #define CALLS_MAX  8
 #define STRUCT_MAX 4096u
@@ -70,11 +71,12 @@ static void *make_struct(const struct call *c, const void *known, size_t n_known
 }
 
 /* What the rules say of it: 0, or the error that must come before anything else. */
-static int rule(const struct call *c, const void *s, size_t n_known, uint32_t known_flags)
+static int rule(const struct call *c, const void *s, size_t n_least, size_t n_known,
+		uint32_t known_flags)
 {
 	const uint8_t *p = s;
 
-	if (c->size < n_known)
+	if (c->size < n_least)
 		return -EINVAL;
 	if (c->size > STRUCT_MAX)
 		return -E2BIG;
@@ -96,7 +98,7 @@ static void check_error(int r, const struct kvol_error *e, int want)
 		return;
 	}
 	CHECK(e->code == r && e->reason > KVOL_R_NONE &&
-	      e->reason <= KVOL_R_ACCESS_CONFLICT);
+	      e->reason <= KVOL_R_WRONG_SECRET);
 	CHECK(!want || e->reason == KVOL_R_INVALID);
 	CHECK(!e->index && !e->reserved0);
 	CHECK(memchr(e->msg, 0, sizeof(e->msg)) && e->msg[0] && is_line(e->msg));
@@ -105,17 +107,19 @@ static void check_error(int r, const struct kvol_error *e, int want)
 /* --- Calls with options
  * --------------------------------------------------------------------- */
 
-#define WITH_OPTIONS(type, known_flags, good_name, call_expression, ...) \
-	do {                                                             \
-		type known_ = { __VA_ARGS__ };                           \
-		type *o = make_struct(c, &known_, sizeof(known_));       \
-		int rule_ = rule(c, o, sizeof(known_), (known_flags));   \
-		struct kvol_error e;                                     \
-		memset(&e, UNTOUCHED, sizeof(e));                        \
-		int r_ = (call_expression);                              \
-		check_error(r_, &e, (good_name) ? rule_ : 0);            \
-		CHECK(r_ <= 0 && (!rule_ || r_ < 0));                    \
-		free(o);                                                 \
+/* last: the field that the first version of the struct ended with. */
+#define WITH_OPTIONS(type, last, known_flags, good_name, call_expression, ...) \
+	do {                                                                   \
+		type known_ = { __VA_ARGS__ };                                 \
+		type *o = make_struct(c, &known_, sizeof(known_));             \
+		int rule_ = rule(c, o, KV_SIZE_TO(type, last), sizeof(known_), \
+				 (known_flags));                               \
+		struct kvol_error e;                                           \
+		memset(&e, UNTOUCHED, sizeof(e));                              \
+		int r_ = (call_expression);                                    \
+		check_error(r_, &e, (good_name) ? rule_ : 0);                  \
+		CHECK(r_ <= 0 && (!rule_ || r_ < 0));                          \
+		free(o);                                                       \
 	} while (0)
 
 static void options_call(const struct call *c)
@@ -126,37 +130,37 @@ static void options_call(const struct call *c)
 
 	switch (c->function) {
 	case 0:
-		WITH_OPTIONS(struct kvol_ctx_opts, 0, true, kvol_new(o, &ctx, &e),
+		WITH_OPTIONS(struct kvol_ctx_opts, run_dir, 0, true, kvol_new(o, &ctx, &e),
 			     .run_dir = c->b);
 		kvol_free(ctx);
 		break;
 	case 1:
 		/* On a pool that stands: it is refused, or is this one. */
-		WITH_OPTIONS(struct kvol_format_opts, KVOL_FORMAT_FORCE,
+		WITH_OPTIONS(struct kvol_format_opts, max_volumes, KVOL_FORMAT_FORCE,
 			     kv_pool_name_valid(c->a),
 			     kvol_pool_format(f->ctx, c->a, f->path, o, &e),
 			     .file_bytes = c->number);
 		break;
 	case 2:
-		WITH_OPTIONS(struct kvol_open_opts, KVOL_OPEN_TAKEOVER, c->a[0],
+		WITH_OPTIONS(struct kvol_open_opts, flags, KVOL_OPEN_TAKEOVER, c->a[0],
 			     kvol_pool_open(f->ctx, c->a, o, &pool, &e), .size = 0);
 		kvol_pool_close(pool);
 		break;
 	case 3:
-		WITH_OPTIONS(struct kvol_create_opts, 0, good_a,
+		WITH_OPTIONS(struct kvol_create_opts, bytes, 0, good_a,
 			     kvol_create(f->pool, c->a, c->number, o, &e),
 			     .fs_type = c->b);
 		break;
 	case 4:
-		WITH_OPTIONS(struct kvol_snapshot_opts, 0, good_a && good_b,
+		WITH_OPTIONS(struct kvol_snapshot_opts, flags, 0, good_a && good_b,
 			     kvol_snapshot(f->pool, c->a, c->b, o, &e), .size = 0);
 		break;
 	case 5:
-		WITH_OPTIONS(struct kvol_create_opts, 0, good_a && good_b,
+		WITH_OPTIONS(struct kvol_create_opts, bytes, 0, good_a && good_b,
 			     kvol_clone(f->pool, c->a, c->b, o, &e), .bytes = c->number);
 		break;
 	case 6:
-		WITH_OPTIONS(struct kvol_publish_opts,
+		WITH_OPTIONS(struct kvol_publish_opts, mount_namespace,
 			     KVOL_PUBLISH_READONLY | KVOL_PUBLISH_BLOCK |
 				     KVOL_PUBLISH_GROUP,
 			     good_a,
@@ -164,7 +168,7 @@ static void options_call(const struct call *c)
 			     .mount_options = (const char *)c->b);
 		break;
 	default:
-		WITH_OPTIONS(struct kvol_publish_opts,
+		WITH_OPTIONS(struct kvol_publish_opts, mount_namespace,
 			     KVOL_PUBLISH_READONLY | KVOL_PUBLISH_BLOCK |
 				     KVOL_PUBLISH_GROUP,
 			     good_a,
