@@ -52,7 +52,8 @@ static void strings(void **state)
 	assert_string_equal(kvol_reason_str(KVOL_R_NONE), "KVOL_R_NONE");
 	assert_string_equal(kvol_reason_str(KVOL_R_BUSY_OPEN), "KVOL_R_BUSY_OPEN");
 	assert_string_equal(kvol_reason_str(KVOL_R_TIMEOUT), "KVOL_R_TIMEOUT");
-	assert_string_equal(kvol_reason_str(KVOL_R_TIMEOUT + 1), "KVOL_R_UNKNOWN");
+	assert_string_equal(kvol_reason_str(KVOL_R_WRONG_SECRET), "KVOL_R_WRONG_SECRET");
+	assert_string_equal(kvol_reason_str(KVOL_R_WRONG_SECRET + 1), "KVOL_R_UNKNOWN");
 	assert_string_equal(kvol_reason_str(UINT32_MAX), "KVOL_R_UNKNOWN");
 }
 
