@@ -131,9 +131,12 @@ int kv_labels_add(struct kv_labels *set, const char *key, const char *value)
 /* The string at *at, or NULL: it does not end. */
 static const char *next_string(const struct kv_labels *set, size_t *at)
 {
-	const char *s = set->text + *at;
-	const char *nul = *at < set->size ? memchr(s, 0, set->size - *at) : NULL;
+	const char *s, *nul;
 
+	if (*at >= set->size)
+		return NULL;
+	s = set->text + *at;
+	nul = memchr(s, 0, set->size - *at);
 	if (!nul)
 		return NULL;
 	*at += (size_t)(nul - s) + 1;

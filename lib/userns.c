@@ -124,7 +124,7 @@ static int write_map(int pid, const char *name, const char *map)
 static int fill(int pidfd, const char *uid_map, const char *gid_map)
 {
 	char path[64];
-	int pid, fd, r;
+	int pid = -1, fd, r;
 
 	r = find_pid(pidfd, &pid);
 	if (r == 0)

@@ -6,7 +6,8 @@
  * crash.h.
  *
  * KVOL_TEST_LONG=1: the recovery after each point is taken apart, and not only after each
- * that left another state; and in all four ways of dying.
+ * that left another state; at every step, not at each third; and in all four ways of
+ * dying.
  */
 
 #include <errno.h>
