@@ -109,8 +109,8 @@ const char *answer_fault(int r);
 
 /* A call that takes options by the name `o`, which is right but for them, refuses every
  * form that an options struct must not have, and takes one from a newer header whose new
- * fields are zero. */
-#define assert_opts_rules(type, call)                      \
+ * fields are zero. last: the field that the first version of the struct ended with. */
+#define assert_opts_rules(type, last, call)                \
 	do {                                               \
 		struct {                                   \
 			type s;                            \
@@ -121,7 +121,7 @@ const char *answer_fault(int r);
 		assert_invalid(call);                      \
 		o->size = 4;                               \
 		assert_invalid(call);                      \
-		o->size = sizeof(type) - 1;                \
+		o->size = offsetof(type, last);            \
 		assert_invalid(call);                      \
 		o->size = sizeof(type);                    \
 		o->flags = UNKNOWN_FLAG;                   \

@@ -68,7 +68,7 @@ static void refused(void **state)
 		assert_invalid(kvol_clone(pool, "v", bad_names[i], NULL, &err));
 		assert_invalid(kvol_clone(pool, bad_names[i], "x", NULL, &err));
 	}
-	assert_opts_rules(struct kvol_create_opts,
+	assert_opts_rules(struct kvol_create_opts, bytes,
 			  kvol_clone(pool, "v", "newer", o, &err));
 }
 

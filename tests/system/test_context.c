@@ -35,7 +35,7 @@ static void bad_arguments(void **state)
 	assert_ptr_equal(c, (void *)0x10);
 	/* Made anew at each success: free what the last one gave. */
 	c = NULL;
-	assert_opts_rules(struct kvol_ctx_opts,
+	assert_opts_rules(struct kvol_ctx_opts, run_dir,
 			  (kvol_free(c), c = NULL, kvol_new(o, &c, &err)));
 	assert_non_null(c);
 	kvol_free(c);

@@ -103,7 +103,7 @@ static void bad_arguments(void **state)
 {
 	(void)state;
 	assert_invalid(kvol_create(NULL, "x", MIB(1), NULL, &err));
-	assert_opts_rules(struct kvol_create_opts,
+	assert_opts_rules(struct kvol_create_opts, bytes,
 			  kvol_create(pool, "newer", MIB(1), o, &err));
 	{
 		struct kvol_create_opts o = { .size = sizeof(o), .bytes = MIB(1) };

@@ -134,7 +134,7 @@ static void bad_arguments(void **state)
 	assert_invalid(kvol_pool_format(NULL, "x", new, NULL, &err));
 	assert_invalid(format("x", NULL, 0, GIB(1)));
 	assert_invalid(format("x", "", 0, GIB(1)));
-	assert_opts_rules(struct kvol_format_opts,
+	assert_opts_rules(struct kvol_format_opts, max_volumes,
 			  kvol_pool_format(ctx, "two", pool_path, o, &err));
 	assert_kvol(format("x", new, 0, 0), -ENOENT, KVOL_R_NOT_FOUND);
 	assert_kvol(format("x", in_dir("absent/new"), 0, 0), -ENOENT, KVOL_R_NOT_FOUND);

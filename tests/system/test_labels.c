@@ -110,7 +110,7 @@ static int only_open(const struct kvol_list_opts *opts)
 static void options_keep_to_the_rules(void **state)
 {
 	(void)state;
-	assert_opts_rules(struct kvol_list_opts, only_open(o));
+	assert_opts_rules(struct kvol_list_opts, limit, only_open(o));
 }
 
 static void publishes_tell_whom_they_are_for(void **state)

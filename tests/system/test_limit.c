@@ -83,7 +83,7 @@ static void what_is_not_a_cgroup_is_refused(void **state)
 static void options_keep_to_the_rules(void **state)
 {
 	(void)state;
-	assert_opts_rules(struct kvol_io_limits, limit(o));
+	assert_opts_rules(struct kvol_io_limits, write_iops, limit(o));
 }
 
 static int up(void **state)

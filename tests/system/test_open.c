@@ -64,7 +64,7 @@ static void what_is_not_there(void **state)
 	assert_invalid(kvol_pool_open(NULL, pool_path, NULL, &p, &err));
 	assert_ptr_equal(p, (void *)0x10);
 	p = NULL;
-	assert_opts_rules(struct kvol_open_opts,
+	assert_opts_rules(struct kvol_open_opts, flags,
 			  kvol_pool_open(ctx, pool_path, o, &p, &err));
 	assert_non_null(p);
 	kvol_pool_close(p);

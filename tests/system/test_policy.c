@@ -71,7 +71,7 @@ static void publishes_are_counted_and_get_their_flags(void **state)
 static void options_keep_to_the_rules(void **state)
 {
 	(void)state;
-	assert_opts_rules(struct kvol_policy_opts, set(o));
+	assert_opts_rules(struct kvol_policy_opts, publish_flags, set(o));
 }
 
 int main(void)

@@ -176,8 +176,8 @@ static void bad_arguments(void **state)
 		assert_invalid(kvol_publish(pool, bad_names[i], a, NULL, &err));
 		assert_invalid(kvol_unpublish(pool, bad_names[i], a, NULL, &err));
 	}
-	assert_opts_rules(struct kvol_publish_opts, kvol_publish(pool, "v", a, o, &err));
-	assert_opts_rules(struct kvol_publish_opts,
+	assert_opts_rules(struct kvol_publish_opts, mount_namespace, kvol_publish(pool, "v", a, o, &err));
+	assert_opts_rules(struct kvol_publish_opts, mount_namespace,
 			  kvol_unpublish(pool, "v", a, o, &err));
 	assert_kvol(kvol_publish(pool, "absent", a, NULL, &err), -ENOENT,
 		    KVOL_R_NOT_FOUND);

@@ -64,7 +64,7 @@ static void bad_arguments(void **state)
 	}
 	assert_invalid(kvol_snapshot(pool, "v", name_of_length(256), NULL, &err));
 	assert_invalid(kvol_snapshot(pool, name_of_length(256), "x", NULL, &err));
-	assert_opts_rules(struct kvol_snapshot_opts,
+	assert_opts_rules(struct kvol_snapshot_opts, flags,
 			  kvol_snapshot(pool, "v", "newer", o, &err));
 	assert_ok(kvol_snapshot(pool, "v", name_of_length(255), NULL, &err));
 	assert_string_equal(info_of(name_of_length(255)).source, "v");
