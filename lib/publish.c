@@ -490,10 +490,13 @@ static int publish(struct kv_job *job, struct kvol_error *e)
 static int publish_again(struct kv_job *job, struct kvol_error *e)
 {
 	struct kv_device device;
-	int r;
+	int r = 0;
 
-	/* A secret is not right because another was. */
-	r = kv_volume_activate(job->pool, &job->row, &job->secret, false, &device, e);
+	/* A secret is not right because another was. A plain volume's device is of no
+	 * concern here. */
+	if (job->row.flags & KV_ROW_ENCRYPTED)
+		r = kv_volume_activate(job->pool, &job->row, &job->secret, false, &device,
+				       e);
 	if (r < 0 || !job->want.propagation)
 		return r;
 	r = kv_ns_run(job->ns_path, propagate_again, job);
