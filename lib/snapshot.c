@@ -4,9 +4,10 @@
  *
  * An active origin must be suspended for the message or the copy is torn, and the kernel
  * does not check. An encrypted one has two devices: its file system freezes with the
- * upper one. Between suspend and resume stand only ioctls, with signals blocked: no allocation, no logging, no catalogue. What the file
- * system has to write is flushed before, so that the freeze is short, and the pool's mode
- * is checked before, because a flushing suspend on a pool without space waits long.
+ * upper one. Between suspend and resume stand only ioctls, with signals blocked: no
+ * allocation, no logging, no catalogue. What the file system has to write is flushed
+ * before, so that the freeze is short, and the pool's mode is checked before, because a
+ * flushing suspend on a pool without space waits long.
  *
  * A process killed in that window leaves the origin frozen, and its number in a slot of
  * unfinished.c: the next call of anybody on the pool resumes it. A crash before the
