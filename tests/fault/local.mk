@@ -1,9 +1,8 @@
 # Fault tests: native, on the model; every one ends each call somewhere in its middle and looks at what is left.
 # A new one is one line in fault_tests and two below it.
 
-fault_tests = \
-	tests/fault/test_crash_points \
-	tests/fault/test_schedules
+crash_tests = tests/fault/test_crash_points
+fault_tests = tests/fault/test_schedules
 
 # What holds after a crash, and how one dies.
 tests_libcrash_la_SOURCES = \
@@ -101,10 +100,12 @@ tests_fault_test_failures_volume_LDFLAGS = $(model_ldflags)
 
 if HAVE_CMOCKA
 check_LTLIBRARIES += tests/libcrash.la tests/libfailures.la
-check_PROGRAMS += $(fault_tests)
+check_PROGRAMS += $(crash_tests) $(fault_tests)
 endif
 
+print-crash-tests:
+	@for t in $(crash_tests); do echo "$(abs_builddir)/$$t"; done
 print-fault-tests:
 	@for t in $(fault_tests); do echo "$(abs_builddir)/$$t"; done
 
-.PHONY: print-fault-tests
+.PHONY: print-crash-tests print-fault-tests

@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * The main function of a fuzz target where there is no libFuzzer: runs the target's
- *corpus, and mutants of it, and prints TAP. So every build on every machine runs the
- *inputs that once broke something, under whatever sanitizers it has.
+ * corpus, and mutants of it, and prints TAP. So every build on every machine runs the
+ * inputs that once broke something, under whatever sanitizers it has.
  *
  * Each file of the corpus gets a process of its own: one that dies is one failed test.
- *The mutant that was running is known by a counter in shared memory, and is made again
- *from the seed to be kept beside the logs.
+ * The mutant that was running is known by a counter in shared memory, and is made again
+ * from the seed to be kept beside the logs.
  *
- *	fuzz_NAME			the corpus of NAME, and mutants
- *	fuzz_NAME FILE...		these inputs alone, in this process (for a
- *debugger)
+ *	fuzz_NAME		the corpus of NAME, and mutants
+ *	fuzz_NAME FILE...	these inputs alone, in this process (for a debugger)
  */
 #include <dirent.h>
 #include <fcntl.h>
@@ -24,7 +23,7 @@
 #include "fuzz.h"
 
 #define INPUT_MAX     (256u << 10)
-#define MUTANTS_SHORT 1500u /* in all, whatever the number of files is */
+#define MUTANTS_SHORT 500u /* in all, whatever the number of files is */
 #define MUTANTS_LONG  400000u
 #define LIMIT_SECONDS 600u /* for one file and its mutants; the machine may be busy */
 
