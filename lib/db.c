@@ -41,6 +41,7 @@
 #define WAL_PAGES	  64
 #define WAL_SUFFIX	  "-wal"
 #define CACHED_STATEMENTS 64
+#define LOOK_BYTES	  (INT64_C(256) << 20)
 
 struct kv_db {
 	sqlite3 *handle;
@@ -90,15 +91,49 @@ static int to_errno(int rc)
 	}
 }
 
-/* A file that could not be opened is missing, or this process has too many, ... */
+/* Does the disk fail to give a part of the file? A hostile one may be sparse, and huge. */
+static bool is_unreadable(sqlite3_file *file)
+{
+	sqlite3_int64 size = 0;
+	char page[4096];
+
+	if (!file || !file->pMethods || file->pMethods->xFileSize(file, &size))
+		return false;
+	if (size > LOOK_BYTES)
+		size = LOOK_BYTES;
+	for (sqlite3_int64 at = 0; at < size; at += sizeof(page)) {
+		int rc = file->pMethods->xRead(file, page, sizeof(page), at);
+
+		if (rc != SQLITE_OK && rc != SQLITE_IOERR_SHORT_READ)
+			return true;
+	}
+	return false;
+}
+
+/* SQLite's unix VFS calls a page that cannot be read damaged: SQLITE_IOERR_CORRUPTFS
+ * becomes SQLITE_CORRUPT on its way out. So the files are read to tell the two apart. */
+static int damage(sqlite3 *handle)
+{
+	sqlite3_file *db = NULL, *wal = NULL;
+
+	(void)sqlite3_file_control(handle, "main", SQLITE_FCNTL_FILE_POINTER, &db);
+	(void)sqlite3_file_control(handle, "main", SQLITE_FCNTL_JOURNAL_POINTER, &wal);
+	return is_unreadable(db) || is_unreadable(wal) ? -EIO : -EUCLEAN;
+}
+
 static int result(sqlite3 *handle, int rc)
 {
 	int error;
 
-	if ((rc & 0xff) != SQLITE_CANTOPEN)
+	switch (rc & 0xff) {
+	case SQLITE_CORRUPT:
+		return damage(handle);
+	case SQLITE_CANTOPEN: /* it is missing, or this process has too many, ... */
+		error = sqlite3_system_errno(handle);
+		return error ? -error : -EIO;
+	default:
 		return to_errno(rc);
-	error = sqlite3_system_errno(handle);
-	return error ? -error : -EIO;
+	}
 }
 
 static int add_vfs(void)
