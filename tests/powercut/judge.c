@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * Cuts a recorded log at many places and judges what each leaves, without a kernel of its
- *own and without root:
+ * own and without root:
  *
  *	judge [-f FLUSHES] [-b BETWEEN] [-t] [-s SEED] [-j JOBS] LOG DIRECTORY
- *	judge -c CUT LOG DIRECTORY		one cut; its image stays in
- *DIRECTORY/cut.img
+ *	judge -c CUT LOG DIRECTORY	one cut; its image stays in DIRECTORY/cut.img
  *
  * FLUSHES: how many flushes to cut at (0: each one); BETWEEN: how many cuts between
- *flushes. DIRECTORY should be in memory. Prints a line for each violation, with the cut
- *to repeat it by, and the figures. The exit code is 1 if there was a violation.
+ * flushes. DIRECTORY should be in memory. Prints a line for each violation, with the cut
+ * to repeat it by, and the figures. The exit code is 1 if there was a violation, 3 if the
+ * log itself is damaged.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -240,7 +240,9 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	directory = argv[optind + 1];
-	if (wlog_open(argv[optind], &rec) < 0 || history_read(&rec, &history) < 0)
+	if (wlog_open(argv[optind], &rec) < 0)
+		return 3;
+	if (history_read(&rec, &history) < 0)
 		return 2;
 	if (only)
 		r = cut_parse(only, &rec, &cut) < 0 ? -1 : keep_one(&cut);

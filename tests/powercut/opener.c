@@ -5,12 +5,12 @@
  *	opener [-n CUTS] [-s SEED] [-c CUT] LOG BASE SPARE
  *
  * BASE and SPARE are disks of the guest whose contents are lost. BASE gets the log up to
- *the flush; what was cut off is put on a dm-snapshot over it, with SPARE for what
- *changes, so that each image is thrown away by removing that device. On each: the pool
- *opens (or there rightly is none), lists what was acknowledged, every file system mounts,
- *holds the files that were synced and passes its fsck, a volume can be made and deleted;
- *and after deactivating nothing is left in the kernel, and on the disk nothing
- *unfinished.
+ * the flush; what was cut off is put on a dm-snapshot over it, with SPARE for what
+ * changes, so that each image is thrown away by removing that device. On each: the pool
+ * opens (or there rightly is none), lists what was acknowledged, every file system mounts,
+ * holds the files that were synced and passes its fsck, a volume can be made and deleted;
+ * and after deactivating nothing is left in the kernel, and on the disk nothing
+ * unfinished.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -74,6 +74,8 @@ static uint64_t parse_entry(struct wlog *log, uint64_t at, struct wlog_entry *e)
 	at += WLOG_SECTOR;
 	if (le64toh(d.flags) > 31 || e->n_sectors > UINT64_C(1) << 40)
 		return 0;
+	if (!e->flags && !e->n_sectors) /* a hole: nobody asks a disk for nothing */
+		return 0;
 	if (e->flags & (WLOG_DISCARD | WLOG_FLUSH) || !e->n_sectors)
 		return at;
 	bytes = e->n_sectors * WLOG_SECTOR;
