@@ -109,6 +109,18 @@ static void create(struct job *job, struct shadow *s)
 		write_new_mark(job, s);
 }
 
+/* A copy has the size of its source, which may have grown in an expand that failed. */
+static void may_have_any_size_of(struct shadow *copy, const struct shadow *source)
+{
+	for (unsigned i = 1; i < source->n; i++) {
+		struct form other = copy->forms[0];
+
+		other.bytes = source->forms[i].bytes;
+		if (source->forms[i].there)
+			shadow_or(copy, &other);
+	}
+}
+
 static void copy(struct job *job, struct shadow *s, const struct shadow *from, bool clone)
 {
 	const struct form old = s->forms[0], *source = &from->forms[0];
@@ -129,6 +141,8 @@ static void copy(struct job *job, struct shadow *s, const struct shadow *from, b
 	if (!old.there && !source->there && r == 0 && !model_dead)
 		broke(job->x, "%s: of nothing", job->what);
 	conclude(job, s, r, old.there || !source->there ? &old : &new);
+	if (r == 0 && !model_dead && !old.there && !o.bytes)
+		may_have_any_size_of(s, from);
 }
 
 static bool unpublished(const struct shadow *s)
