@@ -111,6 +111,7 @@ layer3_sources = \
 # L4: the public functions, one verb family per file.
 layer4_sources = \
 	lib/activate.c \
+	lib/contents.c \
 	lib/ctx.c \
 	lib/encrypt.c \
 	lib/expand.c \

@@ -374,6 +374,9 @@ int kvol_snapshot(struct kvol_pool *pool, const char *volume, const char *snapsh
 	return copy(pool, volume, &c, reterr);
 }
 
+/* Known, and refused by name. */
+#define NOT_FOR_CLONES (KVOL_CREATE_OWNER | KVOL_CREATE_MODE)
+
 int kvol_clone(struct kvol_pool *pool, const char *source, const char *name,
 	       const struct kvol_create_opts *opts, struct kvol_error *reterr)
 {
@@ -389,7 +392,14 @@ int kvol_clone(struct kvol_pool *pool, const char *source, const char *name,
 		r = kv_volume_name_check(name, "clone", reterr);
 	if (r == 0)
 		r = kv_opts_in(&o, sizeof(o), KV_SIZE_TO(struct kvol_create_opts, bytes),
-			       opts, 0, "kvol_create_opts", reterr);
+			       opts, NOT_FOR_CLONES, "kvol_create_opts", reterr);
+	if (r == 0 && o.reserved0)
+		r = kv_reserved_error("clone", name, reterr);
+	if (r == 0 && o.flags)
+		r = kv_error_invalid(reterr,
+				     "clone '%s': has its source's root directory; its "
+				     "owner and mode are for kvol_create to give",
+				     name);
 	if (r == 0 && o.bytes)
 		r = kv_bytes_check(name, o.bytes, &c.bytes, reterr);
 	if (r == 0)

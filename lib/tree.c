@@ -140,3 +140,17 @@ int kv_tree_has_group(int root_fd, uint32_t group)
 		return -errno;
 	return st.st_gid == group && wanted_mode(st.st_mode) == st.st_mode;
 }
+
+int kv_tree_own(int fd, const struct kv_owner *owner)
+{
+	struct stat st;
+
+	/* In this order: a change of the owner may take set-id bits away. */
+	if ((owner->what & KV_OWN_IDS) && fchown(fd, owner->uid, owner->gid) < 0)
+		return -errno;
+	if (!(owner->what & KV_OWN_MODE))
+		return 0;
+	if (fchmod(fd, owner->mode & SPECIAL_BITS) < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	return (st.st_mode & SPECIAL_BITS) == owner->mode ? 0 : -EPERM;
+}

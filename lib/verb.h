@@ -12,6 +12,7 @@
 #include "opts.h"
 #include "pool_state.h"
 #include "publication.h"
+#include "tree.h"
 
 struct kvol_ctx {
 	struct kv_log log;
@@ -76,6 +77,8 @@ int kv_volume_lock(struct kvol_pool *pool, const char *name, const char *what,
  * caller). */
 int kv_volume_find(struct kvol_pool *pool, const char *name, struct kv_row *ret,
 		   struct kvol_error *e);
+/* The error for kvol_create_opts.reserved0. */
+int kv_reserved_error(const char *what, const char *name, struct kvol_error *e);
 /* Fills what a new row of any kind has. */
 int kv_row_init(struct kv_row *row, uint32_t id, const char *name, uint32_t kind,
 		uint64_t bytes);
@@ -106,6 +109,21 @@ int kv_policy_tell(struct kvol_pool *pool, const struct kv_pool_status *st,
 /* Takes back what a creation has done: the device, and the thin id if it was made. `made`
  * false: the message was refused. Afterwards the id is done with. */
 void kv_volume_undo(struct kvol_pool *pool, struct kv_id *id, bool made);
+
+/* What a new volume is made with. */
+struct kv_contents {
+	const struct kv_fs *fs;	 /* NULL: raw */
+	struct kv_secret secret; /* data NULL: not encrypted */
+	struct kv_owner root;
+};
+static inline bool kv_contents_any(const struct kv_contents *c)
+{
+	return c->fs || c->secret.data;
+}
+/* Makes it, on the thin device of a row that is not committed yet; it is inactive again
+ * afterwards. What fails in here is undone, device and all, by kv_volume_undo. */
+int kv_contents_make(struct kvol_pool *pool, const struct kv_row *row,
+		     const struct kv_contents *c, struct kvol_error *e);
 
 /* A secret as it came in options. what: the volume's name, for messages. */
 int kv_secret_check(const char *what, const void *data, uint64_t bytes,

@@ -10,12 +10,10 @@
  * recovery finishes both without looking at the metadata.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
 #include <time.h>
 
-#include "blockdev.h"
 #include "verb.h"
 
 int kv_volume_name_check(const char *name, const char *what, struct kvol_error *e)
@@ -143,14 +141,21 @@ void kv_volume_undo(struct kvol_pool *pool, struct kv_id *id, bool made)
 	kv_ids_done(pool, id, r < 0);
 }
 
+int kv_reserved_error(const char *what, const char *name, struct kvol_error *e)
+{
+	return kv_error(e, -E2BIG, KVOL_R_INVALID,
+			"%s '%s': kvol_create_opts.reserved0 is set", what, name);
+}
+
 /* --- Creating --- */
+
+#define CREATE_FLAGS (KVOL_CREATE_OWNER | KVOL_CREATE_MODE)
 
 /* What is asked for. */
 struct wanted {
 	const char *name;
 	uint64_t bytes;
-	const struct kv_fs *fs;	 /* NULL: raw */
-	struct kv_secret secret; /* data NULL: not encrypted */
+	struct kv_contents contents;
 	const struct kvol_label *labels;
 	uint64_t n_labels;
 	struct kv_limit limit;
@@ -162,8 +167,8 @@ static int check_existing(const struct kv_row *row, const struct wanted *w,
 	bool encrypted = row->flags & KV_ROW_ENCRYPTED;
 
 	if (row->kind == KVOL_KIND_VOLUME && row->bytes == w->bytes && !row->source[0] &&
-	    kv_str_equal(row->fs_type, w->fs ? w->fs->name : "") &&
-	    encrypted == !!w->secret.data)
+	    kv_str_equal(row->fs_type, w->contents.fs ? w->contents.fs->name : "") &&
+	    encrypted == !!w->contents.secret.data)
 		return 0;
 	return kv_error(e, -EEXIST, KVOL_R_EXISTS_DIFFERENT,
 			"volume '%s': there is a %s of this name, "
@@ -171,52 +176,6 @@ static int check_existing(const struct kv_row *row, const struct wanted *w,
 			row->name, row->kind == KVOL_KIND_VOLUME ? "volume" : "snapshot",
 			row->bytes, row->fs_type[0] ? row->fs_type : "raw",
 			encrypted ? ", encrypted" : "", row->source[0] ? ", copied" : "");
-}
-
-static int make_fs(const struct kv_row *row, const struct kv_fs *fs, dev_t dev,
-		   struct kvol_error *e)
-{
-	_cleanup_close_ int node_fd = -1, fd = -1;
-	char device[KV_DEV_PATH], detail[128] = "";
-	int r;
-
-	r = kv_blockdev_name(dev, device, &node_fd);
-	if (r < 0)
-		return kv_error_errno(e, r, "volume '%s': find its device", row->name);
-	/* Through dm-crypt a blank device reads as noise. */
-	r = fs->make(device, row->uuid, !(row->flags & KV_ROW_ENCRYPTED), detail,
-		     sizeof(detail));
-	if (r == -ENOENT)
-		return kv_error(e, -EINVAL, KVOL_R_UNSUPPORTED,
-				"volume '%s': mkfs.%s is not installed", row->name,
-				fs->name);
-	if (r < 0)
-		return kv_error_errno(e, r, "volume '%s': make %s (%s)", row->name,
-				      fs->name, detail);
-	fd = kv_blockdev_open(dev, O_RDONLY);
-	r = fd < 0 ? fd : kv_blockdev_flush(fd);
-	return r < 0 ? kv_error_errno(e, r, "volume '%s': flush", row->name) : 0;
-}
-
-/* The device lives only while mkfs runs; publishing activates it again. What fails in
- * here is undone, device and all, by kv_volume_undo. */
-static int make_contents(struct kvol_pool *pool, const struct kv_row *row,
-			 const struct wanted *w, struct kvol_error *e)
-{
-	struct kv_device device;
-	int r;
-
-	r = kv_device_activate(pool, row, false, &device);
-	if (r < 0)
-		return kv_pool_activate_error(pool, r, row->name, e);
-	if (w->secret.data)
-		r = kv_volume_encrypt(pool, row, &w->secret, &device, e);
-	if (r == 0 && w->fs)
-		r = make_fs(row, w->fs, device.dev, e);
-	if (r < 0)
-		return r;
-	r = kv_device_deactivate(pool, row->id, KV_DM_DEFERRED);
-	return r < 0 ? kv_error_errno(e, r, "volume '%s': deactivate", row->name) : 0;
 }
 
 /* From the message to the commit. 1: the name was taken meanwhile. */
@@ -235,9 +194,9 @@ static int create_with_id(struct kvol_pool *pool, struct kv_id *id,
 		r = kv_error_errno(e, r, "volume '%s'", w->name);
 		goto undo;
 	}
-	if (w->fs)
-		(void)kv_strcpy(row.fs_type, sizeof(row.fs_type), w->fs->name);
-	row.flags = w->secret.data ? KV_ROW_ENCRYPTED : 0;
+	if (w->contents.fs)
+		(void)kv_strcpy(row.fs_type, sizeof(row.fs_type), w->contents.fs->name);
+	row.flags = w->contents.secret.data ? KV_ROW_ENCRYPTED : 0;
 	r = kv_pool_send(pool, msg);
 	made = r == 0;
 	if (r == 0)
@@ -246,8 +205,8 @@ static int create_with_id(struct kvol_pool *pool, struct kv_id *id,
 		r = kv_pool_error(pool, r, "create the thin device", w->name, e);
 		goto undo;
 	}
-	if (w->fs || w->secret.data) {
-		r = make_contents(pool, &row, w, e);
+	if (kv_contents_any(&w->contents)) {
+		r = kv_contents_make(pool, &row, &w->contents, e);
 		if (r < 0)
 			goto undo;
 	}
@@ -290,7 +249,7 @@ static int create_once(struct kvol_pool *pool, struct wanted *w, struct kvol_err
 	if (r < 0)
 		return r;
 	/* For a recovery elsewhere that meets the device while it is filled. */
-	if (w->fs || w->secret.data)
+	if (kv_contents_any(&w->contents))
 		r = kv_lock_volume(pool, id.id, kv_deadline(KV_LOCK_WAIT_MS), &lock);
 	if (r < 0) {
 		kv_ids_done(pool, &id, false);
@@ -318,15 +277,44 @@ static int choose_fs(struct wanted *w, const char *fs_type, struct kvol_error *e
 {
 	if (kv_str_empty(fs_type))
 		return 0;
-	w->fs = kv_fs_find(fs_type);
-	if (!w->fs)
+	w->contents.fs = kv_fs_find(fs_type);
+	if (!w->contents.fs)
 		return kv_error(e, -EINVAL, KVOL_R_UNSUPPORTED,
 				"volume '%s': unknown file system '%.32s'", w->name,
 				fs_type);
-	if (w->bytes < w->fs->min_bytes)
+	if (w->bytes < w->contents.fs->min_bytes)
 		return kv_error_invalid(
 			e, "volume '%s': %s needs at least %" PRIu64 " bytes", w->name,
-			w->fs->name, w->fs->min_bytes);
+			w->contents.fs->name, w->contents.fs->min_bytes);
+	return 0;
+}
+
+/* Whom the root directory is to belong to. */
+static int choose_owner(struct wanted *w, const struct kvol_create_opts *o,
+			struct kvol_error *e)
+{
+	struct kv_owner *root = &w->contents.root;
+
+	if (o->flags & KVOL_CREATE_OWNER)
+		root->what |= KV_OWN_IDS;
+	if (o->flags & KVOL_CREATE_MODE)
+		root->what |= KV_OWN_MODE;
+	if (o->reserved0)
+		return kv_reserved_error("volume", w->name, e);
+	if (root->what && !w->contents.fs)
+		return kv_error_invalid(e,
+					"volume '%s': a raw one has no root directory to "
+					"give an owner or a mode",
+					w->name);
+	if ((root->what & KV_OWN_IDS) && (o->uid == UINT32_MAX || o->gid == UINT32_MAX))
+		return kv_error_invalid(e, "volume '%s': %" PRIu32 " is no user or group",
+					w->name, UINT32_MAX);
+	if ((root->what & KV_OWN_MODE) && o->mode > 07777)
+		return kv_error_invalid(e, "volume '%s': mode %" PRIo32 " is beyond 7777",
+					w->name, o->mode);
+	root->uid = o->uid;
+	root->gid = o->gid;
+	root->mode = o->mode;
 	return 0;
 }
 
@@ -343,13 +331,13 @@ int kvol_create(struct kvol_pool *pool, const char *name, uint64_t bytes,
 		r = kv_volume_name_check(name, "volume", reterr);
 	if (r == 0)
 		r = kv_opts_in(&o, sizeof(o), KV_SIZE_TO(struct kvol_create_opts, bytes),
-			       opts, 0, "kvol_create_opts", reterr);
+			       opts, CREATE_FLAGS, "kvol_create_opts", reterr);
 	if (r == 0)
 		r = kv_bytes_check(name, bytes, &w.bytes, reterr);
 	if (r == 0)
 		r = kv_labels_check(o.labels, o.n_labels, false, name, reterr);
 	if (r == 0)
-		r = kv_secret_check(name, o.secret, o.secret_bytes, &w.secret, reterr);
+		r = kv_secret_check(name, o.secret, o.secret_bytes, &w.contents.secret, reterr);
 	if (r < 0)
 		return r;
 	if (o.bytes)
@@ -359,6 +347,8 @@ int kvol_create(struct kvol_pool *pool, const char *name, uint64_t bytes,
 	w.labels = o.labels;
 	w.n_labels = o.n_labels;
 	r = choose_fs(&w, o.fs_type, reterr);
+	if (r == 0)
+		r = choose_owner(&w, &o, reterr);
 	return r < 0 ? r : create(pool, &w, reterr);
 }
 

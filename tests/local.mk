@@ -75,6 +75,7 @@ tests_unit_test_userns_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=open -Wl,--wrap=pipe2 
 # These link with the model of them: pools, devices and mounts in memory.
 unit_model_tests = \
 	tests/unit/test_catalogue \
+	tests/unit/test_contents \
 	tests/unit/test_ctx \
 	tests/unit/test_encrypt \
 	tests/unit/test_expand \
@@ -142,6 +143,8 @@ tests_unit_test_catalogue_LDADD = $(model_ldadd)
 tests_unit_test_catalogue_LDFLAGS = $(model_ldflags)
 tests_unit_test_ctx_LDADD = $(model_ldadd)
 tests_unit_test_ctx_LDFLAGS = $(model_ldflags)
+tests_unit_test_contents_LDADD = $(model_ldadd)
+tests_unit_test_contents_LDFLAGS = $(model_ldflags)
 tests_unit_test_encrypt_LDADD = $(model_ldadd)
 tests_unit_test_encrypt_LDFLAGS = $(model_ldflags)
 tests_unit_test_expand_LDADD = $(model_ldadd)
@@ -213,6 +216,7 @@ system_tests = \
 	tests/system/test_neighbours \
 	tests/system/test_old_data \
 	tests/system/test_open \
+	tests/system/test_owner \
 	tests/system/test_policy \
 	tests/system/test_processes \
 	tests/system/test_publish \
@@ -308,6 +312,8 @@ tests_system_test_old_data_LDADD = $(system_ldadd)
 tests_system_test_old_data_LDFLAGS = $(AM_LDFLAGS) -no-install
 tests_system_test_open_LDADD = $(system_ldadd)
 tests_system_test_open_LDFLAGS = $(AM_LDFLAGS) -no-install
+tests_system_test_owner_LDADD = $(system_ldadd)
+tests_system_test_owner_LDFLAGS = $(AM_LDFLAGS) -no-install
 tests_system_test_policy_LDADD = $(system_ldadd)
 tests_system_test_policy_LDFLAGS = $(AM_LDFLAGS) -no-install
 tests_system_test_processes_LDADD = $(system_ldadd)

@@ -7,7 +7,8 @@
  * reading and --help both follow them. Options stand before or after operands, with their
  * value after
  * '=' or as the next word; "--" ends them. Nothing is abbreviated, so that scripts do not
- * break when an option is added. The last one of a repeated option counts.
+ * break when an option is added. The last one of a repeated option counts, but for labels,
+ * which all do where something is made.
  */
 
 #include <stdio.h>
@@ -56,6 +57,8 @@ static const struct {
 	[OPTION_SECRET_FILE] = { "secret-file", "FILE", 0 },
 	[OPTION_OLD_FILE] = { "old-file", "FILE", 0 },
 	[OPTION_NEW_FILE] = { "new-file", "FILE", 0 },
+	[OPTION_OWNER] = { "owner", "UID:GID", 0 },
+	[OPTION_MODE] = { "mode", "MODE", 0 },
 };
 
 static const struct command_option format_options[] = {
@@ -69,8 +72,15 @@ static const struct command_option format_options[] = {
 static const struct command_option create_options[] = {
 	{ OPTION_FS,
 	  "make a file system: ext4, xfs or btrfs (default: none, a raw volume)" },
+	{ OPTION_OWNER, "whom its root directory is to belong to" },
+	{ OPTION_MODE, "the mode of its root directory, octal" },
+	{ OPTION_LABEL, "set this label with it; may be repeated" },
 	{ OPTION_SECRET_FILE, "encrypt it; the secret is all of FILE, '-' is stdin" },
 	{ 0, NULL }
+};
+
+static const struct command_option snapshot_options[] = {
+	{ OPTION_LABEL, "set this label with it; may be repeated" }, { 0, NULL }
 };
 
 static const struct command_option secret_options[] = {
@@ -81,6 +91,7 @@ static const struct command_option secret_options[] = {
 
 static const struct command_option clone_options[] = {
 	{ OPTION_SIZE, "make the clone at least this large (default: as its source)" },
+	{ OPTION_LABEL, "set this label with it; may be repeated" },
 	{ 0, NULL }
 };
 
@@ -161,7 +172,7 @@ static const struct command commands[] = {
 	  "make a volume, blank or with an empty file system", create_options,
 	  run_create },
 	{ "snapshot", "VOL SNAP", 2, 2, true, "take a read-only snapshot of a volume",
-	  NULL, run_snapshot },
+	  snapshot_options, run_snapshot },
 	{ "clone", "SOURCE VOL", 2, 2, true,
 	  "make a writable copy of a volume or a snapshot", clone_options, run_clone },
 	{ "expand", "VOL SIZE", 2, 2, true, "make a volume and its file system larger",
@@ -225,6 +236,12 @@ static int take_option(struct invocation *inv, enum option_id id, const char *va
 		(*next)++;
 	}
 	inv->options[id] = value;
+	if (id == OPTION_LABEL) {
+		if (inv->n_labels == KVOL_LABELS_MAX)
+			return usage_error(inv, "more than %u times --%s",
+					   KVOL_LABELS_MAX, name);
+		inv->labels[inv->n_labels++] = value;
+	}
 	return 0;
 }
 

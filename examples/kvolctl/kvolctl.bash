@@ -40,7 +40,7 @@ _kvolctl()
 			--backup-dir | --access | --propagation | --userns | --uid-map | --gid-map | \
 			--group | --label | --max-published | --overcommit | --publish-flags | \
 			--read-bps | --write-bps | --read-iops | --write-iops | --secret-file | \
-			--old-file | --new-file)
+			--old-file | --new-file | --owner | --mode)
 			((i++))
 			[[ ${COMP_WORDS[i]} == '=' ]] && ((i++))
 			[[ $word != -p && $word != --pool ]] || pool=${COMP_WORDS[i]}
@@ -60,7 +60,7 @@ _kvolctl()
 	--access) words='any single-writer multi-writer reader' ;;
 	--size | --block-size | --max-volumes | --options | --uid-map | --gid-map | --group | --label | \
 		--max-published | --overcommit | --publish-flags | --read-bps | --write-bps | \
-		--read-iops | --write-iops) return 0 ;;
+		--read-iops | --write-iops | --owner | --mode) return 0 ;;
 	*)
 		case $command/$operands in
 		/*) words=$commands options+=' --version' ;;
@@ -77,9 +77,10 @@ _kvolctl()
 		set) options+=' --max-volumes --max-published --overcommit --publish-flags' ;;
 		limit-io) options+=' --read-bps --write-bps --read-iops --write-iops' ;;
 		repair) options+=' --check --backup-dir --force --accept --takeover' ;;
-		create) options+=' --fs --secret-file' ;;
+		create) options+=' --fs --owner --mode --label --secret-file' ;;
+		snapshot) options+=' --label' ;;
 		change-secret) options+=' --old-file --new-file' ;;
-		clone) options+=' --size' ;;
+		clone) options+=' --size --label' ;;
 		publish) options+=' --ro --block --mntns --options --access --propagation --userns --uid-map
 			--gid-map --group --secret-file' ;;
 		unpublish) options+=' --mntns' ;;

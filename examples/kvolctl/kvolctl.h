@@ -57,6 +57,8 @@ enum option_id {
 	OPTION_SECRET_FILE,
 	OPTION_OLD_FILE,
 	OPTION_NEW_FILE,
+	OPTION_OWNER,
+	OPTION_MODE,
 	OPTION_COUNT
 };
 
@@ -86,6 +88,8 @@ struct invocation {
 	unsigned n_operands;
 	const char
 		*options[OPTION_COUNT]; /* the value, "" for a switch, NULL: not given */
+	const char *labels[KVOL_LABELS_MAX]; /* all of --label */
+	unsigned n_labels;
 	void (*log)(void *arg, int priority, const char *msg); /* for open_context */
 	struct kvol_ctx *ctx;
 	struct kvol_pool *pool;
@@ -115,6 +119,9 @@ const char *format_size(uint64_t bytes, char buf[SIZE_TEXT]);
 int option_size(const struct invocation *inv, enum option_id id, uint64_t *ret_bytes);
 int option_count(const struct invocation *inv, enum option_id id, uint64_t *ret_count);
 int operand_size(const struct invocation *inv, unsigned index, uint64_t *ret_bytes);
+/* UID:GID, and an octal mode. */
+int parse_owner(const char *text, uint32_t *ret_uid, uint32_t *ret_gid); /* -EINVAL */
+int parse_mode(const char *text, uint32_t *ret_mode);			 /* -EINVAL */
 
 /* table.c: columns as wide as their widest cell on the screen. */
 struct column {
@@ -157,6 +164,14 @@ void json_line(void); /* a line break between values */
 const char *access_word(uint32_t access);
 /* label.c: KEY=VALUE or KEY-, which is taken apart in place; -EINVAL: neither. */
 int split_label(char *word, struct kvol_label *ret);
+/* All of --label, KEY=VALUE; the caller frees them, also on failure. 0, or the exit code. */
+struct labels {
+	struct kvol_label items[KVOL_LABELS_MAX];
+	char *words[KVOL_LABELS_MAX];
+	unsigned n;
+};
+int option_labels(const struct invocation *inv, struct labels *ret);
+void labels_free(struct labels *labels);
 
 /* The commands. */
 int run_format(struct invocation *inv);

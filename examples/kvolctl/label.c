@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * label, label-pool, labels, publishes. KEY=VALUE sets a label, KEY- removes one: a key
+ * label, label-pool, labels, publishes; --label. KEY=VALUE sets a label, KEY- removes one: a key
  * ends in a letter or digit, so neither can be mistaken. What a key may be is the
  * library's to say.
  */
@@ -28,6 +28,28 @@ int split_label(char *word, struct kvol_label *ret)
 		return -EINVAL;
 	word[n - 1] = '\0';
 	return 0;
+}
+
+int option_labels(const struct invocation *inv, struct labels *ret)
+{
+	ret->n = 0;
+	for (unsigned i = 0; i < inv->n_labels; i++) {
+		ret->words[i] = strdup(inv->labels[i]);
+		if (!ret->words[i])
+			return fail_errno(-ENOMEM, "label");
+		ret->n++;
+		if (!strchr(ret->words[i], '='))
+			return usage_error(inv, "%s: not KEY=VALUE: %s",
+					   inv->command->name, ret->words[i]);
+		(void)split_label(ret->words[i], &ret->items[i]);
+	}
+	return DONE;
+}
+
+void labels_free(struct labels *labels)
+{
+	for (unsigned i = 0; i < labels->n; i++)
+		free(labels->words[i]);
 }
 
 static int set_labels(struct invocation *inv, const char *name, unsigned from)

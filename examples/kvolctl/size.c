@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Sizes as people write and read them: K, M, G, T are powers of 1024.
+ * Sizes as people write and read them: K, M, G, T are powers of 1024. And other numbers.
  *
  * Reading is strict (digits and one suffix, nothing around them): a size that is
  * misunderstood makes a wrong volume. A "GB", which means two things, is refused; "GiB"
@@ -49,6 +49,32 @@ int parse_size(const char *text, uint64_t *ret_bytes)
 			return -ERANGE;
 	}
 	*ret_bytes = n;
+	return 0;
+}
+
+int parse_owner(const char *text, uint32_t *ret_uid, uint32_t *ret_gid)
+{
+	uint64_t uid, gid;
+
+	if (parse_digits(&text, &uid) < 0 || *text++ != ':' ||
+	    parse_digits(&text, &gid) < 0 || *text || uid > UINT32_MAX ||
+	    gid > UINT32_MAX)
+		return -EINVAL;
+	*ret_uid = (uint32_t)uid;
+	*ret_gid = (uint32_t)gid;
+	return 0;
+}
+
+int parse_mode(const char *text, uint32_t *ret_mode)
+{
+	uint32_t mode = 0;
+	size_t n = strlen(text);
+
+	if (n == 0 || n > 5 || strspn(text, "01234567") != n)
+		return -EINVAL;
+	while (*text)
+		mode = mode * 8 + (uint32_t)(*text++ - '0');
+	*ret_mode = mode;
 	return 0;
 }
 

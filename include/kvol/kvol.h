@@ -408,9 +408,12 @@ struct kvol_label {		/* see "Labels" for what they may be */
  * Names are 1 to 255 bytes of UTF-8 without '/', NUL or control characters. Volumes and snapshots
  * share one name space. Sizes are rounded up to 4096 bytes and otherwise exact.
  */
+#define KVOL_CREATE_OWNER (1u << 0)	/* uid and gid count */
+#define KVOL_CREATE_MODE  (1u << 1)	/* mode counts */
+
 struct kvol_create_opts {
 	uint32_t size;
-	uint32_t flags;		/* none defined: 0 */
+	uint32_t flags;		/* KVOL_CREATE_*; none for a clone */
 	const char *fs_type;	/* "ext4", "xfs", "btrfs"; NULL or "": a raw block volume. For a
 				 * clone: NULL or "", or what the source has */
 	uint64_t bytes;		/* kvol_clone only: at least this size; 0: the source's */
@@ -420,6 +423,11 @@ struct kvol_create_opts {
 	const void *secret;	/* encrypts the volume; NULL: not. kvol_create only: a clone has its
 				 * source's */
 	uint64_t secret_bytes;	/* 1 to 4096 */
+	/* Of the file system's root directory, as they stand on the disk; else 0, 0 and what its
+	 * mkfs gives. What is in it (lost+found) stays root's. No parameters, as labels are none. */
+	uint32_t uid, gid;
+	uint32_t mode;		/* 07777 at most */
+	uint32_t reserved0;
 };
 
 /*
@@ -432,12 +440,13 @@ struct kvol_create_opts {
  *   log, message, file or core dump of the library's making; the key, which is in the kernel while
  *   the volume is active, cannot be read back from there.
  * Idempotent: the volume being there with this size and file system, encrypted or not, is 0; by
- *   which secret is not compared.
+ *   which secret, and whose its root directory is, is not compared.
  * Durable: when it returns 0. A crash before leaves nothing.
  * Blocks: two flushes of the disk; with a file system for its mkfs, at most 5 minutes.
  * Errors:
  *   -EINVAL  KVOL_R_INVALID            0 bytes, or less than the file system can live in (the
- *                                      message has the least size), or more than the kernel takes
+ *                                      message has the least size), or more than the kernel takes;
+ *                                      an owner or a mode for a raw volume, or that none can be
  *   -EINVAL  KVOL_R_UNSUPPORTED        an unknown file system, or its mkfs is not installed
  *   -EOPNOTSUPP KVOL_R_UNSUPPORTED     a secret, and no libcryptsetup in this library
  *   -EEXIST  KVOL_R_EXISTS_DIFFERENT   the name is taken: by a snapshot, another size or file system,
@@ -484,7 +493,8 @@ int kvol_snapshot(struct kvol_pool *pool, const char *volume, const char *snapsh
  *
  * Idempotent: NAME being there as a clone of SOURCE with this size is 0.
  * Durable, blocks, errors: as kvol_snapshot, and
- *   -EINVAL  KVOL_R_INVALID  opts->bytes is below SOURCE's size, or another file system is asked for
+ *   -EINVAL  KVOL_R_INVALID  opts->bytes is below SOURCE's size, or another file system is asked
+ *                            for, or what is kvol_create's only
  * Since: 0.1
  */
 int kvol_clone(struct kvol_pool *pool, const char *source, const char *name,

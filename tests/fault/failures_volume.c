@@ -109,6 +109,18 @@ static int call_create_btrfs(struct fixture *f)
 	return create_volume(f, "x", "btrfs");
 }
 
+static int call_create_owned(struct fixture *f)
+{
+	struct kvol_create_opts o = { .size = sizeof(o),
+				      .flags = KVOL_CREATE_OWNER | KVOL_CREATE_MODE,
+				      .fs_type = "ext4",
+				      .uid = 1000,
+				      .gid = 2000,
+				      .mode = 02770 };
+
+	return kvol_create(f->pool, "x", 512 * MIB, &o, &f->e);
+}
+
 static int call_create_again(struct fixture *f)
 {
 	return create_volume(f, "v", "ext4");
@@ -292,6 +304,8 @@ static const struct scenario scenarios[] = {
 	  .call = call_create_ext4 },
 	{ "create btrfs", "kvol_create", ANY_VOLUME, one_of_each, ids_in_hand,
 	  .call = call_create_btrfs },
+	{ "create with an owner", "kvol_create", ANY_VOLUME, empty_pool, ids_in_hand,
+	  .call = call_create_owned },
 	{ "create again", "kvol_create", ANY_VOLUME, one_of_each, open_here,
 	  .call = call_create_again },
 	{ "create another", "kvol_create", ANY_VOLUME, one_of_each, open_here,

@@ -182,6 +182,9 @@ static const char *fill(const struct kvol_pool *pool, struct model_disk *disk,
 		v->mark = thin->content.mark;
 		v->fs_bytes = thin->content.bytes;
 		(void)kv_strcpy(v->secret, sizeof(v->secret), thin->content.secret);
+		v->uid = thin->content.uid;
+		v->gid = thin->content.gid;
+		v->mode = thin->content.mode;
 		for (struct model_dev *d = model->devs; d < model->devs + MODEL_DEVS; d++)
 			if (d->used && is_volume(pool, d, &id, &face) && id == v->id)
 				v->targets += mounts_of(model_dev_number(d));
@@ -348,6 +351,9 @@ static const char *volume_differs(const struct seen_volume *a,
 	if (a->mark != b->mark)
 		return say("'%s' has contents %" PRIu64 ", not %" PRIu64, a->name,
 			   a->mark, b->mark);
+	if (a->uid != b->uid || a->gid != b->gid || a->mode != b->mode)
+		return say("'%s' is %u:%u's with %o, not %u:%u's with %o", a->name, a->uid,
+			   a->gid, a->mode, b->uid, b->gid, b->mode);
 	if (strcmp(a->secret, b->secret))
 		return say("'%s' has the secret '%s', not '%s'", a->name, a->secret,
 			   b->secret);

@@ -331,6 +331,30 @@ static int create_labelled(struct kvol_pool *pool)
 	return kvol_create(pool, "x", 512 * MIB, &o, NULL);
 }
 
+static int create_owned_with(struct kvol_pool *pool, const char *secret)
+{
+	struct kvol_create_opts o = { .size = sizeof(o),
+				      .flags = KVOL_CREATE_OWNER | KVOL_CREATE_MODE,
+				      .fs_type = "ext4",
+				      .secret = secret,
+				      .secret_bytes = secret ? strlen(secret) : 0,
+				      .uid = 1000,
+				      .gid = 2000,
+				      .mode = 02770 };
+
+	return kvol_create(pool, "x", 512 * MIB, &o, NULL);
+}
+
+static int create_owned(struct kvol_pool *pool)
+{
+	return create_owned_with(pool, NULL);
+}
+
+static int create_owned_encrypted(struct kvol_pool *pool)
+{
+	return create_owned_with(pool, SECRET);
+}
+
 static int snapshot_labelled(struct kvol_pool *pool)
 {
 	struct kvol_snapshot_opts o = { .size = sizeof(o),
@@ -601,6 +625,8 @@ static const struct scenario scenarios[] = {
 	{ "create btrfs", .verb = create_btrfs },
 	{ "create beside others", .setup = has_many, .verb = create_ext4 },
 	{ "create with labels", .verb = create_labelled },
+	{ "create with an owner", .verb = create_owned },
+	{ "create encrypted with an owner", .verb = create_owned_encrypted },
 	{ "snapshot with labels", .setup = has_labels, .verb = snapshot_labelled },
 	{ "label a volume", .setup = has_labels, .verb = label_v },
 	{ "label the pool", .setup = has_labels, .verb = label_pool },

@@ -147,9 +147,11 @@ static void options_call(const struct call *c)
 		kvol_pool_close(pool);
 		break;
 	case 3:
-		WITH_OPTIONS(struct kvol_create_opts, bytes, 0, good_a,
+		WITH_OPTIONS(struct kvol_create_opts, bytes,
+			     KVOL_CREATE_OWNER | KVOL_CREATE_MODE, good_a,
 			     kvol_create(f->pool, c->a, c->number, o, &e),
-			     .fs_type = c->b);
+			     .fs_type = c->b, .uid = (uint32_t)c->number,
+			     .mode = (uint32_t)(c->number >> 32));
 		break;
 	case 4:
 		WITH_OPTIONS(struct kvol_snapshot_opts, flags, 0, good_a && good_b,

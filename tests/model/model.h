@@ -54,6 +54,7 @@ struct model_content {
 	bool unclean;	/* copied from a mounted origin that was not frozen */
 	uint64_t mark;	/* what a test has written into it */
 	uint32_t group; /* of all that is in it */
+	uint32_t uid, gid, mode; /* of its root directory */
 	bool luks;	/* begins with a header; the rest is behind dm-crypt */
 	uint32_t key;
 	char secret[24];

@@ -370,6 +370,25 @@ int kv_tree_group(int root_fd, uint32_t group, int64_t deadline_ms)
 	return thin ? 0 : -EBADF;
 }
 
+int kv_tree_own(int fd, const struct kv_owner *owner)
+{
+	struct model_thin *thin;
+	int r = model_step("tree own");
+
+	if (r < 0)
+		return r;
+	model_lock();
+	thin = thin_of_mount(fd);
+	if (thin && (owner->what & KV_OWN_IDS)) {
+		thin->content.uid = owner->uid;
+		thin->content.gid = owner->gid;
+	}
+	if (thin && (owner->what & KV_OWN_MODE))
+		thin->content.mode = owner->mode;
+	model_unlock();
+	return thin ? 0 : -EBADF;
+}
+
 /* --- Targets
  * --------------------------------------------------------------------------------- */
 

@@ -113,6 +113,18 @@ quiet "create" create raw 8M
 quiet "create again" create raw 8M
 refused "create with another size" KVOL_R_EXISTS_DIFFERENT create raw 9M
 quiet "create --fs" create fs 32M --fs ext4
+quiet "create --owner --mode --label" create owned 32M --fs ext4 --owner 1000:2000 --mode 2770 --label a=1 --label b/c=
+quiet "snapshot --label" snapshot --label of=owned owned owned@1
+quiet "clone --label" clone owned@1 owned2 --label d=2
+check "all labels of create are set" test "$("$kvolctl" labels owned | xargs)" = "a=1 b/c="
+check "those of snapshot" test "$("$kvolctl" labels owned@1)" = of=owned
+check "those of clone" test "$("$kvolctl" labels owned2)" = d=2
+mkdir -p "$work/owned"
+quiet "publish what has an owner" publish owned "$work/owned"
+check "its root directory is the owner's" test "$(stat -c %u:%g:%a "$work/owned")" = 1000:2000:2770
+quiet "unpublish it" unpublish owned "$work/owned"
+for name in owned owned@1 owned2; do quiet "delete $name" delete "$name"; done
+refused "an owner of a raw volume" KVOL_R_INVALID create x 32M --owner 1:2
 refused "create too small" KVOL_R_INVALID create tiny 4K --fs ext4
 refused "create with an unknown file system" KVOL_R_UNSUPPORTED create x 1G --fs ntfs
 refused "create with a bad name" KVOL_R_INVALID create a/b 1G

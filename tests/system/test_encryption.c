@@ -196,6 +196,37 @@ static void creating_again_compares(void **state)
 	assert_kvol(create("plain", MIB(64), "ext4"), -EEXIST, KVOL_R_EXISTS_DIFFERENT);
 }
 
+/* On the file system that is behind the encryption. */
+static void its_root_directory_can_have_an_owner(void **state)
+{
+	static const struct {
+		const char *fs;
+		uint64_t bytes;
+	} types[] = { { "ext4", MIB(64) }, { "xfs", MIB(300) }, { "btrfs", MIB(256) } };
+	struct kvol_create_opts o = { .size = sizeof(o),
+				      .flags = KVOL_CREATE_OWNER | KVOL_CREATE_MODE,
+				      .secret = secret,
+				      .secret_bytes = SECRET_BYTES,
+				      .uid = 1000,
+				      .gid = 2000,
+				      .mode = 02770 };
+	struct stat st;
+
+	(void)state;
+	for (size_t i = 0; i < N_OF(types); i++) {
+		o.fs_type = types[i].fs;
+		assert_ok(kvol_create(pool, "owned", types[i].bytes, &o, &err));
+		assert_string_equal(info_of("owned").device, "");
+		assert_ok(open_at("owned", a, 0));
+		assert_int_equal(stat(a, &st), 0);
+		assert_int_equal(st.st_uid, 1000);
+		assert_int_equal(st.st_gid, 2000);
+		assert_int_equal(st.st_mode & 07777, 02770);
+		assert_ok(close_at("owned", a));
+		assert_ok(kvol_delete(pool, "owned", 0, &err));
+	}
+}
+
 static void bad_secrets_are_refused(void **state)
 {
 	struct kvol_create_opts o = { .size = sizeof(o),
@@ -640,6 +671,7 @@ int main(void)
 		cmocka_unit_test(data_is_on_the_disk_encrypted),
 		cmocka_unit_test(its_file_systems_have_their_whole_size),
 		cmocka_unit_test(creating_again_compares),
+		cmocka_unit_test(its_root_directory_can_have_an_owner),
 		cmocka_unit_test(bad_secrets_are_refused),
 		cmocka_unit_test(the_secret_is_needed_and_looked_at),
 		cmocka_unit_test(the_secret_can_be_changed),

@@ -97,6 +97,20 @@ done
 usage "change-secret needs both secrets" "change-secret needs --old-file and --new-file" \
 	-p "$absent" change-secret v --old-file "$absent"
 refused "a secret's file has to be there" -p "$absent" create v 1G --secret-file "$absent"
+for owner in '' 1 1: :1 1:2:3 root:root -1:0 4294967296:0 '1: 2'; do
+	usage "owner '$owner' is bad usage" "create: not UID:GID: $owner" -p "$absent" create v 1G --owner "$owner"
+done
+for mode in '' 8 0o7 u+x 777777 -1; do
+	usage "mode '$mode' is bad usage" "create: not an octal mode: $mode" -p "$absent" create v 1G --mode "$mode"
+done
+for label in key key- ''; do
+	usage "--label '$label' is bad usage" "create: not KEY=VALUE: $label" \
+		-p "$absent" create v 1G --label a=1 --label "$label"
+done
+set --
+while [ $# -lt 130 ]; do set -- "$@" --label a=1; done
+usage "more labels than there can be" "more than 64 times --label" -p "$absent" snapshot v s "$@"
+refused "as many as there can be" -p "$absent" create v 1G --fs ext4 --owner 0:4294967295 --mode 07777 --label a=1 --label b=
 usage "expand checks its size" "expand: not a size: big" -p "$absent" expand v big
 usage "clone checks --size" "clone: not a size: big" -p "$absent" clone v w --size big
 usage "format checks --size" "format: not a size: big" format p "$absent" --size=big

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * Giving a tree to a group: what is in it, what is not, and what stays as it was. Needs
- * to be root.
+ * Giving a tree to a group: what is in it, what is not, and what stays as it was; and one
+ * directory to an owner. Needs to be root.
  */
 
 #include <errno.h>
@@ -133,6 +133,31 @@ static void tree_that_is_too_deep_is_refused(void **state)
 	is(p, ".", getegid(), 0700);
 }
 
+static void directory_alone_gets_owner_and_mode(void **state)
+{
+	const struct kv_owner ids = { .what = KV_OWN_IDS, .uid = 11, .gid = GROUP };
+	const struct kv_owner mode = { .what = KV_OWN_MODE, .mode = 07751 };
+	const struct kv_owner both = { KV_OWN_IDS | KV_OWN_MODE, 12, GROUP + 1, 02700 };
+	struct place *p = *state;
+	struct stat st;
+
+	if (geteuid() != 0)
+		skip();
+	assert_int_equal(kv_tree_own(p->fd, &ids), 0);
+	is(p, ".", GROUP, 0700);
+	assert_int_equal(kv_tree_own(p->fd, &mode), 0);
+	is(p, ".", GROUP, 07751);
+	assert_int_equal(fstat(p->fd, &st), 0);
+	assert_int_equal(st.st_uid, 11);
+	assert_int_equal(kv_tree_own(p->fd, &both), 0);
+	is(p, ".", GROUP + 1, 02700);
+	assert_int_equal(fstat(p->fd, &st), 0);
+	assert_int_equal(st.st_uid, 12);
+	is(p, "d", getegid(), 0700);
+	assert_int_equal(kv_tree_own(-1, &ids), -EBADF);
+	assert_int_equal(kv_tree_own(-1, &mode), -EBADF);
+}
+
 #define in_place(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -140,6 +165,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		in_place(all_of_it_and_nothing_else),
 		in_place(root_is_the_last),
+		in_place(directory_alone_gets_owner_and_mode),
 		in_place(tree_that_is_too_deep_is_refused),
 	};
 

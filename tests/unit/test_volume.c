@@ -124,7 +124,7 @@ static void bad_arguments_of_create_are_refused(void **state)
 	fails(f, kvol_create(f->pool, long_name, MIB, NULL, &f->e), -EINVAL,
 	      KVOL_R_INVALID);
 	fails(f, kvol_create(f->pool, "v", 0, NULL, &f->e), -EINVAL, KVOL_R_INVALID);
-	o.flags = 1;
+	o.flags = 1u << 31;
 	fails(f, kvol_create(f->pool, "v", MIB, &o, &f->e), -EINVAL, KVOL_R_INVALID);
 	o = (struct kvol_create_opts){ .size = 4 };
 	fails(f, kvol_create(f->pool, "v", MIB, &o, &f->e), -EINVAL, KVOL_R_INVALID);

@@ -14,11 +14,11 @@ GIL for the length of a call.
 
 import ctypes
 import os
-from typing import Dict, Iterator, Mapping, NamedTuple, Optional
+from typing import Dict, Iterator, Mapping, NamedTuple, Optional, Tuple
 
 from . import _structs
 from ._constants import *  # noqa: F401,F403
-from ._constants import (LABEL_VALUE_MAX, LIST_SNAPSHOTS, LIST_VOLUMES, SET_MAX_PUBLISHED,
+from ._constants import (CREATE_MODE, CREATE_OWNER, LABEL_VALUE_MAX, LIST_SNAPSHOTS, LIST_VOLUMES, SET_MAX_PUBLISHED,
                          SET_MAX_VOLUMES, SET_OVERCOMMIT, SET_PUBLISH_FLAGS)
 from ._functions import load
 
@@ -300,9 +300,17 @@ class Pool(_Handle):
 
     def create(self, name: str, size: int, *, fs_type: Optional[str] = None,
                labels: Optional[Mapping[str, str]] = None,
-               secret: Optional[bytes] = None) -> None:
+               secret: Optional[bytes] = None, owner: Optional[Tuple[int, int]] = None,
+               mode: Optional[int] = None) -> None:
+        """owner (uid and gid) and mode are the root directory's."""
         opts = _sized(_structs.kvol_create_opts)
         _put_labels(opts, labels)
+        if owner is not None:
+            opts.flags |= CREATE_OWNER
+            opts.uid, opts.gid = owner
+        if mode is not None:
+            opts.flags |= CREATE_MODE
+            opts.mode = mode
         opts.fs_type = _encode(fs_type)
         _set_secret(opts, secret)
         _call("kvol_create", self._handle, _encode(name), size, ctypes.byref(opts))

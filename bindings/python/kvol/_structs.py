@@ -125,6 +125,10 @@ class kvol_create_opts(Structure):
         ("n_labels", c_uint64),
         ("secret", c_void_p),
         ("secret_bytes", c_uint64),
+        ("uid", c_uint32),
+        ("gid", c_uint32),
+        ("mode", c_uint32),
+        ("reserved0", c_uint32),
     ]
 
 
