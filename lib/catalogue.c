@@ -259,6 +259,16 @@ int kv_catalogue_insert(struct kv_catalogue *cat, const struct kv_row *row)
 	return kv_catalogue_insert_labelled(cat, row, NULL, 0, NULL);
 }
 
+/* Inside a transaction. */
+static int insert(struct kv_catalogue *cat, const struct kv_row *row)
+{
+	return kv_db_do(cat->db,
+			"INSERT INTO volume (" ROW_COLUMNS ") VALUES (?,?,?,?,?,?,?,?,?)",
+			"itiiiittt", (int64_t)row->id, row->name, (int64_t)row->kind,
+			(int64_t)row->flags, (int64_t)row->bytes, (int64_t)row->created,
+			row->source, row->fs_type, row->uuid);
+}
+
 int kv_catalogue_insert_labelled(struct kv_catalogue *cat, const struct kv_row *row,
 				 const struct kvol_label *labels, uint64_t n,
 				 const struct kv_limit *limit)
@@ -267,13 +277,25 @@ int kv_catalogue_insert_labelled(struct kv_catalogue *cat, const struct kv_row *
 
 	if (r < 0)
 		return r;
-	r = kv_db_do(cat->db,
-		     "INSERT INTO volume (" ROW_COLUMNS ") VALUES (?,?,?,?,?,?,?,?,?)",
-		     "itiiiittt", (int64_t)row->id, row->name, (int64_t)row->kind,
-		     (int64_t)row->flags, (int64_t)row->bytes, (int64_t)row->created,
-		     row->source, row->fs_type, row->uuid);
+	r = insert(cat, row);
 	if (r >= 0)
 		r = kv_catalogue_put_labels(cat, row->id, labels, n);
+	if (r >= 0)
+		r = kv_catalogue_within(cat, limit, 0, 0);
+	return kv_catalogue_finish(cat, r);
+}
+
+int kv_catalogue_insert_ephemeral(struct kv_catalogue *cat, const struct kv_row *row,
+				  const char *boot, const struct kv_limit *limit)
+{
+	int r = kv_catalogue_begin(cat);
+
+	if (r < 0)
+		return r;
+	r = insert(cat, row);
+	if (r >= 0)
+		r = kv_db_do(cat->db, "INSERT INTO ephemeral VALUES (?, ?)", "it",
+			     (int64_t)row->id, boot);
 	if (r >= 0)
 		r = kv_catalogue_within(cat, limit, 0, 0);
 	return kv_catalogue_finish(cat, r);
@@ -333,6 +355,9 @@ int kv_catalogue_bury(struct kv_catalogue *cat, uint32_t id)
 	r = must_change(r);
 	if (r >= 0)
 		r = kv_catalogue_drop_labels(cat, id);
+	if (r >= 0)
+		r = kv_db_do(cat->db, "DELETE FROM ephemeral WHERE volume = ?", "i",
+			     (int64_t)id);
 	return kv_catalogue_finish(cat, r);
 }
 
@@ -395,6 +420,37 @@ int kv_catalogue_ungrown(struct kv_catalogue *cat, uint32_t from, uint32_t *ret,
 		"SELECT id FROM volume WHERE flags & 1 AND name IS NOT NULL AND id >= ?"
 		" ORDER BY id LIMIT ?",
 		from, ret, n);
+}
+
+int kv_catalogue_ephemerals(struct kv_catalogue *cat, uint32_t from, uint32_t *ret,
+			    unsigned n)
+{
+	return ids(cat,
+		   "SELECT volume FROM ephemeral WHERE volume >= ?"
+		   " ORDER BY volume LIMIT ?",
+		   from, ret, n);
+}
+
+int kv_catalogue_boot(struct kv_catalogue *cat, uint32_t id, char ret[KV_UUID_LEN + 1])
+{
+	struct kv_stmt *stmt;
+	int r;
+
+	kv_catalogue_lock(cat);
+	r = kv_db_query(cat->db, &stmt, "SELECT boot FROM ephemeral WHERE volume = ?",
+			"i", (int64_t)id);
+	if (r < 0)
+		return kv_catalogue_unlock(cat, r);
+	r = kv_stmt_step(stmt);
+	if (r == 1)
+		r = kv_stmt_check(stmt, "t") == 0 &&
+				    kv_strcpy(ret, KV_UUID_LEN + 1, kv_stmt_text(stmt, 0))
+			    ? 0
+			    : -EUCLEAN;
+	else if (r == 0)
+		r = -ENOENT;
+	kv_stmt_reset(stmt);
+	return kv_catalogue_unlock(cat, r);
 }
 
 int kv_catalogue_id_used(struct kv_catalogue *cat, uint32_t id)

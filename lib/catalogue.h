@@ -31,7 +31,9 @@ struct kv_catalogue;
 #define KV_ROW_OWES (KV_ROW_GROW | KV_ROW_RENEW)
 /* Not work: the thin device begins with a LUKS2 header, which `bytes` leaves out. */
 #define KV_ROW_ENCRYPTED (1u << 2)
-#define KV_ROW_KNOWN	 (KV_ROW_OWES | KV_ROW_ENCRYPTED)
+/* It goes with its last publish; what boot it is of stands in a table of its own. */
+#define KV_ROW_EPHEMERAL (1u << 4)
+#define KV_ROW_KNOWN	 (KV_ROW_OWES | KV_ROW_ENCRYPTED | KV_ROW_EPHEMERAL)
 
 struct kv_row {
 	uint32_t id;	/* the thin id, and the number in device names */
@@ -115,6 +117,11 @@ int kv_catalogue_insert(struct kv_catalogue *cat, const struct kv_row *row);
 int kv_catalogue_insert_labelled(struct kv_catalogue *cat, const struct kv_row *row,
 				 const struct kvol_label *labels, uint64_t n,
 				 const struct kv_limit *limit);
+/* The same of one with KV_ROW_EPHEMERAL, made in this boot ("": which is not known). */
+int kv_catalogue_insert_ephemeral(struct kv_catalogue *cat, const struct kv_row *row,
+				  const char *boot, const struct kv_limit *limit);
+/* -ENOENT: the volume is a lasting one. */
+int kv_catalogue_boot(struct kv_catalogue *cat, uint32_t id, char ret[KV_UUID_LEN + 1]);
 int kv_catalogue_resize(struct kv_catalogue *cat, uint32_t id, uint64_t bytes,
 			uint32_t flags);
 int kv_catalogue_resize_within(struct kv_catalogue *cat, uint32_t id, uint64_t bytes,
@@ -152,6 +159,8 @@ int kv_catalogue_tombstones(struct kv_catalogue *cat, uint32_t from, uint32_t *r
 			    unsigned n);
 int kv_catalogue_ungrown(struct kv_catalogue *cat, uint32_t from, uint32_t *ret,
 			 unsigned n);
+int kv_catalogue_ephemerals(struct kv_catalogue *cat, uint32_t from, uint32_t *ret,
+			    unsigned n);
 /* 1: a row or tombstone has this id, 0: none. */
 int kv_catalogue_id_used(struct kv_catalogue *cat, uint32_t id);
 

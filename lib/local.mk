@@ -114,6 +114,7 @@ layer4_sources = \
 	lib/contents.c \
 	lib/ctx.c \
 	lib/encrypt.c \
+	lib/ephemeral.c \
 	lib/expand.c \
 	lib/format.c \
 	lib/format.h \
@@ -126,6 +127,7 @@ layer4_sources = \
 	lib/pool.c \
 	lib/publish.c \
 	lib/publish.h \
+	lib/publish_ephemeral.c \
 	lib/publish_job.c \
 	lib/publish_list.c \
 	lib/recover.c \

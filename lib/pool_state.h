@@ -43,6 +43,7 @@ struct kvol_pool {
 	bool deactivated;	     /* the catalogue is closed, for good */
 	bool down;		     /* and the devices are gone */
 	bool activated;		     /* by this handle: its open mapped the devices */
+	_Atomic uint32_t next_sweep; /* where kv_ephemeral_sweep goes on */
 	int metadata_fd;	     /* for thinmeta; -1 until first used */
 	pthread_mutex_t metadata_mutex;
 };

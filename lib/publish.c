@@ -506,8 +506,10 @@ static int publish_again(struct kv_job *job, struct kvol_error *e)
 		     : 0;
 }
 
-static int check_and_publish(struct kv_job *job, const struct kvol_publish_opts *o,
-			     struct kvol_error *e)
+/* Everything that can be refused before anything is done. 0: to be published; 1: it
+ * stands already. */
+static int check(struct kv_job *job, const struct kvol_publish_opts *o,
+		 struct kvol_error *e)
 {
 	int r;
 
@@ -531,17 +533,57 @@ static int check_and_publish(struct kv_job *job, const struct kvol_publish_opts 
 	r = kv_ns_id(job->ns_path, &job->want.ns);
 	if (r < 0)
 		return kv_namespace_error(r, job->ns_path, e);
-	r = check_target(job, e);
+	return check_target(job, e);
+}
+
+/* 1: the volume's name came to mean something else. */
+static int check_and_publish(struct kv_job *job, const struct kvol_publish_opts *o,
+			     bool absent, struct kv_lock *lock, struct kvol_error *e)
+{
+	int r = check(job, o, e);
+
+	if (r == 1)
+		return publish_again(job, e);
+	if (r == 0 && absent)
+		r = kv_job_make(job, lock, e);
+	if (r != 0)
+		return r;
+	r = publish(job, e);
+	if (r < 0 && job->made)
+		kv_ephemeral_undo(job->pool, &job->row);
+	return r;
+}
+
+/* 1: the volume's name came to mean something else. */
+static int publish_once(struct kv_job *job, const char *name,
+			const struct kvol_publish_opts *o, struct kvol_error *e)
+{
+	_cleanup_lock_ struct kv_lock lock = KV_LOCK_NONE;
+	struct kvol_pool *pool = job->pool;
+	bool absent;
+	int r;
+
+	r = kv_volume_lock(pool, name, job->ephemeral ? NULL : "volume", &lock, &job->row,
+			   e);
+	absent = r == -ENOENT && job->ephemeral;
+	if (r < 0 && !absent)
+		return r;
+	/* Under the lock: whoever had it may have failed to delete the volume. */
+	r = kv_pool_only_reads(pool) ? 0 : kv_pool_certain(pool, e);
+	if (r == 0 && !absent)
+		r = kv_ephemeral_collect(pool, &job->row, e);
+	if (r == 0 && job->ephemeral)
+		r = absent ? kv_job_plan(job, name, e) : kv_job_same(job, e);
 	if (r == 0)
-		return publish(job, e);
-	return r == 1 ? publish_again(job, e) : r;
+		r = check_and_publish(job, o, absent, &lock, e);
+	job->userns_fd = kv_close(job->userns_fd);
+	return r;
 }
 
 int kvol_publish(struct kvol_pool *pool, const char *name, const char *target,
 		 const struct kvol_publish_opts *opts, struct kvol_error *reterr)
 {
 	_cleanup_call_ struct kvol_pool *call = NULL;
-	_cleanup_lock_ struct kv_lock lock = KV_LOCK_NONE;
 	_cleanup_free_ struct kv_job *job = NULL;
 	struct kvol_publish_opts o;
 	int r;
@@ -551,14 +593,12 @@ int kvol_publish(struct kvol_pool *pool, const char *name, const char *target,
 		r = kv_job_start(pool, name, target, opts, &o, &job, reterr);
 	if (r == 0)
 		r = kv_secret_check(name, o.secret, o.secret_bytes, &job->secret, reterr);
-	if (r == 0)
-		r = kv_volume_lock(pool, name, "volume", &lock, &job->row, reterr);
-	/* Under the lock: whoever had it may have failed to delete the volume. */
-	if (r == 0 && !kv_pool_only_reads(pool))
-		r = kv_pool_certain(pool, reterr);
+	if (r == 0 && o.ephemeral)
+		r = kv_job_ephemeral(job, o.ephemeral, reterr);
 	if (r < 0)
 		return r;
-	r = check_and_publish(job, &o, reterr);
-	(void)kv_close(job->userns_fd);
-	return r;
+	r = 1;
+	for (int i = 0; r == 1 && i < KV_NAME_TRIES; i++)
+		r = publish_once(job, name, &o, reterr);
+	return r == 1 ? kv_name_unstable(name, reterr) : r;
 }

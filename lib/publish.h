@@ -24,6 +24,9 @@ struct kv_job {
 	unsigned live;		 /* other publishes that stand */
 	bool attached;		 /* the mount is on its target */
 	uint64_t max_published;	 /* volumes on this host; 0: any */
+	bool ephemeral;		 /* the volume is to be made, as `make` says, if there is none */
+	bool made;		 /* and this call has made it */
+	struct kvol_ephemeral_opts make;
 };
 
 /* What both verbs begin with: all of a job but the volume. *ret is the caller's to free
@@ -34,6 +37,16 @@ int kv_job_start(struct kvol_pool *pool, const char *name, const char *target,
 /* The rest of what a publish asks for. The job has its row. */
 int kv_job_options(struct kv_job *job, const struct kvol_publish_opts *o,
 		   struct kvol_error *e);
+
+/* What an ephemeral volume is to be (publish_ephemeral.c). */
+int kv_job_ephemeral(struct kv_job *job, const struct kvol_ephemeral_opts *opts,
+		     struct kvol_error *e);
+/* The volume is there: is it that one? */
+int kv_job_same(const struct kv_job *job, struct kvol_error *e);
+/* There is none: fills the row as far as the checks before it is made need it. */
+int kv_job_plan(struct kv_job *job, const char *name, struct kvol_error *e);
+/* Makes it, under its lock. 1: somebody was faster. */
+int kv_job_make(struct kv_job *job, struct kv_lock *ret_lock, struct kvol_error *e);
 
 /* Takes the mount of job->want away, wherever it has got to. */
 int kv_job_unmount(struct kv_job *job, struct kvol_error *e);

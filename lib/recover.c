@@ -6,7 +6,7 @@
  * Suspended volumes are resumed first of all, for somebody may be frozen on them. Then
  * the epochs are compared: if catalogue and thin pool do not belong together, nothing is
  * changed and the pool is open for audit. Then reservations of dead owners, tombstones,
- * marks, and devices that nobody uses.
+ * ephemeral volumes that are left over, marks, and devices that nobody uses.
  *
  * Living processes are not disturbed: everything here is done under a lock that was free,
  * and what is locked is left to its holder. Every step may be repeated, so a crash in
@@ -245,6 +245,20 @@ static int ungrown(struct kvol_pool *pool, uint32_t id)
 	return 0;
 }
 
+/* One that cannot be judged, or not be deleted now, keeps nobody from opening. */
+static int ephemeral(struct kvol_pool *pool, uint32_t id)
+{
+	int r = kv_ephemeral_collect_id(pool, id);
+
+	if (r >= 0 || r == -EIO || r == -EROFS)
+		return r < 0 ? r : 0;
+	kv_log(&pool->log, LOG_WARNING,
+	       "pool '%s': ephemeral volume %" PRIu32
+	       ": whether it is left over cannot be told, or it could not be deleted (%s)",
+	       pool->conf.name, id, strerror(-r));
+	return 0;
+}
+
 static int each_id(struct kvol_pool *pool,
 		   int (*list)(struct kv_catalogue *, uint32_t, uint32_t *, unsigned),
 		   int (*fn)(struct kvol_pool *, uint32_t))
@@ -348,6 +362,8 @@ int kv_recover(struct kvol_pool *pool, struct kvol_error *e)
 		r = reservations(pool);
 	if (r == 0)
 		r = each_id(pool, kv_catalogue_tombstones, tombstone);
+	if (r == 0)
+		r = each_id(pool, kv_catalogue_ephemerals, ephemeral);
 	if (r == 0)
 		r = kv_catalogue_forget_now(pool->cat);
 	if (r == 0)

@@ -44,6 +44,8 @@ static const char *const schema[] = {
 	"  one INTEGER PRIMARY KEY CHECK (one = 1),"
 	"  max_volumes INTEGER NOT NULL, max_published INTEGER NOT NULL,"
 	"  overcommit INTEGER NOT NULL, publish_flags INTEGER NOT NULL)",
+	"CREATE TABLE ephemeral ("
+	"  volume INTEGER PRIMARY KEY, boot TEXT NOT NULL)",
 };
 
 /* What SQLite adds: the table that AUTOINCREMENT counts in, and an index for UNIQUE. */

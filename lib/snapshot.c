@@ -33,6 +33,7 @@ struct copy {
 	const struct kvol_label *labels;
 	uint64_t n_labels;
 	struct kv_limit limit;
+	struct kv_made *ephemeral; /* NULL: it is to last */
 };
 
 /* --- The origin --- */
@@ -187,13 +188,18 @@ static int copy_blocks(struct kvol_pool *pool, const struct kv_row *source, uint
 static int check_existing(const struct kv_row *row, const char *source,
 			  const struct copy *c, struct kvol_error *e)
 {
-	if (row->kind == c->kind && !strcmp(row->source, source) &&
+	bool ephemeral = row->flags & KV_ROW_EPHEMERAL;
+
+	if (c->ephemeral)
+		return KV_NAME_TAKEN;
+	if (row->kind == c->kind && !strcmp(row->source, source) && !ephemeral &&
 	    (!c->bytes || row->bytes == c->bytes) &&
 	    (kv_str_empty(c->fs_type) || kv_str_equal(row->fs_type, c->fs_type)))
 		return 0;
 	return kv_error(e, -EEXIST, KVOL_R_EXISTS_DIFFERENT,
-			"'%s': there is a %s of this name, with %" PRIu64 " bytes%s%.64s",
-			row->name, row->kind == KVOL_KIND_VOLUME ? "volume" : "snapshot",
+			"'%s': there is %s%s of this name, with %" PRIu64 " bytes%s%.64s",
+			row->name, ephemeral ? "an ephemeral " : "a ",
+			row->kind == KVOL_KIND_VOLUME ? "volume" : "snapshot",
 			row->bytes, row->source[0] ? ", of " : "", row->source);
 }
 
@@ -209,7 +215,9 @@ static int make_row(struct kv_row *row, uint32_t id, const struct kv_row *source
 	(void)kv_strcpy(row->source, sizeof(row->source), source->name);
 	(void)kv_strcpy(row->fs_type, sizeof(row->fs_type), source->fs_type);
 	/* What the source still owes, the copy owes as well. */
-	row->flags = source->flags;
+	row->flags = source->flags & ~KV_ROW_EPHEMERAL;
+	if (c->ephemeral)
+		row->flags |= KV_ROW_EPHEMERAL;
 	if (row->bytes > source->bytes && source->fs_type[0])
 		row->flags |= KV_ROW_GROW;
 	if (fs && fs->renew)
@@ -232,8 +240,11 @@ static int copy_with_id(struct kvol_pool *pool, const struct kv_row *source,
 		r = kv_pool_error(pool, r, "take a snapshot of its source", c->name, e);
 		goto undo;
 	}
-	r = kv_catalogue_insert_labelled(pool->cat, &row, c->labels, c->n_labels,
-					 &c->limit);
+	r = c->ephemeral
+		    ? kv_catalogue_insert_ephemeral(pool->cat, &row, pool->host.boot,
+						    &c->limit)
+		    : kv_catalogue_insert_labelled(pool->cat, &row, c->labels,
+						   c->n_labels, &c->limit);
 	if (r == -EEXIST) {
 		r = 1;
 		goto undo;
@@ -243,6 +254,8 @@ static int copy_with_id(struct kvol_pool *pool, const struct kv_row *source,
 		goto undo;
 	}
 	kv_ids_done(pool, id, false);
+	if (c->ephemeral)
+		c->ephemeral->row = row;
 	return 0;
 
 undo:
@@ -298,6 +311,19 @@ static uint64_t bytes_of(const struct kv_row *source, const struct copy *c)
 	return c->bytes ? c->bytes : source->bytes;
 }
 
+/* An ephemeral copy is locked before anybody can find it. */
+static int lock_copy(struct kvol_pool *pool, struct kv_id *id, const struct copy *c,
+		     struct kvol_error *e)
+{
+	int r = kv_lock_volume(pool, id->id, kv_deadline(KV_LOCK_WAIT_MS),
+			       &c->ephemeral->lock);
+
+	if (r == 0)
+		return 0;
+	kv_ids_done(pool, id, false);
+	return kv_error_errno(e, r, "volume '%s': lock", c->name);
+}
+
 /* 1: a name came to mean something else in between. */
 static int copy_once(struct kvol_pool *pool, const char *source, struct copy *c,
 		     struct kvol_error *e)
@@ -328,9 +354,13 @@ static int copy_once(struct kvol_pool *pool, const char *source, struct copy *c,
 		r = kv_policy_admit(pool, c->name, 1, bytes_of(&row, c), &c->limit, e);
 	if (r == 0)
 		r = kv_ids_take(pool, true, c->name, &id, e);
+	if (r == 0 && c->ephemeral)
+		r = lock_copy(pool, &id, c, e);
 	if (r < 0)
 		return r;
 	r = copy_with_id(pool, &row, &id, c, e);
+	if (r != 0 && c->ephemeral)
+		kv_lock_release(&c->ephemeral->lock);
 	if (r != 1)
 		return r;
 	r = kv_volume_find(pool, c->name, &existing, e);
@@ -414,4 +444,17 @@ int kvol_clone(struct kvol_pool *pool, const char *source, const char *name,
 	c.labels = o.labels;
 	c.n_labels = o.n_labels;
 	return copy(pool, source, &c, reterr);
+}
+
+int kv_clone_ephemeral(struct kvol_pool *pool, const char *name,
+		       const struct kvol_ephemeral_opts *o, struct kv_made *ret,
+		       struct kvol_error *e)
+{
+	struct copy c = { .name = name,
+			  .kind = KVOL_KIND_VOLUME,
+			  .fs_type = o->fs_type,
+			  .ephemeral = ret };
+	int r = o->bytes ? kv_bytes_check(name, o->bytes, &c.bytes, e) : 0;
+
+	return r < 0 ? r : copy(pool, o->source, &c, e);
 }

@@ -86,8 +86,7 @@ static int device_number(const struct kvol_pool *pool, uint32_t id, enum kv_face
 	return r;
 }
 
-/* 1: some mount of the volume may be anywhere; 0: there is none. */
-static int may_be_mounted(const struct kvol_pool *pool, uint32_t id)
+int kv_volume_in_use(const struct kvol_pool *pool, uint32_t id)
 {
 	uint32_t openers;
 	dev_t dev;
@@ -163,7 +162,7 @@ int kv_publication_recognise(const struct kvol_pool *pool, const char *ns_path,
 
 	if (r != 0)
 		return r;
-	r = may_be_mounted(pool, p->volume);
+	r = kv_volume_in_use(pool, p->volume);
 	if (r != 0)
 		return r < 0 ? r : -EUCLEAN;
 	return drop_damaged(pool, p);
@@ -186,7 +185,7 @@ static int is_live(const struct kvol_pool *pool, const struct kv_publication *p)
 	int r;
 
 	if (p->damaged[0])
-		return may_be_mounted(pool, p->volume);
+		return kv_volume_in_use(pool, p->volume);
 	r = kv_ns_id(ns_path, &ns);
 	if (r == 0 && (ns.dev != p->ns.dev || ns.ino != p->ns.ino))
 		r = -ENOENT; /* the path is another namespace's by now */

@@ -53,6 +53,8 @@ static int fill(struct kvol_pool *pool, const struct kv_row *row, struct kvol_in
 	(void)kv_strcpy(info->uuid, sizeof(info->uuid), row->uuid);
 
 	info->flags = row->flags & KV_ROW_ENCRYPTED ? KVOL_INFO_ENCRYPTED : 0;
+	if (row->flags & KV_ROW_EPHEMERAL)
+		info->flags |= KVOL_INFO_EPHEMERAL;
 	r = kv_volume_top(pool, row, &dm);
 	if (r == 0)
 		r = kv_blockdev_path(dm.dev, info->device);

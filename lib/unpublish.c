@@ -149,6 +149,8 @@ int kvol_unpublish(struct kvol_pool *pool, const char *name, const char *target,
 	r = take_away(job, reterr);
 	if (r < 0)
 		return r;
+	if (job->row.flags & KV_ROW_EPHEMERAL)
+		return kv_ephemeral_unpublished(pool, &job->row, reterr);
 	r = kv_publication_count(pool->dir_fd, job->row.id);
 	if (r == 0)
 		r = kv_device_deactivate(pool, job->row.id, KV_DM_DEFERRED);

@@ -125,6 +125,39 @@ static inline bool kv_contents_any(const struct kv_contents *c)
 int kv_contents_make(struct kvol_pool *pool, const struct kv_row *row,
 		     const struct kv_contents *c, struct kvol_error *e);
 
+/* Makes it a tombstone: from then on it is gone, and its blocks as soon as they can. It
+ * is out of use, and under its lock. */
+int kv_volume_bury(struct kvol_pool *pool, const struct kv_row *row, struct kvol_error *e);
+
+/* An ephemeral volume that was just made: nobody has had its lock but we. */
+struct kv_made {
+	struct kv_lock lock;
+	struct kv_row row;
+};
+#define KV_NAME_TAKEN 2 /* somebody else has made what has the name */
+int kv_volume_make_ephemeral(struct kvol_pool *pool, const char *name,
+			     const struct kvol_ephemeral_opts *o,
+			     const struct kv_secret *secret, struct kv_made *ret,
+			     struct kvol_error *e);
+int kv_clone_ephemeral(struct kvol_pool *pool, const char *name,
+		       const struct kvol_ephemeral_opts *o, struct kv_made *ret,
+		       struct kvol_error *e);
+
+/* Under the volume's lock. 1: it was an ephemeral one that nothing publishes, nor is about
+ * to, and nobody has open: it is gone. 0: it is none, or in use. */
+int kv_ephemeral_collect(struct kvol_pool *pool, const struct kv_row *row,
+			 struct kvol_error *e);
+/* The same for an id that may have become anything; what another one works on is left to
+ * him. Negative: it could not be looked at, or deleted. */
+int kv_ephemeral_collect_id(struct kvol_pool *pool, uint32_t id);
+/* A few others, in turn, with each that is made. */
+void kv_ephemeral_sweep(struct kvol_pool *pool);
+/* One of its publishes was taken away: after the last it is deleted. */
+int kv_ephemeral_unpublished(struct kvol_pool *pool, const struct kv_row *row,
+			     struct kvol_error *e);
+/* It was made for a publish that failed. */
+void kv_ephemeral_undo(struct kvol_pool *pool, const struct kv_row *row);
+
 /* A secret as it came in options. what: the volume's name, for messages. */
 int kv_secret_check(const char *what, const void *data, uint64_t bytes,
 		    struct kv_secret *ret, struct kvol_error *e);
@@ -176,6 +209,9 @@ int kv_publication_find(const struct kv_publication *p, const char *ns_path,
  * volume's lock. */
 int kv_publications_prune(struct kvol_pool *pool, uint32_t id, unsigned *ret_live,
 			  char *target);
+
+/* 1: some mount or node of the volume may be anywhere, or its device is open; 0: not. */
+int kv_volume_in_use(const struct kvol_pool *pool, uint32_t id);
 
 /* Deactivates its device, or has that done at its last close, if it is published nowhere.
  */

@@ -159,21 +159,27 @@ struct wanted {
 	const struct kvol_label *labels;
 	uint64_t n_labels;
 	struct kv_limit limit;
+	struct kv_made *ephemeral; /* NULL: it is to last */
 };
 
 static int check_existing(const struct kv_row *row, const struct wanted *w,
 			  struct kvol_error *e)
 {
 	bool encrypted = row->flags & KV_ROW_ENCRYPTED;
+	bool ephemeral = row->flags & KV_ROW_EPHEMERAL;
 
+	if (w->ephemeral)
+		return KV_NAME_TAKEN;
 	if (row->kind == KVOL_KIND_VOLUME && row->bytes == w->bytes && !row->source[0] &&
+	    !ephemeral &&
 	    kv_str_equal(row->fs_type, w->contents.fs ? w->contents.fs->name : "") &&
 	    encrypted == !!w->contents.secret.data)
 		return 0;
 	return kv_error(e, -EEXIST, KVOL_R_EXISTS_DIFFERENT,
-			"volume '%s': there is a %s of this name, "
+			"volume '%s': there is %s%s of this name, "
 			"with %" PRIu64 " bytes, %s%s%s",
-			row->name, row->kind == KVOL_KIND_VOLUME ? "volume" : "snapshot",
+			row->name, ephemeral ? "an ephemeral " : "a ",
+			row->kind == KVOL_KIND_VOLUME ? "volume" : "snapshot",
 			row->bytes, row->fs_type[0] ? row->fs_type : "raw",
 			encrypted ? ", encrypted" : "", row->source[0] ? ", copied" : "");
 }
@@ -196,7 +202,8 @@ static int create_with_id(struct kvol_pool *pool, struct kv_id *id,
 	}
 	if (w->contents.fs)
 		(void)kv_strcpy(row.fs_type, sizeof(row.fs_type), w->contents.fs->name);
-	row.flags = w->contents.secret.data ? KV_ROW_ENCRYPTED : 0;
+	row.flags = (w->contents.secret.data ? KV_ROW_ENCRYPTED : 0) |
+		    (w->ephemeral ? KV_ROW_EPHEMERAL : 0);
 	r = kv_pool_send(pool, msg);
 	made = r == 0;
 	if (r == 0)
@@ -210,8 +217,11 @@ static int create_with_id(struct kvol_pool *pool, struct kv_id *id,
 		if (r < 0)
 			goto undo;
 	}
-	r = kv_catalogue_insert_labelled(pool->cat, &row, w->labels, w->n_labels,
-					 &w->limit);
+	r = w->ephemeral
+		    ? kv_catalogue_insert_ephemeral(pool->cat, &row, pool->host.boot,
+						    &w->limit)
+		    : kv_catalogue_insert_labelled(pool->cat, &row, w->labels,
+						   w->n_labels, &w->limit);
 	if (r == -EEXIST) { /* somebody was faster: the caller looks at what he made */
 		r = 1;
 		goto undo;
@@ -221,6 +231,8 @@ static int create_with_id(struct kvol_pool *pool, struct kv_id *id,
 		goto undo;
 	}
 	kv_ids_done(pool, id, false);
+	if (w->ephemeral)
+		w->ephemeral->row = row;
 	return 0;
 
 undo:
@@ -248,14 +260,19 @@ static int create_once(struct kvol_pool *pool, struct wanted *w, struct kvol_err
 		r = kv_ids_take(pool, false, w->name, &id, e);
 	if (r < 0)
 		return r;
-	/* For a recovery elsewhere that meets the device while it is filled. */
-	if (kv_contents_any(&w->contents))
+	/* For a recovery elsewhere that meets the device while it is filled, or the row
+	 * before it is published. */
+	if (kv_contents_any(&w->contents) || w->ephemeral)
 		r = kv_lock_volume(pool, id.id, kv_deadline(KV_LOCK_WAIT_MS), &lock);
 	if (r < 0) {
 		kv_ids_done(pool, &id, false);
 		return kv_error_errno(e, r, "volume '%s': lock", w->name);
 	}
 	r = create_with_id(pool, &id, w, e);
+	if (r == 0 && w->ephemeral) {
+		w->ephemeral->lock = lock;
+		lock.fd = -1;
+	}
 	if (r != 1)
 		return r;
 	r = kv_volume_find(pool, w->name, &row, e);
@@ -352,6 +369,20 @@ int kvol_create(struct kvol_pool *pool, const char *name, uint64_t bytes,
 	return r < 0 ? r : create(pool, &w, reterr);
 }
 
+int kv_volume_make_ephemeral(struct kvol_pool *pool, const char *name,
+			     const struct kvol_ephemeral_opts *o,
+			     const struct kv_secret *secret, struct kv_made *ret,
+			     struct kvol_error *e)
+{
+	struct wanted w = { .name = name, .contents.secret = *secret, .ephemeral = ret };
+	int r;
+
+	r = kv_bytes_check(name, o->bytes, &w.bytes, e);
+	if (r == 0)
+		r = choose_fs(&w, o->fs_type, e);
+	return r < 0 ? r : create(pool, &w, e);
+}
+
 /* --- Deleting --- */
 
 /* Refuses what is in use; otherwise the volume is inactive afterwards. */
@@ -381,6 +412,25 @@ static int put_out_of_use(struct kvol_pool *pool, const struct kv_row *row,
 	return r < 0 ? kv_error_errno(e, r, "volume '%s': deactivate", row->name) : 0;
 }
 
+int kv_volume_bury(struct kvol_pool *pool, const struct kv_row *row, struct kvol_error *e)
+{
+	int r = kv_catalogue_bury(pool->cat, row->id);
+
+	if (r < 0)
+		return kv_error_errno(e, r, "volume '%s': commit to the catalogue",
+				      row->name);
+	/* It is gone. What is left to do, recovery would do as well. */
+	r = kv_pool_delete_id(pool, row->id);
+	if (r == 0)
+		kv_catalogue_forget_later(pool->cat, row->id);
+	else
+		kv_log(&pool->log, LOG_WARNING,
+		       "volume '%s': its blocks could not be freed now (%s); "
+		       "the next open does it",
+		       row->name, strerror(-r));
+	return 0;
+}
+
 int kvol_delete(struct kvol_pool *pool, const char *name, uint32_t flags,
 		struct kvol_error *reterr)
 {
@@ -405,19 +455,5 @@ int kvol_delete(struct kvol_pool *pool, const char *name, uint32_t flags,
 		r = put_out_of_use(pool, &row, reterr);
 	if (r < 0)
 		return r;
-	r = kv_catalogue_bury(pool->cat, row.id);
-	if (r < 0)
-		return kv_error_errno(reterr, r, "volume '%s': commit to the catalogue",
-				      name);
-
-	/* It is gone. What is left to do, recovery would do as well. */
-	r = kv_pool_delete_id(pool, row.id);
-	if (r == 0)
-		kv_catalogue_forget_later(pool->cat, row.id);
-	else
-		kv_log(&pool->log, LOG_WARNING,
-		       "volume '%s': its blocks could not be freed now (%s); "
-		       "the next open does it",
-		       name, strerror(-r));
-	return 0;
+	return kv_volume_bury(pool, &row, reterr);
 }

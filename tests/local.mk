@@ -78,6 +78,7 @@ unit_model_tests = \
 	tests/unit/test_contents \
 	tests/unit/test_ctx \
 	tests/unit/test_encrypt \
+	tests/unit/test_ephemeral \
 	tests/unit/test_expand \
 	tests/unit/test_format \
 	tests/unit/test_host \
@@ -147,6 +148,8 @@ tests_unit_test_contents_LDADD = $(model_ldadd)
 tests_unit_test_contents_LDFLAGS = $(model_ldflags)
 tests_unit_test_encrypt_LDADD = $(model_ldadd)
 tests_unit_test_encrypt_LDFLAGS = $(model_ldflags)
+tests_unit_test_ephemeral_LDADD = $(model_ldadd)
+tests_unit_test_ephemeral_LDFLAGS = $(model_ldflags)
 tests_unit_test_expand_LDADD = $(model_ldadd)
 tests_unit_test_expand_LDFLAGS = $(model_ldflags)
 tests_unit_test_format_LDADD = $(model_ldadd)
@@ -197,6 +200,7 @@ system_tests = \
 	tests/system/test_damage \
 	tests/system/test_delete \
 	tests/system/test_encryption \
+	tests/system/test_ephemeral \
 	tests/system/test_expand \
 	tests/system/test_flips \
 	tests/system/test_fork \
@@ -257,6 +261,8 @@ tests_system_test_delete_LDADD = $(system_ldadd)
 tests_system_test_delete_LDFLAGS = $(AM_LDFLAGS) -no-install
 tests_system_test_encryption_LDADD = $(system_ldadd)
 tests_system_test_encryption_LDFLAGS = $(AM_LDFLAGS) -no-install
+tests_system_test_ephemeral_LDADD = $(system_ldadd)
+tests_system_test_ephemeral_LDFLAGS = $(AM_LDFLAGS) -no-install
 tests_system_test_expand_LDADD = $(system_ldadd)
 tests_system_test_expand_LDFLAGS = $(AM_LDFLAGS) -no-install
 tests_system_test_flips_LDADD = $(system_ldadd)

@@ -59,6 +59,8 @@ static const struct {
 	[OPTION_NEW_FILE] = { "new-file", "FILE", 0 },
 	[OPTION_OWNER] = { "owner", "UID:GID", 0 },
 	[OPTION_MODE] = { "mode", "MODE", 0 },
+	[OPTION_EPHEMERAL] = { "ephemeral", "BYTES", 0 },
+	[OPTION_FROM] = { "from", "SOURCE", 0 },
 };
 
 static const struct command_option format_options[] = {
@@ -107,6 +109,9 @@ static const struct command_option publish_options[] = {
 	{ OPTION_GID_MAP, "the same for groups (default: as --uid-map)" },
 	{ OPTION_GROUP, "give all that is in it to this group first" },
 	{ OPTION_SECRET_FILE, "unlock it; the secret is all of FILE, '-' is stdin" },
+	{ OPTION_EPHEMERAL, "make it for this; its last unpublish deletes it" },
+	{ OPTION_FS, "... with a file system: ext4, xfs or btrfs" },
+	{ OPTION_FROM, "... as a clone of this volume or snapshot (then any size)" },
 	{ 0, NULL }
 };
 

@@ -40,7 +40,7 @@ _kvolctl()
 			--backup-dir | --access | --propagation | --userns | --uid-map | --gid-map | \
 			--group | --label | --max-published | --overcommit | --publish-flags | \
 			--read-bps | --write-bps | --read-iops | --write-iops | --secret-file | \
-			--old-file | --new-file | --owner | --mode)
+			--old-file | --new-file | --owner | --mode | --ephemeral | --from)
 			((i++))
 			[[ ${COMP_WORDS[i]} == '=' ]] && ((i++))
 			[[ $word != -p && $word != --pool ]] || pool=${COMP_WORDS[i]}
@@ -82,7 +82,7 @@ _kvolctl()
 		change-secret) options+=' --old-file --new-file' ;;
 		clone) options+=' --size --label' ;;
 		publish) options+=' --ro --block --mntns --options --access --propagation --userns --uid-map
-			--gid-map --group --secret-file' ;;
+			--gid-map --group --secret-file --ephemeral --fs --from' ;;
 		unpublish) options+=' --mntns' ;;
 		list) options+=' --volumes --snapshots --label --json' ;;
 		pool) options+=' --json --takeover' ;;

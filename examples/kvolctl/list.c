@@ -165,7 +165,8 @@ static void print_info(const struct kvol_info *info)
 	char size[SIZE_TEXT], created[TIME_TEXT];
 
 	printf("%-14s%s\n", "Name:", info->name);
-	printf("%-14s%s\n", "Kind:", kind_word(info->kind));
+	printf("%-14s%s%s\n", "Kind:", kind_word(info->kind),
+	       info->flags & KVOL_INFO_EPHEMERAL ? ", ephemeral" : "");
 	printf("%-14s%s (%" PRIu64 " bytes)\n", "Size:", format_size(info->bytes, size),
 	       info->bytes);
 	printf("%-14s%s\n", "Used:", format_size(info->allocated, size));

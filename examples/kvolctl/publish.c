@@ -66,8 +66,23 @@ static int option_group(const struct invocation *inv, struct kvol_publish_opts *
 	return DONE;
 }
 
+/* 0, or USAGE. */
+static int option_ephemeral(const struct invocation *inv, struct kvol_ephemeral_opts *ret,
+			    struct kvol_publish_opts *opts)
+{
+	ret->fs_type = inv->options[OPTION_FS];
+	ret->source = inv->options[OPTION_FROM];
+	if (inv->options[OPTION_EPHEMERAL] || ret->source)
+		opts->ephemeral = ret;
+	else if (ret->fs_type)
+		return usage_error(inv, "%s: --fs without --ephemeral",
+				   inv->command->name);
+	return option_size(inv, OPTION_EPHEMERAL, &ret->bytes);
+}
+
 static int apply(struct invocation *inv, verb *call)
 {
+	struct kvol_ephemeral_opts ephemeral = { .size = sizeof(ephemeral) };
 	struct kvol_publish_opts opts = { .size = sizeof(opts) };
 	struct secret secret = { 0 };
 	struct kvol_error error;
@@ -92,6 +107,8 @@ static int apply(struct invocation *inv, verb *call)
 		code = option_word(inv, OPTION_PROPAGATION, "a propagation",
 				   propagation_words, N_OF(propagation_words),
 				   &opts.propagation);
+	if (code == DONE)
+		code = option_ephemeral(inv, &ephemeral, &opts);
 	if (code == DONE)
 		code = open_pool(inv);
 	if (code)

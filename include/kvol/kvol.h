@@ -404,13 +404,13 @@ struct kvol_label {		/* see "Labels" for what they may be */
 	const char *value;
 };
 
+#define KVOL_CREATE_OWNER (1u << 0)	/* uid and gid count */
+#define KVOL_CREATE_MODE  (1u << 1)	/* mode counts */
+
 /*
  * Names are 1 to 255 bytes of UTF-8 without '/', NUL or control characters. Volumes and snapshots
  * share one name space. Sizes are rounded up to 4096 bytes and otherwise exact.
  */
-#define KVOL_CREATE_OWNER (1u << 0)	/* uid and gid count */
-#define KVOL_CREATE_MODE  (1u << 1)	/* mode counts */
-
 struct kvol_create_opts {
 	uint32_t size;
 	uint32_t flags;		/* KVOL_CREATE_*; none for a clone */
@@ -561,6 +561,7 @@ int kvol_change_secret(struct kvol_pool *pool, const char *name, const void *fro
 #define KVOL_KIND_SNAPSHOT 2u
 
 #define KVOL_INFO_ENCRYPTED (1u << 0)
+#define KVOL_INFO_EPHEMERAL (1u << 2)	/* its last kvol_unpublish deletes it */
 
 struct kvol_info {
 	uint32_t size;
@@ -723,6 +724,15 @@ void kvol_label_iter_free(struct kvol_label_iter *iter);
 #define KVOL_PROPAGATION_SLAVE   2u	/* nowhere; those made below its copies show up here */
 #define KVOL_PROPAGATION_SHARED  3u	/* below its copies, and theirs here */
 
+/* A volume that lives as long as it is published. */
+struct kvol_ephemeral_opts {
+	uint32_t size;
+	uint32_t flags;			/* none defined: 0 */
+	uint64_t bytes;			/* as kvol_create and kvol_clone have it */
+	const char *fs_type;
+	const char *source;		/* a clone of this volume or snapshot; NULL or "": new */
+};
+
 struct kvol_publish_opts {
 	uint32_t size;
 	uint32_t flags;			/* KVOL_PUBLISH_* */
@@ -748,6 +758,9 @@ struct kvol_publish_opts {
 	uint64_t n_labels;
 	const void *secret;		/* of an encrypted volume; NULL: none */
 	uint64_t secret_bytes;
+	/* NAME is an ephemeral volume, and made if it is not there, encrypted if there is a
+	 * secret; NULL: NAME is there. */
+	const struct kvol_ephemeral_opts *ephemeral;
 };
 
 /*
@@ -758,6 +771,14 @@ struct kvol_publish_opts {
  * What appears is one mount with none below it: what is asked for holds for all of it. The mount
  * namespace may belong to another user namespace, as a rootless container's does.
  * An encrypted volume's secret is needed, and looked at, each time, also for a repeat.
+ *
+ * Ephemeral: with opts->ephemeral NAME is made, blank, with an empty file system or as a clone,
+ *   and published as one act: when the publish fails, nothing of it is left. More publishes, with
+ *   the same opts->ephemeral or with none, share it; its last kvol_unpublish deletes it. When its
+ *   publishes end in another way (a reboot, umount(8), a kill in the middle of this call) what
+ *   they leave is deleted, once nobody has it open, by the next kvol_pool_open, or by the next
+ *   publish or unpublish of NAME; and some of it by each publish that makes another. The data is
+ *   then gone: a publish never finds that of an earlier one. Its snapshots and clones stay.
  *
  * Idempotent: the same volume on the same target with the same options is 0.
  * Durable: no. Publishes end with the boot, as mounts do. A crash leaves the target published or not.
@@ -777,7 +798,10 @@ struct kvol_publish_opts {
  *   -EOPNOTSUPP KVOL_R_UNSUPPORTED     it is encrypted, and there is no libcryptsetup in this library
  *   -EUCLEAN  KVOL_R_CORRUPT           its LUKS2 header is damaged
  *   -EEXIST   KVOL_R_EXISTS_DIFFERENT  published there with other options; or published elsewhere
- *                                      with other options of the file system itself
+ *                                      with other options of the file system itself; or an
+ *                                      ephemeral volume is asked for, and NAME is a lasting one,
+ *                                      or another one
+ *   with opts->ephemeral also those of kvol_create, or of kvol_clone
  *   -EBUSY    KVOL_R_BUSY_OPEN         something else is mounted on the target; or the volume is
  *                                      still mounted where the target was before it was renamed
  *   -EBUSY    KVOL_R_ACCESS_CONFLICT   it is published for a single writer, or is to be, and is
@@ -800,15 +824,19 @@ int kvol_publish(struct kvol_pool *pool, const char *name, const char *target,
  * ignored). After the last target its device is deactivated, or will be as soon as nobody holds
  * it open any more. A volume or namespace that is no more is taken as unpublished. Where a
  * directory above TARGET was renamed, the volume is taken away from where it is now.
+ * An ephemeral volume is deleted with its last publish.
  *
  * Idempotent: the volume not being published there is 0; nothing but the volume's own mount is
  *   ever unmounted.
- * Durable: no need.
- * Blocks: on the file system's last writes.
+ * Durable: no need; an ephemeral volume's end is, when it returns 0. A pool that takes no changes
+ *   keeps it until it does, and is opened.
+ * Blocks: on the file system's last writes; for an ephemeral volume as kvol_delete.
  * Errors:
  *   -EBUSY  KVOL_R_BUSY_OPEN  a file, a working directory or another mount below it is in use; or
  *                             it cannot be reached: something covers it, or somebody keeps
- *                             exchanging the directories above it
+ *                             exchanging the directories above it; or an ephemeral volume is
+ *                             unpublished, and somebody has its device open yet, such as another
+ *                             namespace's copy of the mount: a repeat deletes it
  *   -EUCLEAN KVOL_R_CORRUPT   its record is damaged, and the volume in use but not seen there
  * Since: 0.1
  */

@@ -278,6 +278,56 @@ static int call_unpublish_none(struct fixture *f)
 	return unpublish(f, "none", "/t", NULL);
 }
 
+static int ephemeral(struct fixture *f, const char *target, const char *source)
+{
+	struct kvol_ephemeral_opts of = { .size = sizeof(of), .source = source };
+	struct kvol_publish_opts o = { .size = sizeof(o), .ephemeral = &of };
+
+	if (!source) {
+		of.bytes = 512 * MIB;
+		of.fs_type = "ext4";
+	}
+	return kvol_publish(f->pool, "e", target, &o, &f->e);
+}
+
+static void has_ephemeral(struct fixture *f)
+{
+	open_pool(f);
+	succeeds(f, ephemeral(f, "/t", NULL));
+}
+
+static void has_ephemeral_twice(struct fixture *f)
+{
+	has_ephemeral(f);
+	succeeds(f, ephemeral(f, "/u", NULL));
+}
+
+static void has_ephemeral_leftover(struct fixture *f)
+{
+	has_ephemeral(f);
+	model_umount(NULL, "/t");
+}
+
+static int call_ephemeral(struct fixture *f)
+{
+	return ephemeral(f, "/t", NULL);
+}
+
+static int call_ephemeral_again(struct fixture *f)
+{
+	return ephemeral(f, "/u", NULL);
+}
+
+static int call_ephemeral_clone_at_u(struct fixture *f)
+{
+	return ephemeral(f, "/u", "v");
+}
+
+static int call_unpublish_ephemeral(struct fixture *f)
+{
+	return unpublish(f, "e", "/t", NULL);
+}
+
 /* A publish that was killed leaves a record without a mount. */
 #define KILLED "!target attach"
 
@@ -388,6 +438,22 @@ static const struct scenario scenarios[] = {
 	  .between = "target attach|!dm load|" KILLED },
 	{ "publish a snapshot as block", "kvol_publish", ANY_PUBLISH, one_of_each,
 	  open_here, .call = call_publish_block_snapshot, .between = KILLED },
+	{ "publish an ephemeral", "kvol_publish", ANY_PUBLISH "|'e'", one_of_each, open_here,
+	  .call = call_ephemeral },
+	{ "publish an ephemeral clone", "kvol_publish", ANY_PUBLISH "|'e'", one_of_each,
+	  published, .call = call_ephemeral_clone_at_u },
+	{ "publish an ephemeral a second time", "kvol_publish", ANY_PUBLISH "|'e'",
+	  one_of_each, has_ephemeral, .call = call_ephemeral_again, .between = KILLED },
+	{ "publish an ephemeral after a dead one", "kvol_publish", ANY_PUBLISH "|'e'",
+	  one_of_each, has_ephemeral_leftover, .call = call_ephemeral_again,
+	  .between = "target attach" },
+	{ "unpublish an ephemeral", "kvol_unpublish", ANY_PUBLISH "|'e'", one_of_each,
+	  has_ephemeral, .call = call_unpublish_ephemeral, .stopped = without_mount },
+	{ "unpublish one of two of an ephemeral", "kvol_unpublish", ANY_PUBLISH "|'e'",
+	  one_of_each, has_ephemeral_twice, .call = call_unpublish_ephemeral,
+	  .stopped = without_mount },
+	{ "unpublish an ephemeral that is left", "kvol_unpublish", ANY_PUBLISH "|'e'",
+	  one_of_each, has_ephemeral_leftover, .call = call_unpublish_ephemeral },
 	{ "unpublish", "kvol_unpublish", ANY_PUBLISH, one_of_each, published,
 	  .call = call_unpublish, .stopped = without_mount },
 	{ "unpublish one of two", "kvol_unpublish", ANY_PUBLISH, one_of_each,

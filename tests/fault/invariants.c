@@ -115,6 +115,8 @@ static const char *check_numbers(sqlite3_stmt *stmt, const struct model_disk *di
 		return say("%d reservations are left", sqlite3_column_int(stmt, 2));
 	if (sqlite3_column_int(stmt, 4))
 		return say("%d labels are nobody's", sqlite3_column_int(stmt, 4));
+	if (sqlite3_column_int(stmt, 5))
+		return say("%d boots are nobody's", sqlite3_column_int(stmt, 5));
 	if ((uint64_t)sqlite3_column_int64(stmt, 3) != disk->metadata.transaction_id)
 		return say("the catalogue's epoch is %d, the thin pool's %" PRIu64,
 			   sqlite3_column_int(stmt, 3), disk->metadata.transaction_id);
@@ -133,7 +135,9 @@ static const char *check_catalogue(sqlite3 *db, const struct model_disk *disk)
 				 " (SELECT epoch FROM pool),"
 				 " (SELECT count(*) FROM label WHERE volume <> -1 AND"
 				 "  volume NOT IN (SELECT id FROM volume"
-				 "   WHERE name IS NOT NULL))",
+				 "   WHERE name IS NOT NULL)),"
+				 " (SELECT count(*) FROM ephemeral WHERE volume NOT IN"
+				 "  (SELECT id FROM volume WHERE flags & 16))",
 				 -1, &stmt, NULL);
 	if (stmt && sqlite3_step(stmt) == SQLITE_ROW)
 		bad = check_numbers(stmt, disk);
@@ -202,6 +206,8 @@ static const char *check_contents(struct model_disk *disk, const struct seen *se
 		const struct seen_volume *v = &seen->volumes[i], *w;
 		const struct model_content *c = &model_thin(disk, v->id)->content;
 
+		if ((v->flags & KV_ROW_EPHEMERAL) && !v->targets)
+			return say("'%s' is ephemeral, and left over", v->name);
 		if (c->torn || c->unclean)
 			return say("'%s' is a torn copy", v->name);
 		if (c->luks != !!(v->flags & KV_ROW_ENCRYPTED))
@@ -365,10 +371,27 @@ static const char *volume_differs(const struct seen_volume *a,
 	return NULL;
 }
 
+/* What a power cut leaves of it. */
+static void without_ephemeral(const struct seen *from, struct seen *ret)
+{
+	*ret = *from;
+	ret->n = 0;
+	for (unsigned i = 0; i < from->n; i++)
+		if (!(from->volumes[i].flags & KV_ROW_EPHEMERAL))
+			ret->volumes[ret->n++] = from->volumes[i];
+}
+
 const char *differs(const struct seen *is, const struct seen *was, bool any_targets)
 {
-	unsigned n = is->n < was->n ? is->n : was->n;
+	static struct seen lasting;
 	const char *bad = NULL;
+	unsigned n;
+
+	if (any_targets) {
+		without_ephemeral(was, &lasting);
+		was = &lasting;
+	}
+	n = is->n < was->n ? is->n : was->n;
 
 	if (n && strcmp(is->labels, was->labels))
 		return say("the pool has labels %s, not %s", is->labels, was->labels);
@@ -441,7 +464,8 @@ static const char *settle(struct kvol_pool *pool, const char *path,
 	for (unsigned i = 0; i < seen->n; i++) {
 		const struct seen_volume *v = &seen->volumes[i];
 
-		if (!(v->flags & KV_ROW_GROW) || v->kind == KVOL_KIND_SNAPSHOT)
+		if (!(v->flags & KV_ROW_GROW) || v->kind == KVOL_KIND_SNAPSHOT ||
+		    (v->flags & KV_ROW_EPHEMERAL)) /* which is gone by now */
 			continue;
 		if (kvol_expand(pool, v->name, v->bytes, 0, &e) < 0)
 			return failed("expand", v->name, &e);

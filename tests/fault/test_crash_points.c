@@ -612,6 +612,97 @@ static int list_all(struct kvol_pool *pool)
 	return r;
 }
 
+/* --- Ephemeral volumes --- */
+
+static int publish_ephemeral(struct kvol_pool *pool, const char *target, const char *source,
+			     uint32_t flags, const char *secret)
+{
+	struct kvol_ephemeral_opts of = { .size = sizeof(of),
+					  .bytes = 512 * MIB,
+					  .source = source };
+	struct kvol_publish_opts o = { .size = sizeof(o),
+				       .flags = flags,
+				       .secret = secret,
+				       .secret_bytes = secret ? strlen(secret) : 0,
+				       .ephemeral = &of };
+
+	if (!source && !(flags & KVOL_PUBLISH_BLOCK))
+		of.fs_type = "ext4";
+	if (source && !strcmp(source, "s"))
+		of.bytes = 600 * MIB;
+	return kvol_publish(pool, "e", target, &o, NULL);
+}
+
+static int has_targets(struct kvol_pool *pool)
+{
+	(void)pool;
+	make_targets();
+	return 0;
+}
+
+static int has_ephemeral(struct kvol_pool *pool)
+{
+	make_targets();
+	return publish_ephemeral(pool, "/a", NULL, 0, NULL);
+}
+
+static int has_ephemeral_twice(struct kvol_pool *pool)
+{
+	int r = has_ephemeral(pool);
+
+	return r < 0 ? r : publish_ephemeral(pool, "/b", NULL, 0, NULL);
+}
+
+static int has_ephemeral_block(struct kvol_pool *pool)
+{
+	make_targets();
+	return publish_ephemeral(pool, "/f", NULL,
+				 KVOL_PUBLISH_BLOCK | KVOL_PUBLISH_READONLY, NULL);
+}
+
+static int has_ephemeral_leftover(struct kvol_pool *pool)
+{
+	int r = has_ephemeral(pool);
+
+	model_umount(NULL, "/a");
+	return r;
+}
+
+static int ephemeral_a(struct kvol_pool *pool)
+{
+	return publish_ephemeral(pool, "/a", NULL, 0, NULL);
+}
+
+static int ephemeral_b(struct kvol_pool *pool)
+{
+	return publish_ephemeral(pool, "/b", NULL, 0, NULL);
+}
+
+static int ephemeral_block(struct kvol_pool *pool)
+{
+	return publish_ephemeral(pool, "/f", NULL, KVOL_PUBLISH_BLOCK, NULL);
+}
+
+static int ephemeral_encrypted(struct kvol_pool *pool)
+{
+	return publish_ephemeral(pool, "/a", NULL, 0, SECRET);
+}
+
+static int ephemeral_clone_larger(struct kvol_pool *pool)
+{
+	return publish_ephemeral(pool, "/a", "s", 0, NULL);
+}
+
+static int unpublish_ephemeral(struct kvol_pool *pool)
+{
+	return kvol_unpublish(pool, "e", "/a", NULL, NULL);
+}
+
+static int unpublish_ephemeral_block(struct kvol_pool *pool)
+{
+	return kvol_unpublish(pool, "e", "/f", NULL, NULL);
+}
+
 /* --- All of them --- */
 
 static const struct scenario scenarios[] = {
@@ -714,6 +805,22 @@ static const struct scenario scenarios[] = {
 	  .verb = unpublish_block },
 	{ "unpublish in a namespace", .setup = has_mounted_in_namespace,
 	  .verb = unpublish_in_namespace },
+	{ "publish ephemeral", .setup = has_targets, .verb = ephemeral_a },
+	{ "publish ephemeral block", .setup = has_targets, .verb = ephemeral_block },
+	{ "publish ephemeral encrypted", .setup = has_targets,
+	  .verb = ephemeral_encrypted },
+	{ "publish ephemeral clone, larger", .setup = has_snapshots,
+	  .verb = ephemeral_clone_larger },
+	{ "publish ephemeral at a second target", .setup = has_ephemeral,
+	  .verb = ephemeral_b },
+	{ "open with an ephemeral one that is left", .setup = has_ephemeral_leftover },
+	{ "open after a power cut with an ephemeral one", .setup = has_ephemeral_block,
+	  .powered_off = true },
+	{ "unpublish ephemeral", .setup = has_ephemeral, .verb = unpublish_ephemeral },
+	{ "unpublish ephemeral, one of two", .setup = has_ephemeral_twice,
+	  .verb = unpublish_ephemeral },
+	{ "unpublish ephemeral block", .setup = has_ephemeral_block,
+	  .verb = unpublish_ephemeral_block },
 	{ "deactivate", .setup = has_snapshots, .verb = deactivate },
 	{ "deactivate what somebody unmounted", .setup = has_leftover,
 	  .verb = deactivate },

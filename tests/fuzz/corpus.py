@@ -285,6 +285,7 @@ CATALOGUE = {
     "reservation-overflow": catalogue("INSERT INTO reservation VALUES (99, 7, 9223372036854775807, 9223372036854775807)"),
     "reservation-negative": catalogue("INSERT INTO reservation VALUES (-9, -7, -5, -3)"), "reservation-over-rows": catalogue("UPDATE reservation SET first = 0, count = 64"),
     "many-tombstones": catalogue("WITH RECURSIVE n(i) AS (VALUES(100) UNION ALL SELECT i+1 FROM n WHERE i<200) INSERT INTO volume SELECT i,NULL,1,1,4096,0,'','','' FROM n"),
+    "ephemeral": catalogue("UPDATE volume SET flags = 16; INSERT INTO ephemeral VALUES (0, hex(zeroblob(500))), (-7, ''), (16777216, x'00'), (1, '')"),
     "view": catalogue("DROP TABLE volume; CREATE VIEW volume AS SELECT 1 AS id, 'x' AS name, 1 AS kind, 0 AS flags, 4096 AS bytes, 0 AS created, '' AS source, '' AS fs_type, '" + str(POOL) + "' AS uuid"),
     "trigger": catalogue("CREATE TRIGGER t AFTER INSERT ON volume BEGIN DELETE FROM volume; END"), "trigger-pool": catalogue("CREATE TRIGGER t AFTER UPDATE ON pool BEGIN UPDATE pool SET epoch = 0; END"),
     "virtual": catalogue("DROP TABLE volume; CREATE VIRTUAL TABLE volume USING fts4(id, name, kind, flags, bytes, created, source, fs_type, uuid)"),

@@ -213,7 +213,7 @@ static void check_row(const struct kv_row *row)
 	CHECK(row->id <= 0xffffff && row->bytes && row->bytes % 4096 == 0);
 	CHECK(row->bytes <= UINT64_C(1) << 60);
 	CHECK(row->kind == KVOL_KIND_VOLUME || row->kind == KVOL_KIND_SNAPSHOT);
-	CHECK(!(row->flags & ~(uint32_t)(KV_ROW_GROW | KV_ROW_RENEW)));
+	CHECK(!(row->flags & ~(uint32_t)KV_ROW_KNOWN));
 	CHECK(kv_volume_name_valid(row->name) && kv_uuid_valid(row->uuid));
 	CHECK(!row->source[0] || kv_volume_name_valid(row->source));
 	CHECK(is_line(row->fs_type) && row->created <= INT64_MAX);
@@ -370,6 +370,7 @@ static void check_directory(int dir_fd)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
 	struct input in = { data, n };
+	char boot[KV_UUID_LEN + 1];
 	struct kv_catalogue *cat;
 	int dir_fd = scratch();
 
@@ -382,6 +383,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 		check_listing(cat);
 		check_ids(cat, kv_catalogue_tombstones);
 		check_ids(cat, kv_catalogue_ungrown);
+		check_ids(cat, kv_catalogue_ephemerals);
+		(void)known_error(kv_catalogue_boot(cat, 0, boot));
 		check_reservations(cat);
 		change(cat);
 		check_listing(cat);

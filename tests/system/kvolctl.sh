@@ -187,6 +187,17 @@ quiet "unpublish the device" unpublish raw "$work/node"
 quiet "expand a file system in use" expand fs 64M
 refused "expand a snapshot" KVOL_R_UNSUPPORTED expand fs@1 64M
 
+quiet "publish --ephemeral" publish scratch "$work/b" --ephemeral 16M --fs ext4
+done_ "show it" show scratch
+check "it tells that it is ephemeral" grep -qx 'Kind: *volume, ephemeral' "$work/out"
+refused "publish it with another size" KVOL_R_EXISTS_DIFFERENT publish scratch "$work/c" --ephemeral 32M --fs ext4
+quiet "unpublish it" unpublish scratch "$work/b"
+refused "show what is gone" KVOL_R_NOT_FOUND show scratch
+quiet "publish --from" publish scratch "$work/b" --from fs@1
+check "it has the template's contents" grep -qx text "$work/b/file"
+quiet "unpublish it, too" unpublish scratch "$work/b"
+refused "show what is gone, too" KVOL_R_NOT_FOUND show scratch
+
 printf %s "open sesame" >"$work/secret"
 printf %s "swordfish" >"$work/other"
 quiet "create an encrypted volume" create safe 64M --fs ext4 --secret-file "$work/secret"

@@ -120,6 +120,10 @@ usage "publish checks --access" "publish: not an access mode: sole" \
 	-p "$absent" publish v "$work" --access sole
 usage "publish checks --propagation" "publish: not a propagation: rshared" \
 	-p "$absent" publish v "$work" --propagation rshared
+usage "publish checks --fs" "publish: --fs without --ephemeral" \
+	-p "$absent" publish v "$work" --fs ext4
+usage "publish checks --ephemeral" "publish: not a size: 1Q" \
+	-p "$absent" publish v "$work" --ephemeral 1Q
 usage "publish checks --group" "publish: not a group: 4294967295" \
 	-p "$absent" publish v "$work" --group 4294967295
 usage "format checks --max-volumes" "format: not a number: 1K" \

@@ -177,6 +177,16 @@ class kvol_volume_stats(Structure):
     ]
 
 
+class kvol_ephemeral_opts(Structure):
+    _fields_ = [
+        ("size", c_uint32),
+        ("flags", c_uint32),
+        ("bytes", c_uint64),
+        ("fs_type", c_char_p),
+        ("source", c_char_p),
+    ]
+
+
 class kvol_publish_opts(Structure):
     _fields_ = [
         ("size", c_uint32),
@@ -194,6 +204,7 @@ class kvol_publish_opts(Structure):
         ("n_labels", c_uint64),
         ("secret", c_void_p),
         ("secret_bytes", c_uint64),
+        ("ephemeral", POINTER(kvol_ephemeral_opts)),
     ]
 
 
@@ -259,6 +270,7 @@ STRUCTS = (
     kvol_snapshot_opts,
     kvol_info,
     kvol_volume_stats,
+    kvol_ephemeral_opts,
     kvol_publish_opts,
     kvol_why_info,
     kvol_label,
