@@ -10,11 +10,13 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sysmacros.h>
 
 #include "verb.h"
 
 struct item {
 	uint32_t flags;
+	dev_t dev; /* 0: none */
 	char *volume, *target, *ns_path;
 	struct kv_labels labels;
 };
@@ -28,7 +30,7 @@ struct kvol_publish_iter {
 struct reading {
 	struct kvol_pool *pool;
 	struct kvol_publish_iter *iter;
-	const char *volume;
+	struct kv_row row;
 };
 
 static void free_item(struct item *item)
@@ -51,17 +53,46 @@ static int copy_labels(const struct kv_publication *p, struct kv_labels *ret)
 	return kv_labels_finish(ret);
 }
 
-static int make_item(const struct kv_publication *p, const char *volume,
+/* A number may be another device's by now, if the volume is not active any more: what a
+ * container is given must be one of the volume's own. 0: it has none. */
+static int find_device(struct kvol_pool *pool, const struct kv_row *row,
+		       const struct kv_publication *p, dev_t *ret)
+{
+	struct kv_dm_info info;
+	int r;
+
+	*ret = 0;
+	if (p->damaged[0])
+		return 0;
+	if (!(p->flags & KVOL_PUBLISH_BLOCK)) {
+		r = kv_volume_top(pool, row, &info);
+		if (r == 0)
+			*ret = info.dev;
+		return r == -ENXIO ? 0 : r;
+	}
+	for (enum kv_face face = 0; face < KV_FACES; face++) {
+		r = kv_device_info(pool, row->id, face, &info);
+		if (r < 0 && r != -ENXIO)
+			return r;
+		if (r == 0 && info.dev == p->dev)
+			*ret = info.dev;
+	}
+	return 0;
+}
+
+static int make_item(const struct kv_publication *p, const struct reading *x,
 		     struct item *ret)
 {
 	struct item item = { .flags = p->flags };
 	int r = -ENOMEM;
 
-	item.volume = strdup(volume);
+	item.volume = strdup(x->row.name);
 	item.target = strdup(p->target);
 	item.ns_path = strdup(p->ns_path);
 	if (item.volume && item.target && item.ns_path)
 		r = copy_labels(p, &item.labels);
+	if (r == 0)
+		r = find_device(x->pool, &x->row, p, &item.dev);
 	if (r < 0)
 		free_item(&item);
 	else
@@ -85,22 +116,20 @@ static int take_one(const struct kv_publication *p, void *arg)
 		iter->items = items;
 		iter->allocated = room;
 	}
-	r = make_item(p, x->volume, &iter->items[iter->n]);
+	r = make_item(p, x, &iter->items[iter->n]);
 	iter->n += r == 0;
 	return r;
 }
 
 static int take_volume(uint32_t volume, void *arg)
 {
-	struct reading x = *(const struct reading *)arg;
-	struct kv_row row;
+	struct reading *x = arg;
 	int r;
 
-	r = kv_catalogue_get(x.pool->cat, volume, &row);
+	r = kv_catalogue_get(x->pool->cat, volume, &x->row);
 	if (r == -ENOENT) /* deleted since */
 		return 0;
-	x.volume = row.name;
-	return r < 0 ? r : kv_publication_each(x.pool->dir_fd, volume, take_one, &x);
+	return r < 0 ? r : kv_publication_each(x->pool->dir_fd, volume, take_one, x);
 }
 
 static int compare(const void *a, const void *b)
@@ -117,7 +146,6 @@ static int read_all(struct kvol_pool *pool, const char *name,
 		    struct kvol_publish_iter *iter, struct kvol_error *e)
 {
 	struct reading x = { .pool = pool, .iter = iter };
-	struct kv_row row;
 	int r;
 
 	if (!name) {
@@ -126,15 +154,14 @@ static int read_all(struct kvol_pool *pool, const char *name,
 					      pool->conf.name)
 			     : 0;
 	}
-	r = kv_volume_find(pool, name, &row, e);
+	r = kv_volume_find(pool, name, &x.row, e);
 	if (r == -ENOENT)
 		return kv_error(e, r, KVOL_R_NOT_FOUND,
 				"volume '%s': there is none in pool '%s'", name,
 				pool->conf.name);
 	if (r < 0)
 		return r;
-	x.volume = row.name;
-	r = kv_publication_each(pool->dir_fd, row.id, take_one, &x);
+	r = kv_publication_each(pool->dir_fd, x.row.id, take_one, &x);
 	return r < 0 ? kv_error_errno(e, r, "volume '%s': look for its publishes", name)
 		     : 0;
 }
@@ -188,6 +215,8 @@ int kvol_publish_iter_next(struct kvol_publish_iter *iter,
 	info.mount_namespace = item->ns_path;
 	info.labels = item->labels.of;
 	info.n_labels = item->labels.n;
+	info.dev_major = major(item->dev);
+	info.dev_minor = minor(item->dev);
 	kv_info_out(ret_info, &info, sizeof(info));
 	return 1;
 }

@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "blockdev.h"
@@ -56,8 +57,11 @@ static int fill(struct kvol_pool *pool, const struct kv_row *row, struct kvol_in
 	if (row->flags & KV_ROW_EPHEMERAL)
 		info->flags |= KVOL_INFO_EPHEMERAL;
 	r = kv_volume_top(pool, row, &dm);
-	if (r == 0)
+	if (r == 0) {
+		info->dev_major = major(dm.dev);
+		info->dev_minor = minor(dm.dev);
 		r = kv_blockdev_path(dm.dev, info->device);
+	}
 	/* Inactive, or /dev has no node for it. */
 	if (r < 0 && r != -ENXIO && r != -ENODEV && r != -ENOENT)
 		return r;

@@ -162,6 +162,10 @@ void json_pair_string(const char *key, const char *value);
 void json_pair_number(const char *key, uint64_t value);
 void json_line(void); /* a line break between values */
 
+/* list.c: "MAJOR:MINOR", or "". */
+#define DEVICE_TEXT 24
+const char *format_device(uint32_t dev_major, uint32_t dev_minor, char buf[DEVICE_TEXT]);
+
 /* publish.c */
 const char *access_word(uint32_t access);
 /* label.c: KEY=VALUE or KEY-, which is taken apart in place; -EINVAL: neither. */

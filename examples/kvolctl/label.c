@@ -127,11 +127,14 @@ static void print_publish_json(const struct kvol_publish_info *info)
 	for (uint64_t i = 0; i < info->n_labels; i++)
 		json_pair_string(info->labels[i].key, info->labels[i].value);
 	json_close('}');
+	json_pair_number("dev_major", info->dev_major);
+	json_pair_number("dev_minor", info->dev_minor);
 	json_close('}');
 }
 
 static const struct column publish_columns[] = {
-	{ "VOLUME", false }, { "TARGET", false }, { "MODE", false }, { "NAMESPACE", false }
+	{ "VOLUME", false }, { "TARGET", false }, { "MODE", false }, { "DEVICE", false },
+	{ "NAMESPACE", false }
 };
 
 #define N_PUBLISH_COLUMNS (sizeof(publish_columns) / sizeof(publish_columns[0]))
@@ -139,11 +142,13 @@ static const struct column publish_columns[] = {
 static int add_publish(struct table *table, const struct kvol_publish_info *info)
 {
 	const char *mode[] = { "rw", "ro", "rw,block", "ro,block" };
+	char device[DEVICE_TEXT];
 	const char *cells[N_PUBLISH_COLUMNS] = {
 		info->volume,
 		info->target,
 		mode[(info->flags & KVOL_PUBLISH_BLOCK ? 2 : 0) +
 		     (info->flags & KVOL_PUBLISH_READONLY ? 1 : 0)],
+		format_device(info->dev_major, info->dev_minor, device),
 		info->mount_namespace,
 	};
 	int r = 0;

@@ -18,7 +18,8 @@
 
 static const struct column list_columns[] = {
 	{ "NAME", false }, { "KIND", false },	{ "SIZE", true },    { "USED", true },
-	{ "FS", false },   { "SOURCE", false }, { "TARGETS", true }, { "CREATED", false },
+	{ "FS", false },   { "SOURCE", false }, { "TARGETS", true }, { "DEVICE", false },
+	{ "CREATED", false },
 };
 
 #define N_LIST_COLUMNS (sizeof(list_columns) / sizeof(list_columns[0]))
@@ -40,6 +41,15 @@ static const char *format_time(uint64_t seconds, char buf[TIME_TEXT])
 	return buf;
 }
 
+const char *format_device(uint32_t dev_major, uint32_t dev_minor, char buf[DEVICE_TEXT])
+{
+	buf[0] = '\0';
+	if (dev_major)
+		(void)snprintf(buf, DEVICE_TEXT, "%" PRIu32 ":%" PRIu32, dev_major,
+			       dev_minor);
+	return buf;
+}
+
 static void print_info_json(const struct kvol_info *info)
 {
 	json_open('{');
@@ -55,6 +65,8 @@ static void print_info_json(const struct kvol_info *info)
 	json_pair_string("uuid", info->uuid);
 	json_pair_string("device", info->device);
 	json_pair_string("access", access_word(info->access));
+	json_pair_number("dev_major", info->dev_major);
+	json_pair_number("dev_minor", info->dev_minor);
 	json_close('}');
 }
 
@@ -80,6 +92,7 @@ static int list_json(struct kvol_iter *iter)
 static int add_row(struct table *table, const struct kvol_info *info)
 {
 	char bytes[SIZE_TEXT], allocated[SIZE_TEXT], targets[16], created[TIME_TEXT];
+	char device[DEVICE_TEXT];
 	const char *cells[N_LIST_COLUMNS] = {
 		info->name,
 		kind_word(info->kind),
@@ -88,6 +101,7 @@ static int add_row(struct table *table, const struct kvol_info *info)
 		info->fs_type,
 		info->source,
 		targets,
+		format_device(info->dev_major, info->dev_minor, device),
 		format_time(info->created, created),
 	};
 
@@ -175,7 +189,11 @@ static void print_info(const struct kvol_info *info)
 	printf("%-14s%s\n", "Source:", *info->source ? info->source : "-");
 	printf("%-14s%" PRIu32 "\n", "Targets:", info->n_targets);
 	printf("%-14s%s\n", "Access:", access_word(info->access));
-	printf("%-14s%s\n", "Device:", *info->device ? info->device : "- (not active)");
+	if (info->dev_major)
+		printf("%-14s%s (%" PRIu32 ":%" PRIu32 ")\n", "Device:", info->device,
+		       info->dev_major, info->dev_minor);
+	else
+		printf("%-14s%s\n", "Device:", "- (not active)");
 	printf("%-14s%s\n", "UUID:", info->uuid);
 	printf("%-14s%s\n", "Created:", format_time(info->created, created));
 }

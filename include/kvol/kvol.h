@@ -581,6 +581,8 @@ struct kvol_info {
 	char device[128];	/* the block device while it is active, else "" */
 	uint32_t access;	/* KVOL_ACCESS_* of its publishes, if they have one in common */
 	uint32_t reserved0;
+	uint32_t dev_major;	/* the block device's number, for a container's list of devices; */
+	uint32_t dev_minor;	/* both 0 while it is not active */
 };
 
 /*
@@ -896,6 +898,8 @@ struct kvol_publish_info {	/* the strings live as long as the iterator */
 	const char *mount_namespace;	/* as it was given; "": the caller's own */
 	const struct kvol_label *labels;
 	uint64_t n_labels;
+	uint32_t dev_major;		/* of what was published: a read-only KVOL_PUBLISH_BLOCK has */
+	uint32_t dev_minor;		/* a device of its own, which takes no writes; 0, 0: none */
 };
 
 /*

@@ -181,6 +181,12 @@ check "read-only is read-only" sh -c "! touch '$work/b/x' 2>/dev/null"
 quiet "unpublish the snapshot" unpublish fs@1 "$work/b"
 quiet "publish --block" publish raw "$work/node" --block
 check "a device appeared" test -b "$work/node"
+done_ "publishes of it" publishes raw --json
+json "its device's number is told" "[(i['dev_major'], i['dev_minor']) for i in v] ==
+	[($(stat -Lc '0x%t, 0x%T' "$work/node"))]"
+done_ "list" list
+check "list tells the number" grep -q "^raw .* $(($(stat -Lc 0x%t "$work/node"))):$(($(stat -Lc 0x%T "$work/node"))) " \
+	"$work/out"
 quiet "expand a device in use" expand raw 16M
 check "it has its size" test "$(blockdev --getsize64 "$work/node")" = 16777216
 quiet "unpublish the device" unpublish raw "$work/node"

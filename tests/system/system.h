@@ -56,6 +56,8 @@ int dir_down(void **state);
 int pool_up(void **state);
 int pool_up_for(uint64_t max_volumes, void **state); /* a smaller catalogue */
 int pool_down(void **state);
+/* The same of a program that has used encrypted volumes. */
+int pool_down_encrypted(void **state);
 
 /* Closes and opens `pool` again; pool_cycle deactivates it in between. */
 void pool_reopen(void);

@@ -7,6 +7,7 @@
 
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #include "fixture.h"
 #include "verb.h"
@@ -367,6 +368,85 @@ static void publish_whose_group_fails_leaves_nothing(void **state)
 /* --- Programs that were built before there was anything of that --- */
 
 /* What lies behind their structs is none of ours. */
+/* --- Devices ------------------------------------------------------------------------- */
+
+/* As the list has it of the volume's publish at a target; 0: none. */
+static dev_t listed(struct fixture *f, const char *name, const char *target)
+{
+	struct kvol_publish_info info = { .size = sizeof(info) };
+	struct kvol_publish_iter *iter;
+	dev_t dev = 1;
+
+	succeeds(f, kvol_publish_list(f->pool, name, &iter, &f->e));
+	while (kvol_publish_iter_next(iter, &info) == 1)
+		if (!strcmp(info.target, target))
+			dev = makedev(info.dev_major, info.dev_minor);
+	kvol_publish_iter_free(iter);
+	assert_int_not_equal(dev, 1);
+	return dev;
+}
+
+static dev_t told(struct fixture *f, const char *name)
+{
+	struct kvol_info info = info_of(f, name);
+
+	return makedev(info.dev_major, info.dev_minor);
+}
+
+static void devices_are_told_by_number(void **state)
+{
+	const uint32_t ro = KVOL_PUBLISH_BLOCK | KVOL_PUBLISH_READONLY;
+	struct fixture *f = *state;
+	dev_t thin, face;
+
+	model_file("/g", S_IFREG);
+	assert_int_equal(told(f, "v"), 0);
+	succeeds(f, PUBLISH(f, "/t", .access = KVOL_ACCESS_ANY));
+	assert_int_equal(told(f, "v"), model_dev_number(dev_of(f, "v", false)));
+	assert_int_equal(listed(f, "v", "/t"), told(f, "v"));
+	succeeds(f, PUBLISH(f, "/f", .flags = KVOL_PUBLISH_BLOCK));
+	succeeds(f, PUBLISH(f, "/g", .flags = ro));
+	thin = model_dev_number(dev_of(f, "raw", false));
+	face = model_dev_number(dev_of(f, "raw", true));
+	assert_int_equal(told(f, "raw"), thin);
+	assert_int_equal(listed(f, "raw", "/f"), thin);
+	assert_int_equal(listed(f, "raw", "/g"), face);
+	assert_int_not_equal(thin, face);
+}
+
+static void devices_of_an_encrypted_volume_are_not_its_thin_one(void **state)
+{
+	struct kvol_create_opts o = { .size = sizeof(o), .secret = "x", .secret_bytes = 1 };
+	struct kvol_publish_opts p = { .size = sizeof(p),
+				       .flags = KVOL_PUBLISH_BLOCK,
+				       .secret = "x",
+				       .secret_bytes = 1 };
+	struct fixture *f = *state;
+	dev_t crypt;
+
+	succeeds(f, kvol_create(f->pool, "x", 64 * MIB, &o, &f->e));
+	succeeds(f, kvol_publish(f->pool, "x", "/f", &p, &f->e));
+	crypt = model_dev_number(face_of(f, "x", KV_FACE_CRYPT));
+	assert_int_equal(told(f, "x"), crypt);
+	assert_int_equal(listed(f, "x", "/f"), crypt);
+}
+
+/* A number that is not the volume's any more may be another's. */
+static void devices_that_are_gone_are_not_told(void **state)
+{
+	struct fixture *f = *state;
+
+	succeeds(f, PUBLISH(f, "/f", .flags = KVOL_PUBLISH_BLOCK));
+	succeeds(f, PUBLISH(f, "/t", .access = KVOL_ACCESS_ANY));
+	model_umount(NULL, "/f");
+	model_umount(NULL, "/t");
+	dev_of(f, "raw", false)->used = false;
+	dev_of(f, "v", false)->used = false;
+	assert_int_equal(listed(f, "raw", "/f"), 0);
+	assert_int_equal(listed(f, "v", "/t"), 0);
+	assert_int_equal(told(f, "raw"), 0);
+}
+
 static void structs_as_short_as_the_first_ones_are_taken(void **state)
 {
 	struct fixture *f = *state;
@@ -418,6 +498,9 @@ int main(void)
 		on_pool(contents_are_given_to_the_group),
 		on_pool(bad_groups_are_refused),
 		on_pool(publish_whose_group_fails_leaves_nothing),
+		on_pool(devices_are_told_by_number),
+		on_pool(devices_of_an_encrypted_volume_are_not_its_thin_one),
+		on_pool(devices_that_are_gone_are_not_told),
 		on_pool(structs_as_short_as_the_first_ones_are_taken),
 	};
 

@@ -157,6 +157,8 @@ class kvol_info(Structure):
         ("device", c_char * 128),
         ("access", c_uint32),
         ("reserved0", c_uint32),
+        ("dev_major", c_uint32),
+        ("dev_minor", c_uint32),
     ]
 
 
@@ -254,6 +256,8 @@ class kvol_publish_info(Structure):
         ("mount_namespace", c_char_p),
         ("labels", POINTER(kvol_label)),
         ("n_labels", c_uint64),
+        ("dev_major", c_uint32),
+        ("dev_minor", c_uint32),
     ]
 
 
