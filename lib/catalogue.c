@@ -494,8 +494,9 @@ static int query_filtered(struct kv_cursor *cur, const struct kv_filter *f)
 	const int64_t limit =
 		f->limit && f->limit < INT64_MAX ? (int64_t)f->limit : INT64_MAX;
 
+	/* The cursor outlives the call, and the filter's strings do not. */
 	return kv_db_query(cur->db, &cur->stmt, f->after ? from_name : from_first,
-			   "tittti", f->after, (int64_t)f->kind, f->source, f->label_key,
+			   "TiTTTi", f->after, (int64_t)f->kind, f->source, f->label_key,
 			   f->label_value, limit);
 }
 

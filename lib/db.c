@@ -392,7 +392,9 @@ static int bind(sqlite3_stmt *stmt, const char *types, va_list ap)
 		else
 			r = to_errno(sqlite3_bind_text(stmt, i + 1,
 						       va_arg(ap, const char *), -1,
-						       SQLITE_STATIC));
+						       types[i] == 'T'
+							       ? SQLITE_TRANSIENT
+							       : SQLITE_STATIC));
 	}
 	return r;
 }

@@ -31,8 +31,8 @@ void kv_db_rollback(struct kv_db *db);
 /*
  * Statements are prepared once per connection and cached by the address of their text:
  * pass literals only. `types` has a letter for each parameter: 'i' int64_t, 't' const
- * char *. kv_db_query readies one for stepping; kv_db_do runs one and returns the number
- * of rows changed.
+ * char * that stays until the statement is reset, 'T' one that need not. kv_db_query
+ * readies one for stepping; kv_db_do runs one and returns the number of rows changed.
  */
 int kv_db_query(struct kv_db *db, struct kv_stmt **ret, const char *sql,
 		const char *types, ...);

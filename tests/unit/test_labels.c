@@ -243,6 +243,28 @@ static void room_in_the_catalogue_is_left_to_volumes(void **state)
 
 /* --- Listings --- */
 
+/* Strings that are gone after the call. */
+static const char *lend(char room[32], const char *s)
+{
+	return s ? strcpy(room, s) : NULL;
+}
+
+static struct kvol_iter *list_with_lent_strings(struct fixture *f,
+						const struct kvol_list_opts *o)
+{
+	struct kvol_list_opts lent = *o;
+	struct kvol_iter *iter = NULL;
+	char room[4][32];
+
+	lent.label_key = lend(room[0], o->label_key);
+	lent.label_value = lend(room[1], o->label_value);
+	lent.source = lend(room[2], o->source);
+	lent.after = lend(room[3], o->after);
+	succeeds(f, kvol_list_filtered(f->pool, &lent, &iter, &f->e));
+	memset(room, 'x', sizeof(room));
+	return iter;
+}
+
 static const char *filtered(struct fixture *f, const struct kvol_list_opts *o)
 {
 	struct kvol_info info = { .size = sizeof(info) };
@@ -252,7 +274,10 @@ static const char *filtered(struct fixture *f, const struct kvol_list_opts *o)
 	int r;
 
 	text[0] = '\0';
-	succeeds(f, kvol_list_filtered(f->pool, o, &iter, &f->e));
+	if (o)
+		iter = list_with_lent_strings(f, o);
+	else
+		succeeds(f, kvol_list_filtered(f->pool, NULL, &iter, &f->e));
 	while ((r = kvol_iter_next(iter, &info)) == 1)
 		n += (size_t)snprintf(text + n, sizeof(text) - n, "%s%s", n ? " " : "",
 				      info.name);
