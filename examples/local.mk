@@ -34,4 +34,5 @@ examples_quickstart_LDADD = lib/libkvol.la
 examples_quickstart_LDFLAGS = $(AM_LDFLAGS) -no-install
 
 EXTRA_DIST += \
+	examples/python/nightly.py \
 	examples/quickstart.sh

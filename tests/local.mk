@@ -189,6 +189,11 @@ tests_unit_test_unfinished_LDFLAGS = $(model_ldflags)
 tests_unit_test_volume_LDADD = $(model_ldadd)
 tests_unit_test_volume_LDFLAGS = $(model_ldflags)
 
+# The same as one library, which the tests of bindings/python load. Without cmocka there is no model.
+tests_python_libkvol_model_la_SOURCES = tests/python/model_library.c
+tests_python_libkvol_model_la_LIBADD = lib/libkvcore.la tests/libmodel.la lib/libkvbase.la $(SQLITE_LIBS)
+tests_python_libkvol_model_la_LDFLAGS = $(model_ldflags) -module -avoid-version -shared -rpath /nowhere
+
 # --- system: the public header only, in the guest ---
 
 system_tests = \
@@ -377,11 +382,16 @@ EXTRA_DIST += \
 	tests/header/alone.c \
 	tests/header/run \
 	tests/layers \
+	tests/python/conftest.py \
 	tests/python/run \
 	tests/python/tap.py \
 	tests/python/test_binding.py \
 	tests/python/test_layout.py \
+	tests/python/test_model.py \
+	tests/python/test_nightly.py \
+	tests/python/test_package.py \
 	tests/python/test_pool.py \
+	tests/python/test_reach.py \
 	tests/system/kvolctl.sh \
 	tests/system/python.sh \
 	tests/symbols \
@@ -392,6 +402,7 @@ EXTRA_DIST += \
 	tests/guest.d/count \
 	tests/guest.d/init \
 	tests/guest.d/run-examples \
+	tests/guest.d/run-python-examples \
 	tests/guest.d/run-suite \
 	tests/guest.d/stage2 \
 	tests/guest.d/steps.sh
@@ -401,7 +412,8 @@ EXTRA_DIST += \
 TESTS += $(check_scripts)
 if HAVE_CMOCKA
 AM_CPPFLAGS += $(CMOCKA_CFLAGS)
-check_LTLIBRARIES += tests/libfixture.la tests/libmodel.la tests/system/libsystem.la
+check_LTLIBRARIES += tests/libfixture.la tests/libmodel.la tests/python/libkvol_model.la \
+	tests/system/libsystem.la
 check_PROGRAMS += $(unit_tests) $(unit_model_tests) $(root_unit_tests) $(system_tests)
 TESTS += $(unit_tests) $(unit_model_tests)
 built_system_tests = $(root_unit_tests) $(system_tests)

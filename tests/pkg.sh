@@ -8,7 +8,7 @@ pkg_build="gcc libc6-dev make autoconf automake libtool pkg-config
 # The programs that the library runs.
 pkg_runtime="e2fsprogs xfsprogs btrfs-progs thin-provisioning-tools"
 # To build and run the tests; cryptsetup shows that an encrypted volume is what stock tools can read.
-pkg_test="libcmocka-dev cryptsetup-bin g++ python3 gcovr
+pkg_test="libcmocka-dev cryptsetup-bin g++ python3 python3-pytest python3-setuptools python3-wheel mypy gcovr
 	lvm2 dmsetup udev gdisk mandoc sqlite3"
 # To fuzz: Debian 12's clang and its libFuzzer. gcc builds everything else.
 pkg_fuzz="clang-14 libclang-rt-14-dev"

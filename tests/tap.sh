@@ -51,6 +51,14 @@ skip_all() {
 	exit 77
 }
 
+# Sets $python to a Python that has pytest: $PYTHON, the system's, or the first one.
+need_pytest() {
+	for python in ${PYTHON:-/usr/bin/python3 python3}; do
+		"$python" -c 'import sys, pytest; sys.exit(sys.version_info < (3, 9))' 2> /dev/null && return
+	done
+	skip_all "there is no Python of at least 3.9 with pytest (package python3-pytest)"
+}
+
 finish() {
 	echo "1..$tap_n"
 	exit $tap_failed

@@ -1,42 +1,52 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Runs unittest modules of this folder and speaks TAP: tap.py MODULE..."""
+"""Runs test files of this folder with pytest and speaks TAP: tap.py FILE..."""
 
+import contextlib
+import io
 import os
 import sys
-import unittest
 
 sys.path.insert(0, os.path.join(os.environ["KV_SRCDIR"], "bindings", "python"))
 
-
-class TapResult(unittest.TextTestResult):
-    """One TAP line per test, beside unittest's own report on standard error."""
-
-    def _line(self, status, test, rest=""):
-        print("%s %d - %s%s" % (status, self.testsRun, test.id(), rest), flush=True)
-
-    def addSuccess(self, test):
-        super().addSuccess(test)
-        self._line("ok", test)
-
-    def addSkip(self, test, reason):
-        super().addSkip(test, reason)
-        self._line("ok", test, " # SKIP " + reason)
-
-    def addFailure(self, test, err):
-        super().addFailure(test, err)
-        self._line("not ok", test)
-
-    def addError(self, test, err):
-        super().addError(test, err)
-        self._line("not ok", test)
-
-    def addSubTest(self, test, subtest, err):
-        super().addSubTest(test, subtest, err)
-        if err is not None:
-            self._line("not ok", subtest)
+import pytest  # noqa: E402 # pylint: disable=wrong-import-position
 
 
-suite = unittest.defaultTestLoader.loadTestsFromNames(sys.argv[1:])
-result = unittest.TextTestRunner(resultclass=TapResult, verbosity=0).run(suite)
-print("1..%d" % result.testsRun)
-sys.exit(not result.wasSuccessful())
+class Tap:
+    """One TAP line per test, and what is to be known of a failure."""
+
+    def __init__(self):
+        self.n = 0
+
+    def line(self, status, name, rest=""):
+        self.n += 1
+        self.print("%s %d - %s%s" % (status, self.n, name, rest))
+
+    def print(self, text):
+        print(text, file=sys.__stdout__, flush=True)
+
+    def pytest_runtest_logreport(self, report):
+        name = report.nodeid.replace("::", ".").replace(".py", "").replace("#", "")
+        if report.failed:
+            self.line("not ok", name + ("" if report.when == "call" else " " + report.when))
+            self.print("\n".join("# " + line for line in report.longreprtext.splitlines()))
+        elif report.skipped:
+            self.line("ok", name, " # SKIP " + report.longrepr[2])
+        elif report.when == "call":
+            self.line("ok", name)
+
+    def pytest_collectreport(self, report):
+        if report.failed:
+            self.line("not ok", report.nodeid or "collection")
+            self.print("\n".join("# " + line for line in report.longreprtext.splitlines()))
+
+
+tap = Tap()
+os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+# No cache in the source tree, no plugins of the machine; what a finalizer raises is a failure. What
+# pytest itself says is not for anybody: it must not come between the lines.
+with contextlib.redirect_stdout(io.StringIO()):
+    code = pytest.main(["-p", "no:cacheprovider", "-W",
+                        "error::pytest.PytestUnraisableExceptionWarning"] + sys.argv[1:],
+                       plugins=[tap])
+print("1..%d" % tap.n)
+sys.exit(code)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The public functions of <kvol/kvol.h>: loading libkvol, and each function's types."""
+"""The public functions of <kvol/kvol.h>: each function's types."""
 
-from ctypes import CDLL, POINTER, c_char_p, c_int, c_uint32, c_uint64, c_void_p
+from ctypes import POINTER, c_char_p, c_int, c_uint32, c_uint64, c_void_p
 
 from . import _structs as s
 
@@ -51,13 +51,3 @@ FUNCTIONS = {
     "kvol_why_next": (c_int, [_iter, POINTER(s.kvol_why_info)]),
     "kvol_why_free": (None, [_iter]),
 }
-
-
-def load(path: str = "libkvol.so.0") -> CDLL:
-    """Loads the library and gives each function its types. Raises OSError if it is not there."""
-    lib = CDLL(path)
-    for name, (restype, argtypes) in FUNCTIONS.items():
-        function = getattr(lib, name)
-        function.restype = restype
-        function.argtypes = argtypes
-    return lib
