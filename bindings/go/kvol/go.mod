@@ -1,0 +1,3 @@
+module kvol.local/kvol
+
+go 1.23
