@@ -27,13 +27,13 @@ from ._errors import (AccessConflict, Busy, BusyOpen, BusyPublished, Corrupt, Er
 from ._handle import Listing
 from ._library import load, reason_str, version
 from ._pool import Pool
-from ._types import Holder, PoolInfo, Publish, RepairInfo, Volume, VolumeStats
+from ._types import Ephemeral, Holder, PoolInfo, Publish, RepairInfo, Volume, VolumeStats
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Access", "AccessConflict", "Busy", "BusyOpen", "BusyPublished", "Condition", "Context",
-    "Corrupt", "Error", "ExistsDifferent", "Faults", "ForeignHost", "HasSignature", "HeldBy",
+    "Corrupt", "Ephemeral", "Error", "ExistsDifferent", "Faults", "ForeignHost", "HasSignature", "HeldBy",
     "Holder", "HolderFlags", "HolderKind", "IOFailed", "InheritedHandle", "Invalid", "Kind",
     "LABELS_MAX", "LABEL_KEY_MAX", "LABEL_VALUE_MAX", "LimitReached", "Listing", "NeedsSecret",
     "NoDataSpace", "NoKernelSupport", "NoMetadataSpace", "NoSpace", "NotAPool", "NotFound",

@@ -2,7 +2,7 @@
 """The constants of <kvol/kvol.h> as enumerations.
 
 A new constant of the header is one line here, or a keyword of the method that takes it.
-tests/python/test_coverage.py names those that are neither.
+tests/python/test_reach.py names those that are neither.
 """
 
 from enum import IntEnum, IntFlag
@@ -149,6 +149,7 @@ class VolumeFlags(IntFlag):
     """What there is to know of a volume."""
 
     ENCRYPTED = c.INFO_ENCRYPTED
+    EPHEMERAL = c.INFO_EPHEMERAL
 
 
 class StatsFlags(IntFlag):

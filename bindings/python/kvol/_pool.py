@@ -138,18 +138,25 @@ class Pool(Closing):
     # --- Volumes and snapshots ---
 
     def create(self, name: str, size: int, *, fs_type: Optional[str] = None,
+               owner: Optional[Tuple[int, int]] = None, mode: Optional[int] = None,
                labels: Optional[a.Labels] = None, secret: Optional[a.SecretBytes] = None) -> None:
         """Makes a volume: blank, or with an empty file system.
 
         size     bytes, rounded up to 4096
         fs_type  "ext4", "xfs", "btrfs"; None: a raw block volume
+        owner    (uid, gid) of the file system's root directory; None: (0, 0)
+        mode     of that, such as 0o2770; None: what its mkfs gives
         labels   come with it, in the same change
         secret   encrypts it: 1 to 4096 bytes
 
         Raises ExistsDifferent, Unsupported, LimitReached.
         """
+        uid, gid = (None, None) if owner is None else owner
         with a.Secret(secret) as (address, n_bytes):
-            opts = a.options(s.kvol_create_opts, fs_type=a.optional_name(fs_type),
+            opts = a.options(s.kvol_create_opts,
+                             _flags((c.CREATE_OWNER, owner is not None),
+                                    (c.CREATE_MODE, mode is not None)),
+                             fs_type=a.optional_name(fs_type), uid=uid, gid=gid, mode=mode,
                              secret=address, secret_bytes=n_bytes, **self._labels(labels))
             self._call("kvol_create", a.name(name), a.number(size), ctypes.byref(opts))
 
@@ -258,8 +265,8 @@ class Pool(Closing):
                 propagation: e.Propagation = e.Propagation.DEFAULT,
                 user_namespace: Optional[a.StrPath] = None, uid_map: Optional[str] = None,
                 gid_map: Optional[str] = None, group: Optional[int] = None,
-                labels: Optional[a.Labels] = None,
-                secret: Optional[a.SecretBytes] = None) -> None:
+                labels: Optional[a.Labels] = None, secret: Optional[a.SecretBytes] = None,
+                ephemeral: Optional[t.Ephemeral] = None) -> None:
         """Makes a volume appear at `target`, an existing directory; or, with `block`, its device
         at an existing file. It ends with unpublish(), or with the boot.
 
@@ -274,6 +281,7 @@ class Pool(Closing):
         group            all in it is given to this group before it appears
         labels           are kept with the publish: see publishes()
         secret           of an encrypted volume
+        ephemeral        the volume is made if it is not there, and deleted with its last publish
 
         Raises NotFound, NeedsSecret, WrongSecret, ExistsDifferent, BusyOpen, BusyPublished,
         AccessConflict, LimitReached, Unsupported.
@@ -288,7 +296,7 @@ class Pool(Closing):
                              user_namespace=a.optional_path(user_namespace),
                              uid_map=a.optional_name(uid_map), gid_map=a.optional_name(gid_map),
                              group=group, secret=address, secret_bytes=n_bytes,
-                             **self._labels(labels))
+                             ephemeral=_ephemeral(ephemeral), **self._labels(labels))
             self._call("kvol_publish", a.name(name), a.path(target), ctypes.byref(opts))
 
     def unpublish(self, name: str, target: a.StrPath, *,
@@ -356,6 +364,15 @@ class Pool(Closing):
     def _labels(labels: Optional[a.Labels]) -> Dict[str, Any]:
         """The fields of an options struct that has labels."""
         return {} if labels is None else {"labels": a.labels(labels), "n_labels": len(labels)}
+
+
+def _ephemeral(wanted: Optional[t.Ephemeral]) -> Any:
+    """A pointer to what an ephemeral volume is made of, or NULL."""
+    if wanted is None:
+        return None
+    return ctypes.pointer(a.options(s.kvol_ephemeral_opts, bytes=wanted.size,
+                                    fs_type=a.optional_name(wanted.fs_type),
+                                    source=a.optional_name(wanted.source)))
 
 
 def _label(label: Any) -> Tuple[str, str]:

@@ -10,7 +10,7 @@ import datetime
 import enum
 import os
 from dataclasses import dataclass, fields
-from typing import Any, Dict, Tuple, Type, TypeVar, get_type_hints
+from typing import Any, Dict, Optional, Tuple, Type, TypeVar, get_type_hints
 
 from . import _enums as e
 
@@ -72,6 +72,8 @@ class Volume:
     device: str  #: the block device while it is active, else ""
     n_targets: int  #: targets that it is published at on this host
     access: e.Access  #: of its publishes, if they have one in common
+    dev_major: int  #: of the block device while it is active, else 0
+    dev_minor: int
     flags: e.VolumeFlags
 
     @property
@@ -83,6 +85,11 @@ class Volume:
     def encrypted(self) -> bool:
         """Whether it needs a secret to be published."""
         return bool(self.flags & e.VolumeFlags.ENCRYPTED)
+
+    @property
+    def ephemeral(self) -> bool:
+        """Whether it goes with its last publish."""
+        return bool(self.flags & e.VolumeFlags.EPHEMERAL)
 
 
 @dataclass(frozen=True)
@@ -123,7 +130,18 @@ class Publish:
     target: str  #: "": its record is damaged, and tells no more
     mount_namespace: str  #: as it was given; "": the caller's own
     labels: Dict[str, str]
+    dev_major: int  #: of the block device that appears there; 0: it is not to be seen
+    dev_minor: int
     flags: e.PublishFlags
+
+
+@dataclass(frozen=True)
+class Ephemeral:
+    """What a volume is made of that lives as long as it is published."""
+
+    size: int = 0  #: bytes; 0: the source's
+    fs_type: Optional[str] = None  #: as in create()
+    source: Optional[str] = None  #: the volume or snapshot that it is a clone of; None: none
 
 
 # PYTHON NAME: C NAME, where they differ.
