@@ -61,6 +61,14 @@ func (a *arena) free() {
 	}
 }
 
+// Zeroed memory. C.malloc does not return nil: Go ends the process before.
+func (a *arena) alloc(n, size C.size_t) unsafe.Pointer {
+	p := C.malloc(n * size)
+	C.memset(p, 0, n*size)
+	a.blocks = append(a.blocks, p)
+	return p
+}
+
 // An optional string: "" is NULL.
 func (a *arena) str(s string) *C.char {
 	if s == "" {
@@ -110,8 +118,7 @@ func (a *arena) labels(set map[string]string, remove []string) (*C.struct_kvol_l
 	if n == 0 {
 		return nil, 0
 	}
-	p := C.calloc(C.size_t(n), C.sizeof_struct_kvol_label)
-	a.blocks = append(a.blocks, p)
+	p := a.alloc(C.size_t(n), C.sizeof_struct_kvol_label)
 	list := unsafe.Slice((*C.struct_kvol_label)(p), n)
 	keys := make([]string, 0, len(set))
 	for key := range set {

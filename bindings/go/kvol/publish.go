@@ -39,6 +39,14 @@ type PublishOptions struct {
 	GIDMap         string
 	Labels         map[string]string
 	Secret         []byte
+	Ephemeral      *Ephemeral // makes the volume if it is not there; nil: it is
+}
+
+// Ephemeral is struct kvol_ephemeral_opts: what a volume is made of that goes with its last publish.
+type Ephemeral struct {
+	Bytes  uint64
+	FSType string
+	Source string // a clone of this volume or snapshot; "": new
 }
 
 func (o *PublishOptions) fill(a *arena, c *C.struct_kvol_publish_opts) {
@@ -60,6 +68,18 @@ func (o *PublishOptions) fill(a *arena, c *C.struct_kvol_publish_opts) {
 	c.gid_map = a.str(o.GIDMap)
 	c.labels, c.n_labels = a.labels(o.Labels, nil)
 	c.secret, c.secret_bytes = a.secret(o.Secret)
+	if o.Ephemeral != nil {
+		c.ephemeral = o.Ephemeral.inC(a)
+	}
+}
+
+func (e *Ephemeral) inC(a *arena) *C.struct_kvol_ephemeral_opts {
+	c := (*C.struct_kvol_ephemeral_opts)(a.alloc(1, C.sizeof_struct_kvol_ephemeral_opts))
+	c.size = C.sizeof_struct_kvol_ephemeral_opts
+	c.bytes = C.uint64_t(e.Bytes)
+	c.fs_type = a.str(e.FSType)
+	c.source = a.str(e.Source)
+	return c
 }
 
 // Publish makes a volume appear at an existing target.
@@ -93,6 +113,8 @@ type Publication struct {
 	Target         string // "": its record is damaged
 	MountNamespace string
 	Labels         map[string]string
+	Major          uint32 // of the device that was published; 0: it is not active
+	Minor          uint32
 }
 
 // Publications are those of a volume, or with the name "" of the pool, on this host.
@@ -121,6 +143,8 @@ func (p *Pool) Publications(name string) ([]Publication, error) {
 				Target:         C.GoString(i.target),
 				MountNamespace: C.GoString(i.mount_namespace),
 				Labels:         goLabels(i.labels, i.n_labels),
+				Major:          uint32(i.dev_major),
+				Minor:          uint32(i.dev_minor),
 			})
 		}
 	})

@@ -12,7 +12,14 @@ type CreateOptions struct {
 	FSType string // "ext4", "xfs", "btrfs"; "": a raw block volume
 	Bytes  uint64 // Clone only: at least this size; 0: the source's
 	Labels map[string]string
-	Secret []byte // encrypts the volume; nil: not
+	Secret []byte  // encrypts the volume; nil: not
+	Owner  *Owner  // of the root directory; nil: root. Create only
+	Mode   *uint32 // of the root directory; nil: what its mkfs gives. Create only
+}
+
+// Owner is a user and a group.
+type Owner struct {
+	UID, GID uint32
 }
 
 func (o *CreateOptions) fill(a *arena, c *C.struct_kvol_create_opts) {
@@ -24,6 +31,14 @@ func (o *CreateOptions) fill(a *arena, c *C.struct_kvol_create_opts) {
 	c.bytes = C.uint64_t(o.Bytes)
 	c.labels, c.n_labels = a.labels(o.Labels, nil)
 	c.secret, c.secret_bytes = a.secret(o.Secret)
+	if o.Owner != nil {
+		c.flags |= C.KVOL_CREATE_OWNER
+		c.uid, c.gid = C.uint32_t(o.Owner.UID), C.uint32_t(o.Owner.GID)
+	}
+	if o.Mode != nil {
+		c.flags |= C.KVOL_CREATE_MODE
+		c.mode = C.uint32_t(*o.Mode)
+	}
 }
 
 // Create makes a volume.
@@ -95,6 +110,7 @@ const (
 // Info is struct kvol_info.
 type Info struct {
 	Encrypted bool // KVOL_INFO_ENCRYPTED
+	Ephemeral bool // KVOL_INFO_EPHEMERAL
 	Bytes     uint64
 	Allocated uint64
 	Created   time.Time
@@ -106,11 +122,14 @@ type Info struct {
 	UUID      string
 	Device    string
 	Access    Access
+	Major     uint32 // of the device while it is active; 0: it is not
+	Minor     uint32
 }
 
 func goInfo(i *C.struct_kvol_info) Info {
 	return Info{
 		Encrypted: i.flags&C.KVOL_INFO_ENCRYPTED != 0,
+		Ephemeral: i.flags&C.KVOL_INFO_EPHEMERAL != 0,
 		Bytes:     uint64(i.bytes),
 		Allocated: uint64(i.allocated),
 		Created:   time.Unix(int64(i.created), 0),
@@ -122,6 +141,8 @@ func goInfo(i *C.struct_kvol_info) Info {
 		UUID:      C.GoString(&i.uuid[0]),
 		Device:    C.GoString(&i.device[0]),
 		Access:    Access(i.access),
+		Major:     uint32(i.dev_major),
+		Minor:     uint32(i.dev_minor),
 	}
 }
 
