@@ -33,6 +33,21 @@ check_PROGRAMS += $(examples)
 examples_quickstart_LDADD = lib/libkvol.la
 examples_quickstart_LDFLAGS = $(AM_LDFLAGS) -no-install
 
+# The OCI hook reads JSON, by json-c: the examples may need what the library does not.
+if HAVE_JSONC
+check_PROGRAMS += examples/oci-hook/kvol-oci-hook
+endif
+examples_oci_hook_kvol_oci_hook_SOURCES = \
+	examples/oci-hook/container.c \
+	examples/oci-hook/container.h \
+	examples/oci-hook/kvol-oci-hook.c \
+	examples/oci-hook/target.c
+examples_oci_hook_kvol_oci_hook_CPPFLAGS = $(AM_CPPFLAGS) $(JSONC_CFLAGS)
+examples_oci_hook_kvol_oci_hook_LDADD = lib/libkvol.la $(JSONC_LIBS)
+
 EXTRA_DIST += \
+	examples/oci-hook/README.md \
+	examples/oci-hook/kvol-start.json \
+	examples/oci-hook/kvol-stop.json \
 	examples/python/nightly.py \
 	examples/quickstart.sh

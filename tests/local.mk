@@ -399,6 +399,7 @@ EXTRA_DIST += \
 	tests/tap.sh \
 	tests/unit/kvolctl.sh \
 	tests/guest \
+	tests/examples/oci-hook \
 	tests/guest.d/count \
 	tests/guest.d/init \
 	tests/guest.d/run-examples \

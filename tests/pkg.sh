@@ -12,6 +12,8 @@ pkg_test="libcmocka-dev cryptsetup-bin g++ python3 python3-pytest python3-setupt
 	lvm2 dmsetup udev gdisk mandoc sqlite3"
 # To fuzz: Debian 12's clang and its libFuzzer. gcc builds everything else.
 pkg_fuzz="clang-14 libclang-rt-14-dev"
+# To build the OCI hook, and what the examples are tried with: container runtimes.
+pkg_examples="libjson-c-dev crun runc busybox-static"
 # To boot the test guest.
 pkg_guest="qemu-system-x86 linux-image-amd64 busybox-static kmod xz-utils"
 
@@ -20,9 +22,10 @@ pkg_build_commands="gcc make autoconf automake libtoolize pkg-config"
 pkg_runtime_commands="mkfs.ext4 mkfs.xfs mkfs.btrfs thin_check"
 pkg_test_commands="cryptsetup g++ python3 gcovr lvm dmsetup udevadm sgdisk mandoc sqlite3"
 pkg_fuzz_commands="clang"
+pkg_examples_commands="crun runc busybox"
 pkg_guest_commands="qemu-system-x86_64 busybox modprobe xz"
 
-# pkg_need LIST...: makes sure that the packages of the lists build, runtime, test, fuzz, guest are installed.
+# pkg_need LIST...: makes sure that the packages of the lists build, runtime, test, fuzz, examples, guest are installed.
 # Asks dpkg alone as long as nothing is missing. Returns 77 if it cannot be helped here.
 pkg_need()
 {
