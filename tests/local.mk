@@ -354,9 +354,12 @@ tests_bench_bench_SOURCES = \
 	tests/bench/bench.c \
 	tests/bench/bench.h \
 	tests/bench/kvol.c \
-	tests/bench/lvm.c
+	tests/bench/luks.c \
+	tests/bench/luks.h \
+	tests/bench/lvm.c \
+	tests/bench/variants.c
 
-tests_bench_bench_LDADD = lib/libkvcore.la lib/libkvadapters.la lib/libkvbase.la
+tests_bench_bench_LDADD = lib/libkvcore.la lib/libkvadapters.la lib/libkvbase.la $(CRYPTSETUP_LIBS)
 
 # --- scripts ---
 

@@ -19,9 +19,11 @@
 
 #include "bench.h"
 #include "blockdev.h"
+#include "crypt.h"
 #include "dm.h"
 #include "fs.h"
 #include "layout.h"
+#include "luks.h"
 #include "mount.h"
 #include "stack.h"
 #include "thin.h"
@@ -29,10 +31,12 @@
 #define ORIGIN	     1u
 #define VOLUME	     2u
 #define SCRATCH	     3u
+#define SAFE	     4u
 #define CYCLE_ORIGIN 100u
 #define CYCLE	     200u
 
-#define GIB (UINT64_C(1) << 30)
+#define GIB    (UINT64_C(1) << 30)
+#define OPENED "bench-safe" /* what libcryptsetup calls the device */
 
 static struct kv_dm dm;
 static struct kv_layout layout;
@@ -134,6 +138,50 @@ static void make_volume(uint32_t id)
 	deactivate(id);
 }
 
+/* From the thin device to the mount. */
+static void unlock(const char *where)
+{
+	char path[KV_DEV_PATH];
+	struct stat st;
+
+	check(kv_blockdev_path(activate(SAFE, GIB + KV_CRYPT_HEADER_BYTES), path), "device");
+	luks_open(path, OPENED, SECRET, strlen(SECRET));
+	if (stat("/dev/mapper/" OPENED, &st) < 0)
+		die("/dev/mapper/" OPENED ": %s", strerror(errno));
+	mount_volume(st.st_rdev, where);
+}
+
+static void lock_again(const char *where)
+{
+	unmount(where);
+	luks_close(OPENED);
+	deactivate(SAFE);
+}
+
+/* With the header that kvol makes. */
+static void make_encrypted(void)
+{
+	const struct kv_secret secret = { SECRET, strlen(SECRET) };
+	_Alignas(64) char key[KV_CRYPT_KEY_BYTES];
+	char path[KV_DEV_PATH];
+	struct stat st;
+	int fd;
+
+	if (!luks_known())
+		return;
+	message(kv_thin_msg_create, SAFE);
+	check(kv_blockdev_path(activate(SAFE, GIB + KV_CRYPT_HEADER_BYTES), path), "device");
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	check(kv_crypt_format(fd, layout.uuid, &secret, key), "LUKS2 header");
+	close(fd);
+	luks_open(path, OPENED, SECRET, strlen(SECRET));
+	if (stat("/dev/mapper/" OPENED, &st) < 0)
+		die("/dev/mapper/" OPENED ": %s", strerror(errno));
+	make_fs(st.st_rdev);
+	luks_close(OPENED);
+	deactivate(SAFE);
+}
+
 static void open_pool(const char *disk, const char *dir)
 {
 	struct kv_geometry geo = { 0 };
@@ -158,6 +206,7 @@ static void open_pool(const char *disk, const char *dir)
 	make_volume(ORIGIN);
 	mount_volume(activate(ORIGIN, 10 * GIB), mounted);
 	make_volume(VOLUME);
+	make_encrypted();
 	for (uint32_t t = 0; t < N_THREADS; t++) {
 		message(kv_thin_msg_create, CYCLE_ORIGIN + t);
 		snprintf(block[t], sizeof(block[t]), "%s/bare-block-%" PRIu32, dir, t);
@@ -216,6 +265,9 @@ static void run(enum op op, int i)
 		mount_volume(dev, target);
 		write_flush(0);
 		break;
+	case OP_UNLOCK:
+		unlock(target);
+		break;
 	case N_OPS:
 		break;
 	}
@@ -229,6 +281,8 @@ static void after(enum op op, int i)
 	} else if (op == OP_PUBLISH) {
 		unmount(target);
 		deactivate(VOLUME);
+	} else if (op == OP_UNLOCK) {
+		lock_again(target);
 	} else if (op == OP_NEW) {
 		unmount(target);
 		deactivate(SCRATCH);

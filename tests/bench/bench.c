@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #include "bench.h"
+#include "luks.h"
 
 #define WARM_UP	   5
 #define ROUNDS	   7
@@ -48,7 +49,10 @@ static const struct {
 	[OP_UNPUBLISH] = { "unpublish", "unpublish it", 1.3, 5 },
 	[OP_DELETE] = { "delete", "delete an inactive volume", 1.5, 60 },
 	[OP_NEW] = { "new", "create and publish a 10 GiB ext4 volume", 0, 0 },
+	[OP_UNLOCK] = { "unlock", "publish an encrypted ext4 volume", 1.3, 0 },
 };
+
+#define OVER_PLAIN 1.05 /* bound for options of a publish */
 
 /* --- Helpers --- */
 
@@ -153,15 +157,38 @@ static void measure(enum op op, int repeat, double ret[N_ALL])
 	static double ms[N_ALL][MAX_REPEAT];
 
 	/* Whoever comes first meets what the last one left to the kernel: take turns. */
+	unsigned n = op == OP_UNLOCK ? N_LEAST : n_run; /* LVM does not encrypt */
+
 	for (int i = 0; i < WARM_UP + repeat; i++) {
-		for (unsigned turn = 0; turn < n_run; turn++) {
-			unsigned c = (turn + (unsigned)i) % n_run;
+		for (unsigned turn = 0; turn < n; turn++) {
+			unsigned c = (turn + (unsigned)i) % n;
 
 			ms[c][i < WARM_UP ? 0 : i - WARM_UP] = one(all[c], op, i);
 		}
 	}
 	for (unsigned c = 0; c < N_ALL; c++)
-		ret[c] = c < n_run ? median(ms[c], repeat) : 0;
+		ret[c] = c < n ? median(ms[c], repeat) : 0;
+}
+
+/* --- Options of a publish --- */
+
+static void measure_variants(int repeat, double ret[N_VARIANTS])
+{
+	static double ms[N_VARIANTS][MAX_REPEAT];
+
+	for (int i = 0; i < WARM_UP + repeat; i++) {
+		for (unsigned turn = 0; turn < N_VARIANTS; turn++) {
+			unsigned v = (turn + (unsigned)i) % N_VARIANTS;
+			uint64_t start = now_ns();
+
+			kvol_publish_variant(&variants[v]);
+			ms[v][i < WARM_UP ? 0 : i - WARM_UP] =
+				(double)(now_ns() - start) / 1e6;
+			kvol_unpublish_variant(&variants[v]);
+		}
+	}
+	for (unsigned v = 0; v < N_VARIANTS; v++)
+		ret[v] = median(ms[v], repeat);
 }
 
 /* --- Life cycles, many at a time --- */
@@ -275,13 +302,36 @@ static void print_cycles(int threads, const double rate[N_ALL], double bound, FI
 			threads, rate[0], rate[1], over);
 }
 
+static void print_variants(const double ms[N_VARIANTS], FILE *json)
+{
+	printf("\n%-40s %9s %9s\n", "options of a publish, ms", "kvol", "x plain");
+	for (unsigned v = 0; v < N_VARIANTS; v++) {
+		double over = ms[v] / ms[0];
+
+		printf("%-40s %9.2f %9.3f", variants[v].title, ms[v], over);
+		if (v)
+			printf("  <= %.2f%s", OVER_PLAIN, verdict(over, OVER_PLAIN, 1));
+		printf("\n");
+		if (json)
+			fprintf(json,
+				"  \"publish_%s\": {\"unit\": \"ms\", \"kvol\": %.4f, "
+				"\"over_plain\": %.4f},\n",
+				variants[v].name, ms[v], over);
+	}
+	fflush(stdout);
+}
+
 static void run_all(int repeat, FILE *json)
 {
-	double value[N_ALL];
+	double value[N_ALL], of_variants[N_VARIANTS];
 
 	printf("%-40s %9s %9s %9s %7s %8s  %s\n", "medians, ms", "kvol", "bare", "LVM",
 	       "x bare", "LVM is x", "bounds");
 	for (int op = 0; op < N_OPS; op++) {
+		if (op == OP_UNLOCK && !luks_known()) {
+			printf("%-40s built without libcryptsetup\n", ops[op].title);
+			continue;
+		}
 		measure((enum op)op, repeat, value);
 		print_op((enum op)op, value, json);
 	}
@@ -289,6 +339,8 @@ static void run_all(int repeat, FILE *json)
 	print_cycles(1, value, 0, json);
 	measure_cycles(N_THREADS, value);
 	print_cycles(N_THREADS, value, 1.5, json);
+	measure_variants(repeat, of_variants);
+	print_variants(of_variants, json);
 }
 
 int main(int argc, char **argv)
@@ -318,11 +370,13 @@ int main(int argc, char **argv)
 			die("%s: %s", json_path, strerror(errno));
 		fprintf(json, "{\n");
 	}
+	variants_start();
 	for (unsigned c = 0; c < n_run; c++)
 		all[c]->open(argv[optind + 1 + (int)c], argv[optind]);
 	run_all(repeat, json);
 	for (unsigned c = 0; c < n_run; c++)
 		all[c]->close();
+	variants_end();
 	if (json) {
 		fprintf(json, "  \"repetitions\": %d\n}\n", repeat);
 		fclose(json);

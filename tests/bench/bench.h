@@ -14,8 +14,11 @@ enum op {
 	OP_UNPUBLISH,
 	OP_DELETE, /* an inactive raw volume */
 	OP_NEW,	   /* create and publish a 10 GiB ext4 volume */
+	OP_UNLOCK, /* publish an inactive encrypted 1 GiB ext4 volume */
 	N_OPS,
 };
+
+#define SECRET "open sesame"
 
 struct contestant {
 	const char *name;
@@ -32,6 +35,18 @@ struct contestant {
 };
 
 extern const struct contestant kvol, bare, lvm;
+
+/* Options of a publish, held against none: kvol alone (variants.c). */
+#define N_VARIANTS 5
+struct variant {
+	const char *name, *title;
+	const char *mount_namespace, *user_namespace, *uid_map;
+};
+extern const struct variant variants[N_VARIANTS]; /* the first is the plain one */
+void variants_start(void);
+void variants_end(void);
+void kvol_publish_variant(const struct variant *v);
+void kvol_unpublish_variant(const struct variant *v);
 
 /* Ends the run: a benchmark of something that failed says nothing. */
 void die(const char *fmt, ...) __attribute__((noreturn, format(printf, 1, 2)));

@@ -9,6 +9,7 @@
 
 #include <kvol/kvol.h>
 #include "bench.h"
+#include "luks.h"
 
 static struct kvol_ctx *ctx;
 static struct kvol_pool *pool;
@@ -42,12 +43,58 @@ static void create(const char *name, uint64_t bytes, const char *fs)
 	ok(kvol_create(pool, name, bytes, &o, &e), &e);
 }
 
+static void create_encrypted(const char *name, uint64_t bytes, const char *fs)
+{
+	struct kvol_create_opts o = { .size = sizeof(o),
+				      .fs_type = fs,
+				      .secret = SECRET,
+				      .secret_bytes = strlen(SECRET) };
+	struct kvol_error e;
+
+	if (luks_known())
+		ok(kvol_create(pool, name, bytes, &o, &e), &e);
+}
+
 static void publish(const char *name, const char *where, uint32_t flags)
 {
 	struct kvol_publish_opts o = { .size = sizeof(o), .flags = flags };
 	struct kvol_error e;
 
 	ok(kvol_publish(pool, name, where, &o, &e), &e);
+}
+
+static void unlock(const char *name, const char *where)
+{
+	struct kvol_publish_opts o = { .size = sizeof(o),
+				       .secret = SECRET,
+				       .secret_bytes = strlen(SECRET) };
+	struct kvol_error e;
+
+	ok(kvol_publish(pool, name, where, &o, &e), &e);
+}
+
+static struct kvol_publish_opts options_of(const struct variant *v)
+{
+	return (struct kvol_publish_opts){ .size = sizeof(struct kvol_publish_opts),
+					   .mount_namespace = v->mount_namespace,
+					   .user_namespace = v->user_namespace,
+					   .uid_map = v->uid_map };
+}
+
+void kvol_publish_variant(const struct variant *v)
+{
+	struct kvol_publish_opts o = options_of(v);
+	struct kvol_error e;
+
+	ok(kvol_publish(pool, "volume", target, &o, &e), &e);
+}
+
+void kvol_unpublish_variant(const struct variant *v)
+{
+	struct kvol_publish_opts o = options_of(v);
+	struct kvol_error e;
+
+	ok(kvol_unpublish(pool, "volume", target, &o, &e), &e);
 }
 
 static void unpublish(const char *name, const char *where)
@@ -106,6 +153,7 @@ static void open_pool(const char *disk, const char *dir)
 	create("origin", UINT64_C(10) << 30, "ext4");
 	publish("origin", mounted, 0);
 	create("volume", UINT64_C(10) << 30, "ext4");
+	create_encrypted("safe", UINT64_C(1) << 30, "ext4");
 	for (int t = 0; t < N_THREADS; t++) {
 		snprintf(name, sizeof(name), "cycle-%d", t);
 		create(name, UINT64_C(1) << 30, NULL);
@@ -146,6 +194,9 @@ static void run(enum op op, int i)
 		create("new", UINT64_C(10) << 30, "ext4");
 		publish("new", target, 0);
 		break;
+	case OP_UNLOCK:
+		unlock("safe", target);
+		break;
 	case N_OPS:
 		break;
 	}
@@ -160,6 +211,8 @@ static void after(enum op op, int i)
 		delete ("raw");
 	else if (op == OP_PUBLISH)
 		unpublish("volume", target);
+	else if (op == OP_UNLOCK)
+		unpublish("safe", target);
 	else if (op == OP_NEW) {
 		unpublish("new", target);
 		delete ("new");

@@ -83,6 +83,7 @@ static void run(enum op op, int i)
 		RUN("mkfs.ext4", "-q", "-E", "nodiscard", "/dev/benchvg/new");
 		RUN("mount", "/dev/benchvg/new", target);
 		break;
+	case OP_UNLOCK:
 	case N_OPS:
 		break;
 	}
