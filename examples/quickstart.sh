@@ -71,6 +71,23 @@ expect()
 	[ "$1" = "$2" ] || { echo "${red}expected '$2', found '$1'$plain" >&2; exit 1; }
 }
 
+# An encrypted volume in a rootless container, which needs to get at DIR.
+into_user_namespace()
+{
+	say "The same for a rootless container: its root is user 100000 outside"
+	unshare --user --mount sleep 1000 &
+	resident=$!
+	until [ "$(cat /proc/$resident/comm)" = sleep ]; do sleep 0.05; done
+	echo '0 100000 65536' | tee /proc/$resident/uid_map >/proc/$resident/gid_map
+	run "$kvolctl" publish safe copy --secret-file other \
+		--userns /proc/$resident/ns/user --mntns /proc/$resident/ns/mnt
+	run nsenter -t $resident --user --mount --wd -S 0 -G 0 sh -c 'id -u && echo mine >copy/mine'
+	run stat -c 'owner %u' "/proc/$resident/cwd/copy/mine"
+	expect "$(stat -c %u "/proc/$resident/cwd/copy/mine")" 100000
+	run "$kvolctl" unpublish safe copy --mntns /proc/$resident/ns/mnt
+	end_resident
+}
+
 say "A pool: one sparse file of 20 GiB, or one disk"
 run "$kvolctl" format quickstart "$dir/pool.img" --size 20G
 run "$kvolctl" -p "$dir/pool.img" pool
@@ -137,6 +154,7 @@ if run "$kvolctl" create safe 1G --fs ext4 --secret-file secret; then
 	run "$kvolctl" publish safe copy --secret-file other
 	expect "$(cat copy/file)" 'nobody else reads this'
 	run "$kvolctl" unpublish safe copy
+	into_user_namespace
 	run "$kvolctl" delete safe
 else
 	echo "  this build leaves encryption out"
