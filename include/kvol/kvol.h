@@ -438,7 +438,8 @@ struct kvol_create_opts {
  *   32 MiB and 4 passes, some tenths of a second, once for each publish. What was never written to
  *   it reads as noise. Discards are passed on, or the pool would get nothing back. A secret is in no
  *   log, message, file or core dump of the library's making; the key, which is in the kernel while
- *   the volume is active, cannot be read back from there.
+ *   the volume is active, cannot be read back from there. The first use of libcryptsetup leaves
+ *   two close-on-exec file descriptors open for the process's life: /dev/urandom and /dev/random.
  * Idempotent: the volume being there with this size and file system, encrypted or not, is 0; by
  *   which secret, and whose its root directory is, is not compared.
  * Durable: when it returns 0. A crash before leaves nothing.

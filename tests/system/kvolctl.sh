@@ -206,21 +206,26 @@ refused "show what is gone, too" KVOL_R_NOT_FOUND show scratch
 
 printf %s "open sesame" >"$work/secret"
 printf %s "swordfish" >"$work/other"
-quiet "create an encrypted volume" create safe 64M --fs ext4 --secret-file "$work/secret"
-refused "publish without its secret" KVOL_R_NEEDS_SECRET publish safe "$work/b"
-refused "publish by another" KVOL_R_WRONG_SECRET publish safe "$work/b" --secret-file "$work/other"
-quiet "publish by its secret" publish safe "$work/b" --secret-file "$work/secret"
-quiet "change its secret" change-secret safe --old-file "$work/secret" --new-file "$work/other"
-quiet "unpublish it" unpublish safe "$work/b"
-if printf swordfish | "$kvolctl" publish safe "$work/b" --secret-file -; then
-	ok "publish by a secret on standard input"
+run create safe 64M --fs ext4 --secret-file "$work/secret"
+if grep -q 'there is no libcryptsetup in this library' "$work/err"; then
+	skip "encrypted volumes" "$(cat "$work/err")"
 else
-	not_ok "publish by a secret on standard input"
+	quiet "create an encrypted volume" create safe 64M --fs ext4 --secret-file "$work/secret"
+	refused "publish without its secret" KVOL_R_NEEDS_SECRET publish safe "$work/b"
+	refused "publish by another" KVOL_R_WRONG_SECRET publish safe "$work/b" --secret-file "$work/other"
+	quiet "publish by its secret" publish safe "$work/b" --secret-file "$work/secret"
+	quiet "change its secret" change-secret safe --old-file "$work/secret" --new-file "$work/other"
+	quiet "unpublish it" unpublish safe "$work/b"
+	if printf swordfish | "$kvolctl" publish safe "$work/b" --secret-file -; then
+		ok "publish by a secret on standard input"
+	else
+		not_ok "publish by a secret on standard input"
+	fi
+	done_ "show it" show safe --json
+	json "it is encrypted" "v['flags'] == 1"
+	quiet "unpublish it again" unpublish safe "$work/b"
+	quiet "delete it" delete safe
 fi
-done_ "show it" show safe --json
-json "it is encrypted" "v['flags'] == 1"
-quiet "unpublish it again" unpublish safe "$work/b"
-quiet "delete it" delete safe
 
 unshare -m --propagation private sleep 1000 &
 resident=$!

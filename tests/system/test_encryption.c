@@ -124,6 +124,27 @@ static void no_key_is_left(void)
 	assert_int_equal(sh("grep kvol: /proc/keys"), 1);
 }
 
+static void write_secret(const char *path, const char *which)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+	assert_int_equal(write(fd, which, SECRET_BYTES), SECRET_BYTES);
+	assert_int_equal(close(fd), 0);
+}
+
+/* An argon2id takes seconds in the guest. Where it is not what is looked at, one more is
+ * the last: the volume, which is active, gets a slot that costs nothing, as do its copies.
+ */
+static void make_cheap(const char *name)
+{
+	write_secret(in_dir("secret"), secret);
+	assert_sh("set -e; d=%s\n"
+		  "cryptsetup luksConvertKey -q -d %s/secret --pbkdf pbkdf2 "
+		  "--pbkdf-force-iterations 1000 /dev/$(ls /sys/block/${d#/dev/}/slaves)",
+		  info_of(name).device, dir);
+	assert_int_equal(unlink(in_dir("secret")), 0);
+}
+
 /* --- What is made --- */
 
 static void data_is_on_the_disk_encrypted(void **state)
@@ -145,26 +166,8 @@ static void data_is_on_the_disk_encrypted(void **state)
 	no_key_is_left();
 	assert_ok(open_at("v", a, 0));
 	assert_sh("test $(sort -u %s/x) = BEGIN-hidden-END", a);
+	make_cheap("v");
 	assert_ok(close_at("v", a));
-}
-
-static void its_file_systems_have_their_whole_size(void **state)
-{
-	static const char *const types[] = { "ext4", "xfs", "btrfs" };
-
-	(void)state;
-	for (size_t i = 0; i < N_OF(types); i++) {
-		assert_ok(create(types[i], MIB(320), types[i]));
-		assert_ok(open_at(types[i], a, 0));
-		assert_sh("test $(blockdev --getsize64 %s) = %llu",
-			  info_of(types[i]).device, (unsigned long long)MIB(320));
-		write_file(in_dir("a/file"), "kept");
-		assert_ok(close_at(types[i], a));
-		assert_ok(open_at(types[i], a, 0));
-		assert_string_equal(read_file(in_dir("a/file")), "kept");
-		assert_ok(close_at(types[i], a));
-		assert_ok(kvol_delete(pool, types[i], 0, &err));
-	}
 }
 
 static void creating_again_compares(void **state)
@@ -267,7 +270,10 @@ static void the_secret_can_be_changed(void **state)
 	assert_ok(kvol_snapshot(pool, "v", "before", NULL, &err));
 	assert_ok(change("v", secret, other));
 	assert_ok(change("v", secret, other));
-	assert_kvol(open_at("v", a, 0), -EACCES, KVOL_R_WRONG_SECRET);
+	/* A copy that was made before kept the old one. */
+	assert_ok(open_at("before", a, 0));
+	assert_ok(close_at("before", a));
+	assert_ok(kvol_delete(pool, "before", 0, &err));
 	assert_kvol(change("v", secret, third), -EACCES, KVOL_R_WRONG_SECRET);
 	assert_ok(publish_with("v", a, 0, other, sizeof(other)));
 	/* In use, and across a boot, as it were. */
@@ -278,13 +284,8 @@ static void the_secret_can_be_changed(void **state)
 		    KVOL_R_WRONG_SECRET);
 	assert_ok(publish_with("v", a, 0, third, sizeof(third)));
 	assert_ok(change("v", third, secret));
+	make_cheap("v");
 	assert_ok(close_at("v", a));
-	/* A copy that was made before kept the old one. */
-	assert_ok(change("v", secret, other));
-	assert_ok(open_at("before", a, 0));
-	assert_ok(close_at("before", a));
-	assert_ok(change("v", other, secret));
-	assert_ok(kvol_delete(pool, "before", 0, &err));
 	no_key_is_left();
 }
 
@@ -306,7 +307,51 @@ static void bad_changes_are_refused(void **state)
 
 /* --- As with other volumes --- */
 
-static void copies_are_published_beside_their_origin(void **state)
+/* It is in use at a: nothing is synced by hand. */
+static void beside_its_copies(void)
+{
+	write_file(in_dir("a/file"), "first");
+	assert_ok(kvol_snapshot(pool, "o", "s", NULL, &err));
+	write_file(in_dir("a/file"), "second");
+	assert_int_equal(info_of("s").flags, KVOL_INFO_ENCRYPTED);
+	assert_ok(open_at("s", b, 0));
+	assert_string_equal(read_file(in_dir("b/file")), "first");
+	assert_ok(close_at("s", b));
+	assert_ok(kvol_clone(pool, "s", "c", NULL, &err));
+	assert_ok(open_at("c", b, 0));
+	write_file(in_dir("b/file"), "third");
+	assert_string_equal(read_file(in_dir("a/file")), "second");
+	assert_ok(close_at("c", b));
+}
+
+/* And its snapshot outlives it. */
+static void grown_without_the_secret(void)
+{
+	assert_ok(kvol_expand(pool, "o", MIB(448), 0, &err));
+	assert_true(fs_bytes(a) > MIB(380));
+	assert_sh("test $(blockdev --getsize64 %s) = %llu", info_of("o").device,
+		  (unsigned long long)MIB(448));
+	assert_string_equal(read_file(in_dir("a/file")), "second");
+	assert_sh("dd if=/dev/urandom of=%s/more bs=1M count=20 conv=fsync", a);
+	assert_ok(close_at("o", a));
+	/* Not in use it has to wait for the secret. */
+	assert_ok(kvol_expand(pool, "o", MIB(576), 0, &err));
+	assert_int_equal(info_of("o").bytes, MIB(576));
+	assert_ok(open_at("o", a, 0));
+	assert_true(fs_bytes(a) > MIB(500));
+	assert_string_equal(read_file(in_dir("a/file")), "second");
+	assert_ok(close_at("o", a));
+	assert_ok(kvol_delete(pool, "o", 0, &err));
+	assert_ok(open_at("s", b, 0));
+	assert_string_equal(read_file(in_dir("b/file")), "first");
+	assert_ok(close_at("s", b));
+	assert_ok(kvol_delete(pool, "s", 0, &err));
+	assert_ok(kvol_delete(pool, "c", 0, &err));
+}
+
+/* One after the other does what is done with volumes; all of it to one, for what takes the
+ * time is not the disk. */
+static void its_file_systems_are_like_others(void **state)
 {
 	static const char *const types[] = { "ext4", "xfs", "btrfs" };
 
@@ -314,26 +359,11 @@ static void copies_are_published_beside_their_origin(void **state)
 	for (size_t i = 0; i < N_OF(types); i++) {
 		assert_ok(create("o", MIB(320), types[i]));
 		assert_ok(open_at("o", a, 0));
-		write_file(in_dir("a/file"), "first");
-		/* It is in use: nothing is synced by hand. */
-		assert_ok(kvol_snapshot(pool, "o", "s", NULL, &err));
-		write_file(in_dir("a/file"), "second");
-		assert_int_equal(info_of("s").flags, KVOL_INFO_ENCRYPTED);
-		assert_ok(open_at("s", b, 0));
-		assert_string_equal(read_file(in_dir("b/file")), "first");
-		assert_ok(close_at("s", b));
-		assert_ok(kvol_clone(pool, "s", "c", NULL, &err));
-		assert_ok(open_at("c", b, 0));
-		write_file(in_dir("b/file"), "third");
-		assert_string_equal(read_file(in_dir("a/file")), "second");
-		assert_ok(close_at("c", b));
-		assert_ok(close_at("o", a));
-		assert_ok(kvol_delete(pool, "o", 0, &err));
-		assert_ok(open_at("s", b, 0));
-		assert_string_equal(read_file(in_dir("b/file")), "first");
-		assert_ok(close_at("s", b));
-		assert_ok(kvol_delete(pool, "s", 0, &err));
-		assert_ok(kvol_delete(pool, "c", 0, &err));
+		assert_sh("test $(blockdev --getsize64 %s) = %llu", info_of("o").device,
+			  (unsigned long long)MIB(320));
+		make_cheap("o");
+		beside_its_copies();
+		grown_without_the_secret();
 	}
 	no_key_is_left();
 }
@@ -345,6 +375,7 @@ static void the_device_is_the_decrypted_one(void **state)
 	(void)state;
 	assert_ok(create("raw", MIB(16), NULL));
 	assert_ok(open_at("raw", dev, block));
+	make_cheap("raw");
 	assert_sh("test $(blockdev --getsize64 %s) = %llu", dev,
 		  (unsigned long long)MIB(16));
 	assert_sh("yes words-in-clear | dd of=%s bs=4096 count=64 conv=fsync iflag=fullblock",
@@ -362,46 +393,17 @@ static void the_device_is_the_decrypted_one(void **state)
 	assert_kvol(change("raws", secret, secret), -EBUSY, KVOL_R_BUSY_PUBLISHED);
 	assert_ok(close_at("raws", dev));
 	assert_ok(kvol_delete(pool, "raws", 0, &err));
-	assert_ok(kvol_delete(pool, "raw", 0, &err));
-}
-
-static void it_grows_in_use_without_the_secret(void **state)
-{
-	static const char *const types[] = { "ext4", "xfs", "btrfs" };
-
-	(void)state;
-	for (size_t i = 0; i < N_OF(types); i++) {
-		assert_ok(create("g", MIB(320), types[i]));
-		assert_ok(open_at("g", a, 0));
-		write_file(in_dir("a/file"), "kept");
-		assert_ok(kvol_expand(pool, "g", MIB(448), 0, &err));
-		assert_true(fs_bytes(a) > MIB(380));
-		assert_sh("test $(blockdev --getsize64 %s) = %llu", info_of("g").device,
-			  (unsigned long long)MIB(448));
-		assert_string_equal(read_file(in_dir("a/file")), "kept");
-		assert_sh("dd if=/dev/urandom of=%s/more bs=1M count=20 conv=fsync", a);
-		assert_ok(close_at("g", a));
-		/* Not in use it has to wait for the secret. */
-		assert_ok(kvol_expand(pool, "g", MIB(576), 0, &err));
-		assert_int_equal(info_of("g").bytes, MIB(576));
-		assert_ok(open_at("g", a, 0));
-		assert_true(fs_bytes(a) > MIB(500));
-		assert_string_equal(read_file(in_dir("a/file")), "kept");
-		assert_ok(close_at("g", a));
-		assert_ok(kvol_delete(pool, "g", 0, &err));
-	}
-	assert_ok(create("g", MIB(16), NULL));
-	assert_ok(open_at("g", dev, KVOL_PUBLISH_BLOCK));
-	assert_ok(kvol_expand(pool, "g", MIB(32), 0, &err));
+	assert_ok(open_at("raw", dev, block));
+	assert_ok(kvol_expand(pool, "raw", MIB(32), 0, &err));
 	assert_sh("test $(blockdev --getsize64 %s) = %llu", dev,
 		  (unsigned long long)MIB(32));
-	assert_ok(close_at("g", dev));
-	assert_ok(kvol_expand(pool, "g", MIB(48), 0, &err));
-	assert_ok(open_at("g", dev, KVOL_PUBLISH_BLOCK));
+	assert_ok(close_at("raw", dev));
+	assert_ok(kvol_expand(pool, "raw", MIB(48), 0, &err));
+	assert_ok(open_at("raw", dev, block));
 	assert_sh("test $(blockdev --getsize64 %s) = %llu", dev,
 		  (unsigned long long)MIB(48));
-	assert_ok(close_at("g", dev));
-	assert_ok(kvol_delete(pool, "g", 0, &err));
+	assert_ok(close_at("raw", dev));
+	assert_ok(kvol_delete(pool, "raw", 0, &err));
 	no_key_is_left();
 }
 
@@ -426,14 +428,6 @@ static void a_published_one_keeps_the_pool(void **state)
 	assert_kvol(kvol_pool_deactivate(pool, &err), -EBUSY, KVOL_R_BUSY_PUBLISHED);
 	assert_ok(close_at("v", a));
 	pool_cycle();
-}
-
-static void write_secret(const char *path, const char *which)
-{
-	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-
-	assert_int_equal(write(fd, which, SECRET_BYTES), SECRET_BYTES);
-	assert_int_equal(close(fd), 0);
 }
 
 /* What cryptsetup makes of a thin device that dmsetup has made. */
@@ -633,8 +627,11 @@ static void killed_at_any_moment_it_is_whole(void **state)
 		assert_int_equal(waitpid(pid, NULL, 0), pid);
 		pool_reopen();
 		/* By one or the other; then by the first again. */
-		assert_ok(change("v", secret + 64, secret));
-		assert_ok(open_at("v", a, 0));
+		if (open_at("v", a, 0) < 0) {
+			assert_int_equal(err.reason, KVOL_R_WRONG_SECRET);
+			assert_ok(change("v", secret + 64, secret));
+			assert_ok(open_at("v", a, 0));
+		}
 		write_file(in_dir("a/alive"), "yes");
 		assert_sh("test $(sort -u %s/x) = BEGIN-hidden-END", a);
 		assert_ok(close_at("v", a));
@@ -644,20 +641,31 @@ static void killed_at_any_moment_it_is_whole(void **state)
 	assert_ok(kvol_delete(pool, "k", 0, &err));
 }
 
+/* The library says it, with the first volume. */
+static void need_encryption(void)
+{
+	char why[sizeof(err.msg)];
+
+	if (create("v", MIB(64), "ext4") != -EOPNOTSUPP)
+		return;
+	memcpy(why, err.msg, sizeof(why));
+	(void)pool_down(NULL);
+	printf("1..0 # SKIP %s\n", why);
+	exit(77);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(data_is_on_the_disk_encrypted),
-		cmocka_unit_test(its_file_systems_have_their_whole_size),
 		cmocka_unit_test(creating_again_compares),
 		cmocka_unit_test(its_root_directory_can_have_an_owner),
 		cmocka_unit_test(bad_secrets_are_refused),
 		cmocka_unit_test(the_secret_is_needed_and_looked_at),
 		cmocka_unit_test(the_secret_can_be_changed),
 		cmocka_unit_test(bad_changes_are_refused),
-		cmocka_unit_test(copies_are_published_beside_their_origin),
+		cmocka_unit_test(its_file_systems_are_like_others),
 		cmocka_unit_test(the_device_is_the_decrypted_one),
-		cmocka_unit_test(it_grows_in_use_without_the_secret),
 		cmocka_unit_test(space_comes_back),
 		cmocka_unit_test(a_published_one_keeps_the_pool),
 		cmocka_unit_test(stock_tools_can_rescue_it),
@@ -666,5 +674,9 @@ int main(void)
 	};
 
 	need_device_mapper();
-	return cmocka_run_group_tests_name("encryption", tests, up, pool_down_encrypted);
+	if (up(NULL) < 0)
+		return 1;
+	need_encryption();
+	return cmocka_run_group_tests_name("encryption", tests, NULL,
+					   pool_down_encrypted);
 }
