@@ -31,6 +31,7 @@
 #include "blockdev.h"
 
 #define NODE_NAME  "dev"
+#define PAGE	   4096
 #define ZERO_CHUNK 65536u
 
 /* --- Paths
@@ -313,4 +314,33 @@ int kv_blockdev_zero(int fd, uint64_t offset, uint64_t bytes)
 	if (r == -EOPNOTSUPP || r == -EINVAL)
 		r = write_zeros(fd, offset, bytes);
 	return r < 0 ? r : kv_blockdev_flush(fd);
+}
+
+int kv_blockdev_touch(int fd, uint64_t offset, uint64_t step, uint64_t count)
+{
+	static const char zeros[PAGE];
+	int r = 0;
+
+	for (; r == 0 && count; count--, offset += step)
+		r = kv_pwrite_full(fd, zeros, sizeof(zeros), offset);
+	return r;
+}
+
+int kv_blockdev_no_discards(dev_t dev)
+{
+	_cleanup_close_ int fd = -1;
+	char path[64];
+	ssize_t n;
+
+	(void)snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/queue/discard_max_bytes",
+		       major(dev), minor(dev));
+	do {
+		fd = open(path, O_WRONLY | O_CLOEXEC);
+	} while (fd < 0 && errno == EINTR);
+	if (fd < 0)
+		return errno == ENOENT ? -EOPNOTSUPP : -errno;
+	do {
+		n = write(fd, "0", 1);
+	} while (n < 0 && errno == EINTR);
+	return n < 0 ? -errno : 0;
 }

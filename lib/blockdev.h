@@ -25,6 +25,11 @@ int kv_blockdev_flush(int fd);
 int kv_blockdev_discard(int fd, uint64_t offset, uint64_t bytes);
 /* Writes zeros over the start and flushes, past the page cache's reach of other names. */
 int kv_blockdev_zero(int fd, uint64_t offset, uint64_t bytes);
+/* Writes a page of zeros at offset and every `step` bytes on from there, `count` times;
+ * what comes of it is told by kv_blockdev_flush on the same fd. */
+int kv_blockdev_touch(int fd, uint64_t offset, uint64_t step, uint64_t count);
+/* Until its next table device-mapper's device takes no discards. -EOPNOTSUPP: no /sys. */
+int kv_blockdev_no_discards(dev_t dev);
 /* Claims a whole device as its owner for as long as the fd is open (O_EXCL): -EBUSY if it
  * is mounted or claimed. */
 int kv_blockdev_open_exclusive(const char *path);

@@ -31,9 +31,16 @@ struct kv_catalogue;
 #define KV_ROW_OWES (KV_ROW_GROW | KV_ROW_RENEW)
 /* Not work: the thin device begins with a LUKS2 header, which `bytes` leaves out. */
 #define KV_ROW_ENCRYPTED (1u << 2)
+/* Nor this: all of its blocks are allocated. */
+#define KV_ROW_THICK (1u << 3)
 /* It goes with its last publish; what boot it is of stands in a table of its own. */
 #define KV_ROW_EPHEMERAL (1u << 4)
-#define KV_ROW_KNOWN	 (KV_ROW_OWES | KV_ROW_ENCRYPTED | KV_ROW_EPHEMERAL)
+/* Of a thick one that was being grown: blocks beyond its end may be, and are to be given
+ * back. */
+#define KV_ROW_SPARE (1u << 5)
+#define KV_ROW_KNOWN                                                        \
+	(KV_ROW_OWES | KV_ROW_ENCRYPTED | KV_ROW_THICK | KV_ROW_EPHEMERAL | \
+	 KV_ROW_SPARE)
 
 struct kv_row {
 	uint32_t id;	/* the thin id, and the number in device names */
@@ -69,6 +76,7 @@ struct kv_policy {
 struct kv_limit {
 	uint64_t volumes; /* and snapshots */
 	uint64_t bytes;	  /* of volumes */
+	uint64_t thick_percent; /* what a byte of a thick one counts: 100 at least */
 };
 
 /* A batch of ids that no row names yet. Whoever holds the owner's lock hands them out. */
@@ -141,7 +149,8 @@ int kv_catalogue_policy(struct kv_catalogue *cat, struct kv_policy *ret);
 int kv_catalogue_set_policy(struct kv_catalogue *cat, const struct kv_policy *p,
 			    uint32_t which);
 /* The sum of the volumes' sizes, at most INT64_MAX. */
-int kv_catalogue_provisioned(struct kv_catalogue *cat, uint64_t *ret_bytes);
+int kv_catalogue_provisioned(struct kv_catalogue *cat, const struct kv_limit *limit,
+			     uint64_t *ret_bytes, uint64_t *ret_promised);
 /* -EDQUOT: with so many more the limit would be passed. */
 int kv_catalogue_admits(struct kv_catalogue *cat, const struct kv_limit *limit,
 			uint64_t more_volumes, uint64_t more_bytes);

@@ -81,50 +81,71 @@ int kv_catalogue_set_policy(struct kv_catalogue *cat, const struct kv_policy *p,
 
 /* Sums of multiples of 4096 are exact in floating point far beyond what an integer
  * holds, and are cut to that. */
-static int provisioned(struct kv_catalogue *cat, uint64_t *ret_n, uint64_t *ret_bytes)
+struct sums {
+	uint64_t n;
+	uint64_t bytes;	   /* of volumes */
+	uint64_t promised; /* the same, by what each counts */
+};
+
+/* 8 is KV_ROW_THICK. Such a volume has whole blocks of the pool. */
+static int provisioned(struct kv_catalogue *cat, const struct kv_limit *limit,
+		       struct sums *ret)
 {
+	int64_t percent = limit && limit->thick_percent ? (int64_t)limit->thick_percent : 100;
 	struct kv_stmt *stmt;
-	int64_t bytes;
+	int64_t bytes, promised;
 	int r;
 
 	r = kv_db_query(cat->db, &stmt,
 			"SELECT count(*), CAST(total(CASE kind WHEN 1 THEN bytes END)"
-			" AS INTEGER) FROM volume WHERE name IS NOT NULL",
-			"");
+			" AS INTEGER), CAST(total(CASE WHEN kind <> 1 THEN 0 WHEN flags & 8"
+			" THEN (bytes + block_bytes - 1) / block_bytes * block_bytes * ?"
+			" / 100.0 ELSE bytes END) AS INTEGER)"
+			" FROM volume, pool WHERE volume.name IS NOT NULL",
+			"i", percent);
 	if (r < 0)
 		return r;
 	r = kv_stmt_step(stmt);
+	ret->n = (uint64_t)kv_stmt_int(stmt, 0);
 	bytes = kv_stmt_int(stmt, 1);
-	*ret_n = (uint64_t)kv_stmt_int(stmt, 0);
-	*ret_bytes = (uint64_t)bytes;
+	promised = kv_stmt_int(stmt, 2);
+	ret->bytes = (uint64_t)bytes;
+	ret->promised = (uint64_t)promised;
 	kv_stmt_reset(stmt);
 	if (r >= 0)
-		r = bytes < 0 ? -EUCLEAN : 0; /* no size is */
+		r = bytes < 0 || promised < 0 ? -EUCLEAN : 0; /* no size is */
 	return r;
 }
 
-int kv_catalogue_provisioned(struct kv_catalogue *cat, uint64_t *ret_bytes)
+int kv_catalogue_provisioned(struct kv_catalogue *cat, const struct kv_limit *limit,
+			     uint64_t *ret_bytes, uint64_t *ret_promised)
 {
-	uint64_t n;
+	struct sums sums;
+	int r;
 
 	kv_catalogue_lock(cat);
-	return kv_catalogue_unlock(cat, provisioned(cat, &n, ret_bytes));
+	r = provisioned(cat, limit, &sums);
+	if (r == 0) {
+		*ret_bytes = sums.bytes;
+		*ret_promised = sums.promised;
+	}
+	return kv_catalogue_unlock(cat, r);
 }
 
 int kv_catalogue_within(struct kv_catalogue *cat, const struct kv_limit *limit,
 			uint64_t more_volumes, uint64_t more_bytes)
 {
-	uint64_t n, bytes;
+	struct sums sums;
 	int r;
 
 	if (!limit || (!limit->volumes && !limit->bytes))
 		return 0;
-	r = provisioned(cat, &n, &bytes);
+	r = provisioned(cat, limit, &sums);
 	if (r < 0)
 		return r;
-	if (limit->volumes && n + more_volumes > limit->volumes)
+	if (limit->volumes && sums.n + more_volumes > limit->volumes)
 		return -EDQUOT;
-	return limit->bytes && bytes + more_bytes > limit->bytes ? -EDQUOT : 0;
+	return limit->bytes && sums.promised + more_bytes > limit->bytes ? -EDQUOT : 0;
 }
 
 int kv_catalogue_admits(struct kv_catalogue *cat, const struct kv_limit *limit,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * What a new volume holds: encryption, a file system, and whom its root directory belongs
+ * What a new volume holds: its blocks, encryption, a file system, and whom its root directory belongs
  * to. All of it is made on a thin device that no row names yet, and is on the disk before
  * one does: a crash leaves an id without a row, which recovery deletes, contents and all.
  *
@@ -95,8 +95,12 @@ int kv_contents_make(struct kvol_pool *pool, const struct kv_row *row,
 	r = kv_device_activate(pool, row, false, &device);
 	if (r < 0)
 		return kv_pool_activate_error(pool, r, row->name, e);
-	if (c->secret.data)
+	if (c->thick)
+		r = kv_thick_fill(pool, row, device.dev, 0, row->bytes, e);
+	if (r == 0 && c->secret.data)
 		r = kv_volume_encrypt(pool, row, &c->secret, &device, e);
+	else if (r == 0 && c->thick)
+		r = kv_volume_layer(pool, row, &device, e);
 	if (r == 0 && c->fs)
 		r = fill(row, c, device.dev, e);
 	if (r < 0)

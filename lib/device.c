@@ -1,13 +1,18 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * A volume's devices: the thin device; on it, for an encrypted volume, dm-crypt; and on
- * top the read-only face, a linear map that refuses writes, for volumes that are
+ * A volume's devices: the thin device; on it, for an encrypted volume, dm-crypt, and for
+ * another one that is thick, a linear map; and on top the read-only face, a linear map that refuses writes, for volumes that are
  * published read-only as a device (a read-only bind mount of a device node does not stop
  * writes to the device). A snapshot that is published as a device and nothing else needs
  * no face: nobody may write to it, so its devices themselves are read-only.
  *
  * dm-crypt gets its key from the kernel's keyring, where it is for as long as the device
  * is active: it is needed for every table, so for growing as well.
+ *
+ * Discards would make a thick volume thin. dm-crypt is told to take none. The thin device
+ * can only be told so in sysfs, and forgets it with each table. So it is never what a
+ * thick volume says: the linear map on it finds, whenever it gets a table, a device that
+ * takes no discards, and then takes none itself, whatever becomes of the lower one.
  *
  * Callers hold the volume's lock. A crash leaves a device active that nobody uses, or
  * only the lower ones of an encrypted volume; recovery at the next open removes them, and
@@ -74,32 +79,65 @@ static int activate(const struct kv_dm *dm, const struct kv_dm_id *id,
 	return r == -EEXIST ? adopt(dm, id, t, flags, ret) : r;
 }
 
+uint64_t kv_row_thin_bytes(const struct kv_row *row, uint64_t bytes)
+{
+	return bytes + (row->flags & KV_ROW_ENCRYPTED ? KV_CRYPT_HEADER_BYTES : 0);
+}
+
 /* How large a face is, below which lies what. */
 static uint64_t bytes_of(const struct kv_row *row, enum kv_face face)
 {
-	bool header = face == KV_FACE_THIN && (row->flags & KV_ROW_ENCRYPTED);
-
-	return row->bytes + (header ? KV_CRYPT_HEADER_BYTES : 0);
+	return face == KV_FACE_THIN ? kv_row_thin_bytes(row, row->bytes) : row->bytes;
 }
 
 static int table_of(const struct kvol_pool *pool, const struct kv_row *row,
 		    enum kv_face face, dev_t below, char params[KV_THIN_LINE],
 		    struct kv_dm_target *ret)
 {
-	static const char *const types[KV_FACES] = { "thin", "crypt", "linear" };
 	char key[KV_KEY_NAME_SIZE];
 
 	ret->start_sectors = 0;
 	ret->length_sectors = bytes_of(row, face) / KV_SECTOR;
-	ret->type = types[face];
 	ret->params = params;
-	if (face == KV_FACE_THIN)
+	if (face == KV_FACE_THIN) {
+		ret->type = "thin";
 		return kv_thin_params(params, pool->stack.pool, row->id);
-	if (face == KV_FACE_READONLY)
+	}
+	if (face == KV_FACE_READONLY || !(row->flags & KV_ROW_ENCRYPTED)) {
+		ret->type = "linear";
 		return kv_thin_linear_params(params, below, 0);
+	}
+	ret->type = "crypt";
 	kv_key_name(key, pool->conf.uuid, row->id);
 	return kv_thin_crypt_params(params, below, KV_CRYPT_HEADER_BYTES / KV_SECTOR,
-				    KV_CRYPT_KEY_BYTES, key);
+				    KV_CRYPT_KEY_BYTES, key, !(row->flags & KV_ROW_THICK));
+}
+
+/* What the kernel needs for each table of dm-crypt's; nothing for others. */
+struct key {
+	bool lent;
+	int32_t key;
+};
+
+static int borrow_key(const struct kvol_pool *pool, const struct kv_row *row,
+		      struct key *ret)
+{
+	char name[KV_KEY_NAME_SIZE];
+	int r;
+
+	ret->lent = false;
+	if (!(row->flags & KV_ROW_ENCRYPTED))
+		return 0;
+	kv_key_name(name, pool->conf.uuid, row->id);
+	r = kv_keyring_lend(name, &ret->key);
+	ret->lent = r == 0;
+	return r;
+}
+
+static void return_key(const struct key *key)
+{
+	if (key->lent)
+		kv_keyring_take_back(key->key);
 }
 
 static int activate_face(const struct kvol_pool *pool, const struct kv_row *row,
@@ -119,27 +157,37 @@ static int activate_face(const struct kvol_pool *pool, const struct kv_row *row,
 int kv_device_activate(const struct kvol_pool *pool, const struct kv_row *row,
 		       bool readonly, struct kv_device *ret)
 {
-	return activate_face(pool, row, KV_FACE_THIN, 0, readonly ? KV_DM_READONLY : 0,
-			     ret);
+	struct kv_device device;
+	int r;
+
+	r = activate_face(pool, row, KV_FACE_THIN, 0, readonly ? KV_DM_READONLY : 0,
+			  &device);
+	if (r < 0)
+		return r;
+	if (row->flags & KV_ROW_THICK)
+		r = kv_blockdev_no_discards(device.dev);
+	if (r < 0 && !device.was_active)
+		(void)kv_device_deactivate(pool, row->id, 0);
+	if (r == 0)
+		*ret = device;
+	return r;
 }
 
-int kv_device_activate_crypt(const struct kvol_pool *pool, const struct kv_row *row,
+int kv_device_activate_upper(const struct kvol_pool *pool, const struct kv_row *row,
 			     struct kv_device *device)
 {
 	unsigned flags = device->readonly ? KV_DM_READONLY : 0;
-	char name[KV_KEY_NAME_SIZE];
-	struct kv_device crypt;
-	int32_t key;
+	struct kv_device upper;
+	struct key key;
 	int r;
 
-	kv_key_name(name, pool->conf.uuid, row->id);
-	r = kv_keyring_lend(name, &key);
+	r = borrow_key(pool, row, &key);
 	if (r < 0)
 		return r;
-	r = activate_face(pool, row, KV_FACE_CRYPT, device->dev, flags, &crypt);
-	kv_keyring_take_back(key);
+	r = activate_face(pool, row, KV_FACE_CRYPT, device->dev, flags, &upper);
+	return_key(&key);
 	if (r == 0)
-		device->dev = crypt.dev;
+		device->dev = upper.dev;
 	return r;
 }
 
@@ -162,8 +210,9 @@ static int face_info(const struct kvol_pool *pool, uint32_t id, enum kv_face fac
 	return kv_dm_info(&pool->dm, ret_id->uuid, ret);
 }
 
-/* The tables of what is there, from below. */
-static int resize_faces(const struct kvol_pool *pool, const struct kv_row *row)
+/* The tables of what is there, from below, up to `last`. */
+static int resize_faces(const struct kvol_pool *pool, const struct kv_row *row,
+			enum kv_face last)
 {
 	char params[KV_THIN_LINE];
 	struct kv_dm_target t;
@@ -172,7 +221,7 @@ static int resize_faces(const struct kvol_pool *pool, const struct kv_row *row)
 	dev_t below = 0;
 	int r;
 
-	for (enum kv_face face = 0; face < KV_FACES; face++) {
+	for (enum kv_face face = 0; face <= last; face++) {
 		r = face_info(pool, row->id, face, &dm_id, &info);
 		if (r == -ENXIO && face != KV_FACE_THIN)
 			continue;
@@ -181,6 +230,9 @@ static int resize_faces(const struct kvol_pool *pool, const struct kv_row *row)
 		if (r == 0)
 			r = kv_dm_reload(&pool->dm, dm_id.uuid, &t,
 					 face == KV_FACE_READONLY ? KV_DM_READONLY : 0);
+		if (r == 0 && last > KV_FACE_THIN && face == KV_FACE_THIN &&
+		    (row->flags & KV_ROW_THICK))
+			r = kv_blockdev_no_discards(info.dev);
 		if (r < 0)
 			return r;
 		below = info.dev;
@@ -190,23 +242,20 @@ static int resize_faces(const struct kvol_pool *pool, const struct kv_row *row)
 
 static int resize(const struct kvol_pool *pool, const struct kv_row *row)
 {
-	char name[KV_KEY_NAME_SIZE];
 	struct kv_dm_info info;
 	struct kv_dm_id dm_id;
-	int32_t key;
+	struct key key;
 	int r;
 
 	r = face_info(pool, row->id, KV_FACE_CRYPT, &dm_id, &info);
 	if (r == -ENXIO)
-		return resize_faces(pool, row);
+		return resize_faces(pool, row, KV_FACES - 1);
+	if (r == 0)
+		r = borrow_key(pool, row, &key);
 	if (r < 0)
 		return r;
-	kv_key_name(name, pool->conf.uuid, row->id);
-	r = kv_keyring_lend(name, &key);
-	if (r < 0)
-		return r;
-	r = resize_faces(pool, row);
-	kv_keyring_take_back(key);
+	r = resize_faces(pool, row, KV_FACES - 1);
+	return_key(&key);
 	return r;
 }
 
@@ -234,7 +283,7 @@ int kv_device_suspended(const struct kvol_pool *pool, uint32_t id)
 
 /* A reload suspends and resumes in one ioctl, which no death cuts in two; but one that
  * the kernel refuses is taken back by several. */
-int kv_device_resize(const struct kvol_pool *pool, const struct kv_row *row)
+static int reload(const struct kvol_pool *pool, const struct kv_row *row, bool all)
 {
 	struct kv_suspend suspend;
 	bool running;
@@ -243,10 +292,20 @@ int kv_device_resize(const struct kvol_pool *pool, const struct kv_row *row)
 	r = kv_suspend_begin(pool, row->id, &suspend);
 	if (r < 0)
 		return r;
-	r = resize(pool, row);
+	r = all ? resize(pool, row) : resize_faces(pool, row, KV_FACE_THIN);
 	running = r == 0 || kv_device_suspended(pool, row->id) == 0;
 	kv_suspend_end(&suspend, running);
 	return r;
+}
+
+int kv_device_resize(const struct kvol_pool *pool, const struct kv_row *row)
+{
+	return reload(pool, row, true);
+}
+
+int kv_device_stretch(const struct kvol_pool *pool, const struct kv_row *row)
+{
+	return reload(pool, row, false);
 }
 
 int kv_device_thaw(const struct kvol_pool *pool, uint32_t id)
@@ -376,23 +435,40 @@ int kv_pool_snapshot_time(const struct kvol_pool *pool, uint32_t *ret)
 	return r;
 }
 
-int kv_device_allocated(struct kvol_pool *pool, uint32_t id, uint64_t *ret)
+static int thin_status(const struct kvol_pool *pool, uint32_t id,
+		       struct kv_thin_status *ret)
 {
-	struct kv_thin_status st;
 	char line[KV_THIN_LINE];
 	struct kv_dm_id dm_id;
 	int r;
 
 	kv_dm_id_volume(&dm_id, pool->conf.uuid, id, KV_FACE_THIN);
 	r = kv_dm_status(&pool->dm, dm_id.uuid, 0, line, sizeof(line), NULL);
+	if (r == 0)
+		r = kv_thin_status_parse(line, ret);
+	if (r == 0 && ret->failed)
+		r = -EIO;
+	return r;
+}
+
+int kv_device_allocated(struct kvol_pool *pool, uint32_t id, uint64_t *ret)
+{
+	struct kv_thin_status st;
+	int r = thin_status(pool, id, &st);
+
 	if (r == -ENXIO)
 		return inactive_allocated(pool, id, ret);
 	if (r == 0)
-		r = kv_thin_status_parse(line, &st);
-	if (r < 0)
-		return r;
-	if (st.failed)
-		return -EIO;
-	*ret = st.mapped_sectors * KV_SECTOR;
-	return 0;
+		*ret = st.mapped_sectors * KV_SECTOR;
+	return r;
+}
+
+int kv_device_highest(const struct kvol_pool *pool, uint32_t id, uint64_t *ret_bytes)
+{
+	struct kv_thin_status st;
+	int r = thin_status(pool, id, &st);
+
+	if (r == 0)
+		*ret_bytes = st.mapped_sectors ? (st.highest_sector + 1) * KV_SECTOR : 0;
+	return r;
 }

@@ -118,7 +118,7 @@ static int add_crypt(struct kvol_pool *pool, const struct kv_row *row, bool make
 	r = give_key(pool, row, device->dev, make, secret);
 	if (r < 0)
 		return crypt_error(r, row->name, make ? "encrypt it" : "unlock it", e);
-	r = kv_device_activate_crypt(pool, row, device);
+	r = kv_device_activate_upper(pool, row, device);
 	return r < 0 ? crypt_error(r, row->name, "start dm-crypt", e) : 0;
 }
 
@@ -138,6 +138,14 @@ int kv_volume_encrypt(struct kvol_pool *pool, const struct kv_row *row,
 	return add_crypt(pool, row, true, secret, device, e);
 }
 
+int kv_volume_layer(struct kvol_pool *pool, const struct kv_row *row,
+		    struct kv_device *device, struct kvol_error *e)
+{
+	int r = kv_device_activate_upper(pool, row, device);
+
+	return r < 0 ? kv_pool_activate_error(pool, r, row->name, e) : 0;
+}
+
 int kv_volume_activate(struct kvol_pool *pool, const struct kv_row *row,
 		       const struct kv_secret *secret, bool readonly,
 		       struct kv_device *ret, struct kvol_error *e)
@@ -148,11 +156,12 @@ int kv_volume_activate(struct kvol_pool *pool, const struct kv_row *row,
 	r = kv_device_activate(pool, row, readonly, &device);
 	if (r < 0)
 		return kv_pool_activate_error(pool, r, row->name, e);
-	if (row->flags & KV_ROW_ENCRYPTED) {
+	if (row->flags & KV_ROW_ENCRYPTED)
 		r = add_crypt(pool, row, false, secret, &device, e);
-		if (r < 0)
-			goto undo_device;
-	}
+	else if (kv_row_layered(row))
+		r = kv_volume_layer(pool, row, &device, e);
+	if (r < 0)
+		goto undo_device;
 	*ret = device;
 	return 0;
 
@@ -164,10 +173,8 @@ undo_device:
 int kv_volume_top(const struct kvol_pool *pool, const struct kv_row *row,
 		  struct kv_dm_info *ret)
 {
-	bool encrypted = row->flags & KV_ROW_ENCRYPTED;
-
-	return kv_device_info(pool, row->id, encrypted ? KV_FACE_CRYPT : KV_FACE_THIN,
-			      ret);
+	return kv_device_info(pool, row->id,
+			      kv_row_layered(row) ? KV_FACE_CRYPT : KV_FACE_THIN, ret);
 }
 
 /* --- Changing the secret --- */

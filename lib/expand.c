@@ -150,8 +150,8 @@ static int start(struct kvol_pool *pool, const struct kv_row *row, struct kv_dev
 	int r;
 
 	if (!(row->flags & KV_ROW_ENCRYPTED)) {
-		r = kv_device_activate(pool, row, false, ret);
-		return r < 0 ? kv_pool_activate_error(pool, r, row->name, e) : 1;
+		r = kv_volume_activate(pool, row, NULL, false, ret, e);
+		return r < 0 ? r : 1;
 	}
 	r = kv_volume_top(pool, row, &top);
 	if (r == -ENXIO)
@@ -221,6 +221,7 @@ static int commit_size(struct kvol_pool *pool, struct kv_row *row, uint64_t byte
 	limit.volumes = 0; /* it makes none */
 	row->bytes = bytes;
 	row->flags |= owes ? KV_ROW_GROW : 0;
+	row->flags &= ~KV_ROW_SPARE;
 	r = kv_catalogue_resize_within(pool->cat, row->id, row->bytes, row->flags,
 				       &limit);
 	if (r == -EDQUOT)
@@ -228,6 +229,30 @@ static int commit_size(struct kvol_pool *pool, struct kv_row *row, uint64_t byte
 	return r < 0 ? kv_error_errno(e, r, "volume '%s': commit to the catalogue",
 				      row->name)
 		     : 0;
+}
+
+/* A thick volume has the blocks of its new part before anything says that it has one. */
+static int grow_thick(struct kvol_pool *pool, struct kv_row *row, uint64_t bytes,
+		      struct kvol_error *e)
+{
+	struct kv_row was;
+	struct kv_limit limit;
+	int r;
+
+	r = kv_thick_give_back(pool, row); /* of a call that did not come so far */
+	if (r < 0)
+		return kv_error_errno(e, r, "volume '%s': give back what lies beyond its end",
+				      row->name);
+	r = kv_policy_admit(pool, row->name, 0, bytes - row->bytes, true, &limit, e);
+	if (r == 0)
+		r = kv_thick_grow(pool, row, bytes, e);
+	if (r < 0)
+		return r;
+	was = *row;
+	r = commit_size(pool, row, bytes, e);
+	if (r < 0)
+		kv_thick_forget(pool, &was);
+	return r;
 }
 
 int kvol_expand(struct kvol_pool *pool, const char *name, uint64_t bytes, uint32_t flags,
@@ -259,7 +284,8 @@ int kvol_expand(struct kvol_pool *pool, const char *name, uint64_t bytes, uint32
 	if (r < 0)
 		return r;
 	if (bytes > row.bytes)
-		r = commit_size(pool, &row, bytes, reterr);
+		r = row.flags & KV_ROW_THICK ? grow_thick(pool, &row, bytes, reterr)
+					     : commit_size(pool, &row, bytes, reterr);
 	if (r < 0)
 		return r;
 	return row.flags & KV_ROW_GROW ? follow(pool, &row, reterr) : 0;

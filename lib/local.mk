@@ -139,6 +139,7 @@ layer4_sources = \
 	lib/snapshot.c \
 	lib/standing.c \
 	lib/stat.c \
+	lib/thick.c \
 	lib/unpublish.c \
 	lib/verb.h \
 	lib/volume.c \

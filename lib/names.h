@@ -23,7 +23,7 @@ bool kv_pool_name_valid(const char *name);
 /* A volume's devices, each standing on those before it that are there. */
 enum kv_face {
 	KV_FACE_THIN,	  /* NUMBER */
-	KV_FACE_CRYPT,	  /* NUMBERc: what an encrypted one says */
+	KV_FACE_CRYPT,	  /* NUMBERc: what an encrypted one says; or a thick one */
 	KV_FACE_READONLY, /* NUMBERr: of one that is published read-only as a device */
 };
 #define KV_FACES 3

@@ -7,6 +7,10 @@
  * from coming. Volumes and sizes are held in the commit that makes them (the catalogue);
  * publishes by their records, which are counted when the new one is among them, so that
  * two at once never both get the last place.
+ *
+ * What a thick volume has nobody else can use: with an overcommit of 300 percent, say, of a
+ * third of the pool, thin volumes are promised three times what is left, and not more. So
+ * each of its bytes counts three times.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -51,6 +55,7 @@ int kv_policy_limit(const struct kvol_pool *pool, struct kv_limit *ret,
 				      pool->conf.name);
 	ret->bytes = overcommitted(st.data_total * pool->conf.block_bytes,
 				   policy.overcommit);
+	ret->thick_percent = policy.overcommit > 100 ? policy.overcommit : 100;
 	return 0;
 }
 
@@ -63,12 +68,15 @@ int kv_limit_error(const struct kvol_pool *pool, const char *name, struct kvol_e
 }
 
 int kv_policy_admit(const struct kvol_pool *pool, const char *name, uint64_t more_volumes,
-		    uint64_t more_bytes, struct kv_limit *ret, struct kvol_error *e)
+		    uint64_t more_bytes, bool thick, struct kv_limit *ret,
+		    struct kvol_error *e)
 {
 	int r = kv_policy_limit(pool, ret, e);
 
 	if (r < 0)
 		return r;
+	if (thick && ret->bytes)
+		more_bytes = overcommitted(more_bytes, ret->thick_percent);
 	r = kv_catalogue_admits(pool->cat, ret, more_volumes, more_bytes);
 	if (r == -EDQUOT)
 		return kv_limit_error(pool, name, e);
@@ -158,19 +166,18 @@ int kvol_pool_set(struct kvol_pool *pool, const struct kvol_policy_opts *opts,
 		     : 0;
 }
 
-/* What a volume could have now. */
+/* What a volume could have now. promised: what counts against the limit. */
 static uint64_t capacity(const struct kv_pool_status *st, const struct kv_limit *limit,
-			 const struct kvol_pool_info *info)
+			 const struct kvol_pool_info *info, uint64_t promised)
 {
 	if (st->mode != KV_POOL_RW || kv_pool_low_data(st) || kv_pool_low_metadata(st) ||
 	    info->n_volumes + info->n_snapshots >= info->max_volumes)
 		return 0;
 	if (!limit->bytes)
 		return info->data_bytes - info->data_used;
-	return info->provisioned < limit->bytes
-		       ? (limit->bytes - info->provisioned) / KV_BYTES_UNIT *
-				 KV_BYTES_UNIT
-		       : 0;
+	return promised < limit->bytes ? (limit->bytes - promised) / KV_BYTES_UNIT *
+						 KV_BYTES_UNIT
+				       : 0;
 }
 
 int kv_policy_tell(struct kvol_pool *pool, const struct kv_pool_status *st,
@@ -178,6 +185,7 @@ int kv_policy_tell(struct kvol_pool *pool, const struct kv_pool_status *st,
 {
 	struct kv_policy policy;
 	struct kv_limit limit;
+	uint64_t promised;
 	int r;
 
 	r = kv_policy_limit(pool, &limit, e);
@@ -185,7 +193,8 @@ int kv_policy_tell(struct kvol_pool *pool, const struct kv_pool_status *st,
 		return r;
 	r = kv_catalogue_policy(pool->cat, &policy);
 	if (r == 0)
-		r = kv_catalogue_provisioned(pool->cat, &info->provisioned);
+		r = kv_catalogue_provisioned(pool->cat, &limit, &info->provisioned,
+					     &promised);
 	if (r < 0)
 		return policy_error(pool, r, e);
 	r = kv_policy_published(pool, &info->n_published);
@@ -197,7 +206,7 @@ int kv_policy_tell(struct kvol_pool *pool, const struct kv_pool_status *st,
 	info->max_published = policy.max_published;
 	info->overcommit = policy.overcommit;
 	info->publish_flags = policy.publish_flags;
-	info->capacity = capacity(st, &limit, info);
+	info->capacity = capacity(st, &limit, info, promised);
 	info->largest_volume = info->capacity;
 	if (info->capacity && !limit.bytes)
 		info->largest_volume = KV_BYTES_MAX;

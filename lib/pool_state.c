@@ -63,6 +63,22 @@ bool kv_pool_low_metadata(const struct kv_pool_status *st)
 						   metadata_reserve(st->metadata_total);
 }
 
+uint64_t kv_pool_spare_data(const struct kv_pool_status *st)
+{
+	uint64_t left = st->data_total - st->data_used;
+	uint64_t reserve = data_reserve(st->data_total);
+
+	return left > reserve ? left - reserve : 0;
+}
+
+uint64_t kv_pool_spare_metadata(const struct kv_pool_status *st)
+{
+	uint64_t left = st->metadata_total - st->metadata_used;
+	uint64_t reserve = metadata_reserve(st->metadata_total);
+
+	return left > reserve ? left - reserve : 0;
+}
+
 /* What the state itself forbids, whoever asks; but for deleting in a pool without room
  * for metadata, which is what makes room. */
 static int refuse_state(const struct kvol_pool *pool, const struct kv_pool_status *st,
@@ -194,5 +210,9 @@ int kv_pool_activate_error(const struct kvol_pool *pool, int r, const char *name
 		return kv_error(e, -EUCLEAN, KVOL_R_CORRUPT,
 				"volume '%s': activate: pool '%s' has lost its blocks",
 				name, pool->conf.name);
+	if (r == -EOPNOTSUPP)
+		return kv_error(e, r, KVOL_R_NO_KERNEL_SUPPORT,
+				"volume '%s': activate: no /sys to switch discards off in",
+				name);
 	return kv_error_errno(e, r, "volume '%s': activate", name);
 }

@@ -57,6 +57,9 @@ bool kv_pool_metadata_full(const struct kv_pool_status *st);
 /* Below the reserve, which is kept for what exists: nothing new is made. */
 bool kv_pool_low_data(const struct kv_pool_status *st);
 bool kv_pool_low_metadata(const struct kv_pool_status *st);
+/* Free blocks above the reserve. */
+uint64_t kv_pool_spare_data(const struct kv_pool_status *st);
+uint64_t kv_pool_spare_metadata(const struct kv_pool_status *st);
 
 /* Nothing is changed through this handle, as long as it lives. */
 bool kv_pool_only_reads(const struct kvol_pool *pool);
@@ -87,12 +90,20 @@ struct kv_device {
 	bool was_active; /* the thin device was, and perhaps no more than that */
 	bool readonly;	 /* the thin device itself */
 };
-/* The thin device. `readonly`: make it so if it is not active yet. */
+/* Does more than the thin device belong to it? What it says is the upper one then. */
+static inline bool kv_row_layered(const struct kv_row *row)
+{
+	return row->flags & (KV_ROW_ENCRYPTED | KV_ROW_THICK);
+}
+/* How large the thin device of a volume of `bytes` is. */
+uint64_t kv_row_thin_bytes(const struct kv_row *row, uint64_t bytes);
+/* The thin device. `readonly`: make it so if it is not active yet. A thick volume's takes
+ * no discards. */
 int kv_device_activate(const struct kvol_pool *pool, const struct kv_row *row,
 		       bool readonly, struct kv_device *ret);
-/* On it dm-crypt, for an encrypted volume, whose key the kernel has (-ENOKEY): from then
- * on device->dev is that. */
-int kv_device_activate_crypt(const struct kvol_pool *pool, const struct kv_row *row,
+/* On it the upper one of a layered volume: from then on device->dev is that. dm-crypt for
+ * an encrypted one, whose key the kernel has (-ENOKEY). */
+int kv_device_activate_upper(const struct kvol_pool *pool, const struct kv_row *row,
 			     struct kv_device *device);
 /* The read-only face, a linear map of the whole device that refuses writes. */
 int kv_device_activate_readonly(const struct kvol_pool *pool, const struct kv_row *row,
@@ -100,6 +111,10 @@ int kv_device_activate_readonly(const struct kvol_pool *pool, const struct kv_ro
 /* Makes the active devices as large as the row says. Never smaller. -ENOKEY: the kernel
  * does not have an encrypted volume's key any more. */
 int kv_device_resize(const struct kvol_pool *pool, const struct kv_row *row);
+/* The thin device alone, of an active layered volume; it takes discards from then on. */
+int kv_device_stretch(const struct kvol_pool *pool, const struct kv_row *row);
+/* Where what is mapped of an active thin device ends. */
+int kv_device_highest(const struct kvol_pool *pool, uint32_t id, uint64_t *ret_bytes);
 /* flags: KV_DM_DEFERRED or 0. 0 when it is not active any more, or will be when it is
  * closed. */
 int kv_device_deactivate(const struct kvol_pool *pool, uint32_t id, unsigned flags);

@@ -220,7 +220,7 @@ static int tombstone(struct kvol_pool *pool, uint32_t id)
 }
 
 /* A volume that is in use and was being grown. One that is not is grown by its next
- * publish. */
+ * publish. What a thick one has reserved for that goes back. */
 static int ungrown(struct kvol_pool *pool, uint32_t id)
 {
 	_cleanup_lock_ struct kv_lock lock = KV_LOCK_NONE;
@@ -232,10 +232,14 @@ static int ungrown(struct kvol_pool *pool, uint32_t id)
 	if (r < 0)
 		return r == -EBUSY ? 0 : r;
 	r = kv_catalogue_get(pool->cat, id, &row);
-	if (r == 0)
-		r = kv_device_info(pool, id, KV_FACE_THIN, &info);
 	if (r < 0)
-		return r == -ENOENT || r == -ENXIO ? 0 : r;
+		return r == -ENOENT ? 0 : r;
+	kv_thick_forget(pool, &row);
+	if (!(row.flags & KV_ROW_GROW))
+		return 0;
+	r = kv_device_info(pool, id, KV_FACE_THIN, &info);
+	if (r < 0)
+		return r == -ENXIO ? 0 : r;
 	r = kv_device_resize(pool, &row);
 	if (r < 0)
 		kv_log(&pool->log, LOG_WARNING,

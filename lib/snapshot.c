@@ -142,7 +142,7 @@ static int find_origin(struct kvol_pool *pool, const struct kv_row *source,
 	for (unsigned i = 0; i < KV_ARRAY_SIZE(faces); i++) {
 		enum kv_face face = faces[i];
 
-		if (face == KV_FACE_CRYPT && !(source->flags & KV_ROW_ENCRYPTED))
+		if (face == KV_FACE_CRYPT && !kv_row_layered(source))
 			continue;
 		r = kv_device_info(pool, source->id, face, &info);
 		if (r == -ENXIO || (r == 0 && !info.live_table))
@@ -214,8 +214,9 @@ static int make_row(struct kv_row *row, uint32_t id, const struct kv_row *source
 		return r;
 	(void)kv_strcpy(row->source, sizeof(row->source), source->name);
 	(void)kv_strcpy(row->fs_type, sizeof(row->fs_type), source->fs_type);
-	/* What the source still owes, the copy owes as well. */
-	row->flags = source->flags & ~KV_ROW_EPHEMERAL;
+	/* What the source still owes, the copy owes as well. It shares blocks, and is not
+	 * thick. */
+	row->flags = source->flags & ~(KV_ROW_THICK | KV_ROW_SPARE | KV_ROW_EPHEMERAL);
 	if (c->ephemeral)
 		row->flags |= KV_ROW_EPHEMERAL;
 	if (row->bytes > source->bytes && source->fs_type[0])
@@ -324,6 +325,15 @@ static int lock_copy(struct kvol_pool *pool, struct kv_id *id, const struct copy
 	return kv_error_errno(e, r, "volume '%s': lock", c->name);
 }
 
+static int give_back(struct kvol_pool *pool, struct kv_row *row, struct kvol_error *e)
+{
+	int r = kv_thick_give_back(pool, row);
+
+	return r < 0 ? kv_error_errno(e, r, "volume '%s': give back what lies beyond its end",
+				      row->name)
+		     : 0;
+}
+
 /* 1: a name came to mean something else in between. */
 static int copy_once(struct kvol_pool *pool, const char *source, struct copy *c,
 		     struct kvol_error *e)
@@ -350,8 +360,11 @@ static int copy_once(struct kvol_pool *pool, const char *source, struct copy *c,
 	r = check_copy(&row, c, e);
 	if (r == 0)
 		r = kv_pool_admit(pool, true, e);
+	if (r == 0) /* it would keep them for good */
+		r = give_back(pool, &row, e);
 	if (r == 0)
-		r = kv_policy_admit(pool, c->name, 1, bytes_of(&row, c), &c->limit, e);
+		r = kv_policy_admit(pool, c->name, 1, bytes_of(&row, c), false,
+				    &c->limit, e);
 	if (r == 0)
 		r = kv_ids_take(pool, true, c->name, &id, e);
 	if (r == 0 && c->ephemeral)
@@ -405,7 +418,7 @@ int kvol_snapshot(struct kvol_pool *pool, const char *volume, const char *snapsh
 }
 
 /* Known, and refused by name. */
-#define NOT_FOR_CLONES (KVOL_CREATE_OWNER | KVOL_CREATE_MODE)
+#define NOT_FOR_CLONES (KVOL_CREATE_OWNER | KVOL_CREATE_MODE | KVOL_CREATE_THICK)
 
 int kvol_clone(struct kvol_pool *pool, const char *source, const char *name,
 	       const struct kvol_create_opts *opts, struct kvol_error *reterr)
@@ -427,8 +440,8 @@ int kvol_clone(struct kvol_pool *pool, const char *source, const char *name,
 		r = kv_reserved_error("clone", name, reterr);
 	if (r == 0 && o.flags)
 		r = kv_error_invalid(reterr,
-				     "clone '%s': has its source's root directory; its "
-				     "owner and mode are for kvol_create to give",
+				     "clone '%s': has its source's root directory and "
+				     "blocks; owner, mode and thick are for kvol_create",
 				     name);
 	if (r == 0 && o.bytes)
 		r = kv_bytes_check(name, o.bytes, &c.bytes, reterr);

@@ -53,9 +53,9 @@ static int fill(struct kvol_pool *pool, const struct kv_row *row, struct kvol_in
 	(void)kv_strcpy(info->fs_type, sizeof(info->fs_type), row->fs_type);
 	(void)kv_strcpy(info->uuid, sizeof(info->uuid), row->uuid);
 
-	info->flags = row->flags & KV_ROW_ENCRYPTED ? KVOL_INFO_ENCRYPTED : 0;
-	if (row->flags & KV_ROW_EPHEMERAL)
-		info->flags |= KVOL_INFO_EPHEMERAL;
+	info->flags = (row->flags & KV_ROW_ENCRYPTED ? KVOL_INFO_ENCRYPTED : 0) |
+		      (row->flags & KV_ROW_THICK ? KVOL_INFO_THICK : 0) |
+		      (row->flags & KV_ROW_EPHEMERAL ? KVOL_INFO_EPHEMERAL : 0);
 	r = kv_volume_top(pool, row, &dm);
 	if (r == 0) {
 		info->dev_major = major(dm.dev);

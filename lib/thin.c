@@ -71,11 +71,11 @@ int kv_thin_linear_params(char buf[KV_THIN_LINE], dev_t dev, uint64_t offset_sec
 }
 
 int kv_thin_crypt_params(char buf[KV_THIN_LINE], dev_t dev, uint64_t offset_sectors,
-			 size_t key_bytes, const char *key_name)
+			 size_t key_bytes, const char *key_name, bool discards)
 {
-	return line(buf,
-		    "aes-xts-plain64 :%zu:logon:%s 0 %u:%u %" PRIu64 " 1 allow_discards",
-		    key_bytes, key_name, major(dev), minor(dev), offset_sectors);
+	return line(buf, "aes-xts-plain64 :%zu:logon:%s 0 %u:%u %" PRIu64 "%s", key_bytes,
+		    key_name, major(dev), minor(dev), offset_sectors,
+		    discards ? " 1 allow_discards" : "");
 }
 
 int kv_thin_msg_create(char buf[KV_THIN_LINE], uint32_t id)

@@ -44,7 +44,7 @@ int kv_thin_params(char buf[KV_THIN_LINE], dev_t pool, uint32_t id);
 int kv_thin_linear_params(char buf[KV_THIN_LINE], dev_t dev, uint64_t offset_sectors);
 /* A LUKS2 volume's data as lib/crypt.c makes it; the kernel looks for the key. */
 int kv_thin_crypt_params(char buf[KV_THIN_LINE], dev_t dev, uint64_t offset_sectors,
-			 size_t key_bytes, const char *key_name);
+			 size_t key_bytes, const char *key_name, bool discards);
 /* The device under a linear table's line. */
 int kv_thin_linear_parse(const char *line, dev_t *ret_dev, uint64_t *ret_offset_sectors);
 

@@ -96,7 +96,8 @@ int kv_insert_error(const struct kvol_pool *pool, int r, const char *name,
 int kv_policy_limit(const struct kvol_pool *pool, struct kv_limit *ret,
 		    struct kvol_error *e);
 int kv_policy_admit(const struct kvol_pool *pool, const char *name, uint64_t more_volumes,
-		    uint64_t more_bytes, struct kv_limit *ret, struct kvol_error *e);
+		    uint64_t more_bytes, bool thick, struct kv_limit *ret,
+		    struct kvol_error *e);
 int kv_limit_error(const struct kvol_pool *pool, const char *name, struct kvol_error *e);
 /* MOUNT_ATTR_* for each publish, and how many volumes may be published (0: any). */
 int kv_policy_publish(const struct kvol_pool *pool, uint64_t *ret_attr,
@@ -115,10 +116,11 @@ struct kv_contents {
 	const struct kv_fs *fs;	 /* NULL: raw */
 	struct kv_secret secret; /* data NULL: not encrypted */
 	struct kv_owner root;
+	bool thick; /* all blocks are allocated */
 };
 static inline bool kv_contents_any(const struct kv_contents *c)
 {
-	return c->fs || c->secret.data;
+	return c->fs || c->secret.data || c->thick;
 }
 /* Makes it, on the thin device of a row that is not committed yet; it is inactive again
  * afterwards. What fails in here is undone, device and all, by kv_volume_undo. */
@@ -168,6 +170,9 @@ int kv_volume_secret(const struct kv_row *row, const struct kv_secret *secret,
 int kv_volume_encrypt(struct kvol_pool *pool, const struct kv_row *row,
 		      const struct kv_secret *secret, struct kv_device *device,
 		      struct kvol_error *e);
+/* Puts the upper device on the thin one of a thick volume that is not encrypted. */
+int kv_volume_layer(struct kvol_pool *pool, const struct kv_row *row,
+		    struct kv_device *device, struct kvol_error *e);
 /* Activates the volume's device, for an encrypted one by its secret and up to what it
  * says. On failure nothing is active that was not. */
 int kv_volume_activate(struct kvol_pool *pool, const struct kv_row *row,
@@ -176,6 +181,22 @@ int kv_volume_activate(struct kvol_pool *pool, const struct kv_row *row,
 /* The device that shows what is in an active volume. -ENXIO: there is none. */
 int kv_volume_top(const struct kvol_pool *pool, const struct kv_row *row,
 		  struct kv_dm_info *ret);
+
+/* Thick volumes (thick.c). Is there room for what lies between two sizes of one (0: its
+ * beginning), and what its header takes? */
+int kv_thick_check(const struct kvol_pool *pool, const struct kv_row *row, uint64_t from,
+		   uint64_t to, struct kvol_error *e);
+/* Allocates the blocks between them; dev: the thin device. */
+int kv_thick_fill(const struct kvol_pool *pool, const struct kv_row *row, dev_t dev,
+		  uint64_t from, uint64_t to, struct kvol_error *e);
+/* Reserves what lies between the row's size and `bytes`. Then row->flags has KV_ROW_SPARE,
+ * which is for the commit of the new size to take away, or for kv_thick_forget. On failure
+ * all is given back. */
+int kv_thick_grow(struct kvol_pool *pool, struct kv_row *row, uint64_t bytes,
+		  struct kvol_error *e);
+void kv_thick_forget(struct kvol_pool *pool, struct kv_row *row);
+/* Makes an end to KV_ROW_SPARE. */
+int kv_thick_give_back(struct kvol_pool *pool, struct kv_row *row);
 
 /* Makes active devices as large as the row says. */
 int kv_volume_resize(const struct kvol_pool *pool, const struct kv_row *row,

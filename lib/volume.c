@@ -149,7 +149,7 @@ int kv_reserved_error(const char *what, const char *name, struct kvol_error *e)
 
 /* --- Creating --- */
 
-#define CREATE_FLAGS (KVOL_CREATE_OWNER | KVOL_CREATE_MODE)
+#define CREATE_FLAGS (KVOL_CREATE_OWNER | KVOL_CREATE_MODE | KVOL_CREATE_THICK)
 
 /* What is asked for. */
 struct wanted {
@@ -167,21 +167,46 @@ static int check_existing(const struct kv_row *row, const struct wanted *w,
 {
 	bool encrypted = row->flags & KV_ROW_ENCRYPTED;
 	bool ephemeral = row->flags & KV_ROW_EPHEMERAL;
+	bool thick = row->flags & KV_ROW_THICK;
 
 	if (w->ephemeral)
 		return KV_NAME_TAKEN;
 	if (row->kind == KVOL_KIND_VOLUME && row->bytes == w->bytes && !row->source[0] &&
 	    !ephemeral &&
 	    kv_str_equal(row->fs_type, w->contents.fs ? w->contents.fs->name : "") &&
-	    encrypted == !!w->contents.secret.data)
+	    encrypted == !!w->contents.secret.data && thick == w->contents.thick)
 		return 0;
 	return kv_error(e, -EEXIST, KVOL_R_EXISTS_DIFFERENT,
 			"volume '%s': there is %s%s of this name, "
-			"with %" PRIu64 " bytes, %s%s%s",
+			"with %" PRIu64 " bytes, %s%s%s%s",
 			row->name, ephemeral ? "an ephemeral " : "a ",
 			row->kind == KVOL_KIND_VOLUME ? "volume" : "snapshot",
 			row->bytes, row->fs_type[0] ? row->fs_type : "raw",
-			encrypted ? ", encrypted" : "", row->source[0] ? ", copied" : "");
+			encrypted ? ", encrypted" : "", thick ? ", thick" : "",
+			row->source[0] ? ", copied" : "");
+}
+
+static uint32_t flags_of(const struct wanted *w)
+{
+	return (w->contents.secret.data ? KV_ROW_ENCRYPTED : 0) |
+	       (w->contents.thick ? KV_ROW_THICK : 0) |
+	       (w->ephemeral ? KV_ROW_EPHEMERAL : 0);
+}
+
+/* May it be made now? */
+static int admit(struct kvol_pool *pool, struct wanted *w, struct kvol_error *e)
+{
+	struct kv_row row = { .bytes = w->bytes, .flags = flags_of(w) };
+	int r;
+
+	r = kv_pool_admit(pool, true, e);
+	if (r == 0)
+		r = kv_policy_admit(pool, w->name, 1, w->bytes, w->contents.thick,
+				    &w->limit, e);
+	if (r < 0 || !w->contents.thick)
+		return r;
+	(void)kv_strcpy(row.name, sizeof(row.name), w->name);
+	return kv_thick_check(pool, &row, 0, w->bytes, e);
 }
 
 /* From the message to the commit. 1: the name was taken meanwhile. */
@@ -202,8 +227,7 @@ static int create_with_id(struct kvol_pool *pool, struct kv_id *id,
 	}
 	if (w->contents.fs)
 		(void)kv_strcpy(row.fs_type, sizeof(row.fs_type), w->contents.fs->name);
-	row.flags = (w->contents.secret.data ? KV_ROW_ENCRYPTED : 0) |
-		    (w->ephemeral ? KV_ROW_EPHEMERAL : 0);
+	row.flags = flags_of(w);
 	r = kv_pool_send(pool, msg);
 	made = r == 0;
 	if (r == 0)
@@ -253,9 +277,7 @@ static int create_once(struct kvol_pool *pool, struct wanted *w, struct kvol_err
 		return check_existing(&row, w, e);
 	if (r != -ENOENT)
 		return r;
-	r = kv_pool_admit(pool, true, e);
-	if (r == 0)
-		r = kv_policy_admit(pool, w->name, 1, w->bytes, &w->limit, e);
+	r = admit(pool, w, e);
 	if (r == 0)
 		r = kv_ids_take(pool, false, w->name, &id, e);
 	if (r < 0)
@@ -361,6 +383,7 @@ int kvol_create(struct kvol_pool *pool, const char *name, uint64_t bytes,
 		return kv_error_invalid(
 			reterr, "volume '%s': kvol_create_opts.bytes is for clones",
 			name);
+	w.contents.thick = o.flags & KVOL_CREATE_THICK;
 	w.labels = o.labels;
 	w.n_labels = o.n_labels;
 	r = choose_fs(&w, o.fs_type, reterr);

@@ -95,6 +95,7 @@ unit_model_tests = \
 	tests/unit/test_snapshot \
 	tests/unit/test_stack \
 	tests/unit/test_stat \
+	tests/unit/test_thick \
 	tests/unit/test_unfinished \
 	tests/unit/test_volume \
 	tests/unit/test_why
@@ -184,6 +185,8 @@ tests_unit_test_stack_LDADD = $(model_ldadd)
 tests_unit_test_stack_LDFLAGS = $(model_ldflags)
 tests_unit_test_stat_LDADD = $(model_ldadd)
 tests_unit_test_stat_LDFLAGS = $(model_ldflags)
+tests_unit_test_thick_LDADD = $(model_ldadd)
+tests_unit_test_thick_LDFLAGS = $(model_ldflags)
 tests_unit_test_unfinished_LDADD = $(model_ldadd)
 tests_unit_test_unfinished_LDFLAGS = $(model_ldflags)
 tests_unit_test_volume_LDADD = $(model_ldadd)
@@ -234,6 +237,7 @@ system_tests = \
 	tests/system/test_repair \
 	tests/system/test_snapshot \
 	tests/system/test_standing \
+	tests/system/test_thick \
 	tests/system/test_udev \
 	tests/system/test_wrong_catalogue
 
@@ -341,6 +345,8 @@ tests_system_test_snapshot_LDADD = $(system_ldadd)
 tests_system_test_snapshot_LDFLAGS = $(AM_LDFLAGS) -no-install
 tests_system_test_standing_LDADD = $(system_ldadd)
 tests_system_test_standing_LDFLAGS = $(AM_LDFLAGS) -no-install
+tests_system_test_thick_LDADD = $(system_ldadd)
+tests_system_test_thick_LDFLAGS = $(AM_LDFLAGS) -no-install
 tests_system_test_udev_LDADD = $(system_ldadd)
 tests_system_test_udev_LDFLAGS = $(AM_LDFLAGS) -no-install
 tests_system_test_wrong_catalogue_LDADD = $(system_ldadd)

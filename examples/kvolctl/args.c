@@ -61,6 +61,7 @@ static const struct {
 	[OPTION_MODE] = { "mode", "MODE", 0 },
 	[OPTION_EPHEMERAL] = { "ephemeral", "BYTES", 0 },
 	[OPTION_FROM] = { "from", "SOURCE", 0 },
+	[OPTION_THICK] = { "thick", NULL, 0 },
 };
 
 static const struct command_option format_options[] = {
@@ -74,6 +75,7 @@ static const struct command_option format_options[] = {
 static const struct command_option create_options[] = {
 	{ OPTION_FS,
 	  "make a file system: ext4, xfs or btrfs (default: none, a raw volume)" },
+	{ OPTION_THICK, "allocate all of its space now" },
 	{ OPTION_OWNER, "whom its root directory is to belong to" },
 	{ OPTION_MODE, "the mode of its root directory, octal" },
 	{ OPTION_LABEL, "set this label with it; may be repeated" },

@@ -77,7 +77,7 @@ _kvolctl()
 		set) options+=' --max-volumes --max-published --overcommit --publish-flags' ;;
 		limit-io) options+=' --read-bps --write-bps --read-iops --write-iops' ;;
 		repair) options+=' --check --backup-dir --force --accept --takeover' ;;
-		create) options+=' --fs --owner --mode --label --secret-file' ;;
+		create) options+=' --fs --thick --owner --mode --label --secret-file' ;;
 		snapshot) options+=' --label' ;;
 		change-secret) options+=' --old-file --new-file' ;;
 		clone) options+=' --size --label' ;;

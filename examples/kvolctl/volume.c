@@ -43,6 +43,8 @@ int run_create(struct invocation *inv)
 		code = option_secret(inv, OPTION_SECRET_FILE, &secret);
 	if (code == DONE)
 		code = open_pool(inv);
+	if (inv->options[OPTION_THICK])
+		opts.flags |= KVOL_CREATE_THICK;
 	opts.fs_type = inv->options[OPTION_FS];
 	opts.labels = labels.items;
 	opts.n_labels = labels.n;

@@ -282,8 +282,9 @@ struct kvol_pool_info {
 	uint64_t snapshots_left;	/* snapshots and clones that can still be taken in its life */
 	char host[128];			/* the name of this host's claim to it; "": it has none */
 	uint64_t provisioned;		/* the sum of the volumes' sizes */
-	uint64_t capacity;		/* bytes that new volumes can have: what overcommit leaves;
-					 * without it the free data space. 0: nothing new is made */
+	uint64_t capacity;		/* bytes that new volumes can have: what overcommit leaves (of
+					 * thick ones, that by its percentage); without it the free
+					 * data space. 0: nothing new is made */
 	uint64_t largest_volume;	/* what one volume could have now */
 	uint64_t max_published;		/* the policy (kvol_pool_set), 0: none */
 	uint64_t overcommit;
@@ -382,7 +383,8 @@ struct kvol_policy_opts {		/* 0: no limit but the pool's own */
 	uint32_t flags;			/* KVOL_SET_* */
 	uint64_t max_volumes;		/* volumes and snapshots; not above what it was formatted for */
 	uint64_t max_published;		/* volumes published on one host at a time */
-	uint64_t overcommit;		/* sum of volumes' sizes, in percent of the data space */
+	uint64_t overcommit;		/* sum of volumes' sizes, in percent of the data space; above
+					 * 100 it leaves out what thick ones have, of both */
 	uint64_t publish_flags;		/* KVOL_POLICY_* */
 };
 
@@ -406,6 +408,7 @@ struct kvol_label {		/* see "Labels" for what they may be */
 
 #define KVOL_CREATE_OWNER (1u << 0)	/* uid and gid count */
 #define KVOL_CREATE_MODE  (1u << 1)	/* mode counts */
+#define KVOL_CREATE_THICK (1u << 2)	/* all of its space is allocated */
 
 /*
  * Names are 1 to 255 bytes of UTF-8 without '/', NUL or control characters. Volumes and snapshots
@@ -440,10 +443,17 @@ struct kvol_create_opts {
  *   log, message, file or core dump of the library's making; the key, which is in the kernel while
  *   the volume is active, cannot be read back from there. The first use of libcryptsetup leaves
  *   two close-on-exec file descriptors open for the process's life: /dev/urandom and /dev/random.
- * Idempotent: the volume being there with this size and file system, encrypted or not, is 0; by
- *   which secret, and whose its root directory is, is not compared.
+ * Thick: every block of the volume is allocated in the pool, above its reserve, before it is there:
+ *   what is written to it never meets a full pool. It takes no discards, and gives no space back
+ *   while it lives. A snapshot or clone of it is thin; what is written after one was taken needs
+ *   new blocks, as it would in any volume, until those copies are gone and it was written once.
+ *   A pool in a sparse file has the space that the file's file system has. Two that do not fit
+ *   together, made at the same time, may both be refused.
+ * Idempotent: the volume being there with this size and file system, encrypted or not, thick or
+ *   not, is 0; by which secret, and whose its root directory is, is not compared.
  * Durable: when it returns 0. A crash before leaves nothing.
- * Blocks: two flushes of the disk; with a file system for its mkfs, at most 5 minutes.
+ * Blocks: two flushes of the disk; with a file system for its mkfs, at most 5 minutes; thick: on
+ *   the disk, for as long as it takes to write zeros over BYTES, or to be told to.
  * Errors:
  *   -EINVAL  KVOL_R_INVALID            0 bytes, or less than the file system can live in (the
  *                                      message has the least size), or more than the kernel takes;
@@ -451,7 +461,10 @@ struct kvol_create_opts {
  *   -EINVAL  KVOL_R_UNSUPPORTED        an unknown file system, or its mkfs is not installed
  *   -EOPNOTSUPP KVOL_R_UNSUPPORTED     a secret, and no libcryptsetup in this library
  *   -EEXIST  KVOL_R_EXISTS_DIFFERENT   the name is taken: by a snapshot, another size or file system,
- *                                      or encryption
+ *                                      or encryption, or by one that is not as thick
+ *   -ENOSPC  KVOL_R_NO_DATA_SPACE, KVOL_R_NO_METADATA_SPACE  a thick volume does not fit above the
+ *                                      reserve (the message has how much is needed, and there)
+ *   -EOPNOTSUPP KVOL_R_NO_KERNEL_SUPPORT  thick, and no /sys
  *   -ENOSPC  KVOL_R_LIMIT              max_volumes, overcommit or a limit of labels is reached
  * Since: 0.1
  */
@@ -504,13 +517,14 @@ int kvol_clone(struct kvol_pool *pool, const char *source, const char *name,
 /*
  * Makes the volume at least BYTES large, device and file system; never shrinks. A published file
  * system is grown while in use; otherwise it is mounted out of sight for the purpose, but for an
- * encrypted one, which is grown by its next publish.
+ * encrypted one, which is grown by its next publish. The new part of a thick volume is allocated
+ * first.
  *
  * Idempotent: a volume of BYTES or more is 0.
  * Durable: when it returns 0. After a crash the volume has its old size, or its new one with the
  *   file system grown at the next publish or kvol_expand. The same holds when growing the file
  *   system fails: the error is returned, and the next publish or kvol_expand takes it up again.
- * Blocks: on the disk, and on the file system's own growing.
+ * Blocks: on the disk, and on the file system's own growing; for a thick volume as kvol_create.
  * Errors:
  *   -ENOENT  KVOL_R_NOT_FOUND     no such volume
  *   -EINVAL  KVOL_R_INVALID       0 bytes, or more than the kernel takes
@@ -562,6 +576,7 @@ int kvol_change_secret(struct kvol_pool *pool, const char *name, const void *fro
 #define KVOL_KIND_SNAPSHOT 2u
 
 #define KVOL_INFO_ENCRYPTED (1u << 0)
+#define KVOL_INFO_THICK     (1u << 1)
 #define KVOL_INFO_EPHEMERAL (1u << 2)	/* its last kvol_unpublish deletes it */
 
 struct kvol_info {

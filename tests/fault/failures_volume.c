@@ -121,6 +121,36 @@ static int call_create_owned(struct fixture *f)
 	return kvol_create(f->pool, "x", 512 * MIB, &o, &f->e);
 }
 
+static int create_thick(struct fixture *f, const char *name, const char *fs)
+{
+	struct kvol_create_opts o = { .size = sizeof(o),
+				      .flags = KVOL_CREATE_THICK,
+				      .fs_type = fs };
+
+	return kvol_create(f->pool, name, 128 * MIB, &o, &f->e);
+}
+
+static void one_thick(struct fixture *f)
+{
+	succeeds(f, create_thick(f, "v", "ext4"));
+	model_file("/v", S_IFDIR);
+}
+
+static int call_create_thick(struct fixture *f)
+{
+	return create_thick(f, "x", "ext4");
+}
+
+static int call_expand_thick(struct fixture *f)
+{
+	return kvol_expand(f->pool, "v", 160 * MIB, 0, &f->e);
+}
+
+static int call_publish_thick(struct fixture *f)
+{
+	return kvol_publish(f->pool, "v", "/v", NULL, &f->e);
+}
+
 static int call_create_again(struct fixture *f)
 {
 	return create_volume(f, "v", "ext4");
@@ -304,6 +334,14 @@ static const struct scenario scenarios[] = {
 	  .call = call_create_ext4 },
 	{ "create btrfs", "kvol_create", ANY_VOLUME, one_of_each, ids_in_hand,
 	  .call = call_create_btrfs },
+	{ "create thick", "kvol_create", ANY_VOLUME, empty_pool, ids_in_hand,
+	  .call = call_create_thick },
+	{ "expand thick", "kvol_expand", ANY_VOLUME, one_thick, open_here,
+	  .call = call_expand_thick, .between = "fs grow|commit#3", .idle_left = true },
+	{ "expand a published thick", "kvol_expand", ANY_VOLUME, one_thick, published,
+	  .call = call_expand_thick, .between = "fs grow|commit#3" },
+	{ "publish thick", "kvol_publish", ANY_VOLUME "|target '", one_thick, open_here,
+	  .call = call_publish_thick, .between = "!target attach" },
 	{ "create with an owner", "kvol_create", ANY_VOLUME, empty_pool, ids_in_hand,
 	  .call = call_create_owned },
 	{ "create again", "kvol_create", ANY_VOLUME, one_of_each, open_here,

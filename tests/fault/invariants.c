@@ -189,6 +189,7 @@ static const char *fill(const struct kvol_pool *pool, struct model_disk *disk,
 		v->uid = thin->content.uid;
 		v->gid = thin->content.gid;
 		v->mode = thin->content.mode;
+		v->thick = v->flags & KV_ROW_THICK;
 		for (struct model_dev *d = model->devs; d < model->devs + MODEL_DEVS; d++)
 			if (d->used && is_volume(pool, d, &id, &face) && id == v->id)
 				v->targets += mounts_of(model_dev_number(d));
@@ -200,12 +201,31 @@ static const char *fill(const struct kvol_pool *pool, struct model_disk *disk,
 	return NULL;
 }
 
+/* Whoever says that it is thick has all of its blocks, and no more. */
+static const char *check_blocks(const struct model_disk *disk, const struct seen_volume *v,
+				const struct model_content *c)
+{
+	uint64_t block = disk->metadata.block_sectors * KV_SECTOR;
+	uint64_t bytes =
+		v->bytes + (v->flags & KV_ROW_ENCRYPTED ? KV_CRYPT_HEADER_BYTES : 0);
+	uint64_t want = v->flags & KV_ROW_THICK ? (bytes + block - 1) / block : 0;
+
+	if (v->flags & KV_ROW_SPARE)
+		return say("'%s' has blocks beyond its end", v->name);
+	return c->reserved == want ? NULL
+				   : say("'%s' has %" PRIu64 " blocks reserved, not %" PRIu64,
+					 v->name, c->reserved, want);
+}
+
 static const char *check_contents(struct model_disk *disk, const struct seen *seen)
 {
 	for (unsigned i = 0; i < seen->n; i++) {
 		const struct seen_volume *v = &seen->volumes[i], *w;
 		const struct model_content *c = &model_thin(disk, v->id)->content;
+		const char *bad = check_blocks(disk, v, c);
 
+		if (bad)
+			return bad;
 		if ((v->flags & KV_ROW_EPHEMERAL) && !v->targets)
 			return say("'%s' is ephemeral, and left over", v->name);
 		if (c->torn || c->unclean)
@@ -264,6 +284,8 @@ static const char *check_devices(const struct kvol_pool *pool, const struct seen
 			return say("'%s' is active and published nowhere", v->name);
 		if (face == KV_FACE_READONLY && !mounts_of(model_dev_number(d)))
 			return say("'%s' has a read-only face that is nowhere", v->name);
+		if (face == KV_FACE_CRYPT && v->thick != d->no_discards)
+			return say("'%s' takes discards, or should", v->name);
 		bytes = d->table.sectors * KV_SECTOR;
 		if (face == KV_FACE_THIN && (v->flags & KV_ROW_ENCRYPTED))
 			bytes -= KV_CRYPT_HEADER_BYTES;
@@ -360,6 +382,8 @@ static const char *volume_differs(const struct seen_volume *a,
 	if (a->uid != b->uid || a->gid != b->gid || a->mode != b->mode)
 		return say("'%s' is %u:%u's with %o, not %u:%u's with %o", a->name, a->uid,
 			   a->gid, a->mode, b->uid, b->gid, b->mode);
+	if (a->thick != b->thick)
+		return say("'%s' is %sthick", a->name, a->thick ? "" : "not ");
 	if (strcmp(a->secret, b->secret))
 		return say("'%s' has the secret '%s', not '%s'", a->name, a->secret,
 			   b->secret);

@@ -28,6 +28,7 @@ struct seen_volume {
 	uint64_t mark;	   /* identifies what is written in it */
 	char secret[24];   /* "": not encrypted */
 	uint32_t uid, gid, mode; /* of its root directory */
+	bool thick;
 	uint32_t id;	   /* not compared */
 	uint32_t flags;	   /* KV_ROW_*; not compared: work that is still owed */
 	unsigned targets;  /* mounts of it that stand */

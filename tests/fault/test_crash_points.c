@@ -355,6 +355,74 @@ static int create_owned_encrypted(struct kvol_pool *pool)
 	return create_owned_with(pool, SECRET);
 }
 
+static int create_thick_with(struct kvol_pool *pool, const char *name, const char *fs,
+			     const char *secret)
+{
+	struct kvol_create_opts o = { .size = sizeof(o),
+				      .flags = KVOL_CREATE_THICK,
+				      .fs_type = fs,
+				      .secret = secret,
+				      .secret_bytes = secret ? strlen(secret) : 0 };
+
+	return kvol_create(pool, name, 128 * MIB, &o, NULL);
+}
+
+static int create_thick(struct kvol_pool *pool)
+{
+	return create_thick_with(pool, "x", NULL, NULL);
+}
+
+static int create_thick_ext4(struct kvol_pool *pool)
+{
+	return create_thick_with(pool, "x", "ext4", NULL);
+}
+
+static int create_thick_encrypted(struct kvol_pool *pool)
+{
+	return create_thick_with(pool, "x", "ext4", SECRET);
+}
+
+static int with_thick(struct kvol_pool *pool, const char *fs, const char *secret)
+{
+	int r = create_thick_with(pool, "v", fs, secret);
+
+	make_targets();
+	if (r == 0)
+		write_mark(pool, "v", next_mark++);
+	return r;
+}
+
+static int has_thick(struct kvol_pool *pool)
+{
+	return with_thick(pool, NULL, NULL);
+}
+
+static int has_mounted_thick(struct kvol_pool *pool)
+{
+	int r = with_thick(pool, "ext4", NULL);
+
+	return r < 0 ? r : publish(pool, "v", "/a");
+}
+
+static int has_thick_block(struct kvol_pool *pool)
+{
+	int r = has_thick(pool);
+
+	return r < 0 ? r : publish_with(pool, "v", "/f", KVOL_PUBLISH_BLOCK, NULL);
+}
+
+static int has_mounted_thick_encrypted(struct kvol_pool *pool)
+{
+	int r = with_thick(pool, "ext4", SECRET);
+
+	return r < 0 ? r : publish_encrypted(pool, "v", "/a", 0);
+}
+
+static int expand_thick(struct kvol_pool *pool)
+{
+	return kvol_expand(pool, "v", 160 * MIB, 0, NULL);
+}
+
 static int snapshot_labelled(struct kvol_pool *pool)
 {
 	struct kvol_snapshot_opts o = { .size = sizeof(o),
@@ -716,6 +784,19 @@ static const struct scenario scenarios[] = {
 	{ "create btrfs", .verb = create_btrfs },
 	{ "create beside others", .setup = has_many, .verb = create_ext4 },
 	{ "create with labels", .verb = create_labelled },
+	{ "create thick", .verb = create_thick },
+	{ "create thick ext4", .verb = create_thick_ext4 },
+	{ "create thick ext4 encrypted", .verb = create_thick_encrypted },
+	{ "expand thick", .setup = has_thick, .verb = expand_thick },
+	{ "expand mounted thick", .setup = has_mounted_thick, .verb = expand_thick },
+	{ "expand thick block", .setup = has_thick_block, .verb = expand_thick },
+	{ "expand mounted thick encrypted", .setup = has_mounted_thick_encrypted,
+	  .verb = expand_thick },
+	{ "snapshot of mounted thick", .setup = has_mounted_thick, .verb = snapshot },
+	{ "clone of thick block", .setup = has_thick_block, .verb = clone_v },
+	{ "delete thick", .setup = has_thick, .verb = delete_v },
+	{ "publish thick block", .setup = has_thick, .verb = publish_block },
+	{ "unpublish thick", .setup = has_mounted_thick, .verb = unpublish_a },
 	{ "create with an owner", .verb = create_owned },
 	{ "create encrypted with an owner", .verb = create_owned_encrypted },
 	{ "snapshot with labels", .setup = has_labels, .verb = snapshot_labelled },

@@ -148,7 +148,7 @@ static void options_call(const struct call *c)
 		break;
 	case 3:
 		WITH_OPTIONS(struct kvol_create_opts, bytes,
-			     KVOL_CREATE_OWNER | KVOL_CREATE_MODE, good_a,
+			     KVOL_CREATE_OWNER | KVOL_CREATE_MODE | KVOL_CREATE_THICK, good_a,
 			     kvol_create(f->pool, c->a, c->number, o, &e),
 			     .fs_type = c->b, .uid = (uint32_t)c->number,
 			     .mode = (uint32_t)(c->number >> 32));

@@ -323,7 +323,7 @@ static void check_pool(struct kv_catalogue *cat)
 		CHECK(policy.overcommit <= KVOL_OVERCOMMIT_MAX &&
 		      policy.max_volumes <= INT64_MAX &&
 		      !(policy.publish_flags & ~(uint64_t)KV_POLICY_KNOWN));
-	if (known_error(kv_catalogue_provisioned(cat, &volumes)) == 0)
+	if (known_error(kv_catalogue_provisioned(cat, NULL, &volumes, &snapshots)) == 0)
 		CHECK(volumes <= INT64_MAX);
 	if (known_error(kv_catalogue_counts(cat, &volumes, &snapshots)) == 0)
 		CHECK(volumes <= INT64_MAX && snapshots <= INT64_MAX);

@@ -55,6 +55,7 @@ struct model_content {
 	uint64_t mark;	/* what a test has written into it */
 	uint32_t group; /* of all that is in it */
 	uint32_t uid, gid, mode; /* of its root directory */
+	uint64_t reserved; /* blocks from its beginning on that were touched one by one */
 	bool luks;	/* begins with a header; the rest is behind dm-crypt */
 	uint32_t key;
 	char secret[24];
@@ -130,6 +131,7 @@ struct model_dev {
 	struct kv_dm_id id;
 	struct model_table table;
 	bool suspended, frozen, deferred;
+	bool no_discards; /* it takes none */
 };
 
 /* In the user's keyring. */
@@ -354,6 +356,9 @@ struct model_disk *model_catalogue_under(dev_t dev); /* as those, or a copy; NUL
 dev_t model_dev_of_path(const char *path); /* "/dev/dm-N", "/dev/loopN"; else 0 */
 struct model_thin *model_thin_under(dev_t dev);
 void model_metadata_changed(dev_t thin); /* and is committed */
+struct model_disk *model_disk_of_thin(dev_t dev); /* or of what is on it */
+uint64_t model_free_blocks(dev_t dev);		  /* of its pool */
+uint64_t model_mapped(const struct model_thin *thin);
 int model_wait_running(dev_t dev); /* I/O on a suspended device waits; -EIO: for ever */
 
 /* model_pool.c */

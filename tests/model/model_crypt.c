@@ -115,10 +115,9 @@ int model_crypt_load(struct model_table *t)
 	char name[64];
 	int n = 0;
 
-	if (sscanf(t->params,
-		   "aes-xts-plain64 :64:logon:%63s 0 %u:%u %llu 1 allow_discards%n", name,
-		   &a, &b, &offset, &n) != 4 ||
-	    t->params[n])
+	if (sscanf(t->params, "aes-xts-plain64 :64:logon:%63s 0 %u:%u %llu%n", name, &a,
+		   &b, &offset, &n) != 4 ||
+	    (t->params[n] && strcmp(t->params + n, " 1 allow_discards") != 0))
 		return -EINVAL;
 	t->below[0] = makedev(a, b);
 	t->offset = offset;
@@ -205,8 +204,10 @@ int kv_crypt_format(int fd, const char *uuid, const struct kv_secret *secret,
 	thin->content.luks = true;
 	thin->content.key = key;
 	set_secret(thin, secret);
-	thin->mapped++;
-	thin->own++;
+	if (!thin->content.reserved) {
+		thin->mapped++;
+		thin->own++;
+	}
 	model_metadata_changed(model_hold_of(fd)->dev);
 	model_unlock();
 	key_of(key, ret_key);

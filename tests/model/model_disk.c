@@ -374,11 +374,93 @@ int kv_blockdev_flush(int fd)
 	return r;
 }
 
+/* Of a thin device: what was reserved and lies in it goes back. */
+static int discard(const struct model_hold *hold, uint64_t offset, uint64_t bytes)
+{
+	struct model_dev *d = model_dev_by_number(hold->dev);
+	struct model_thin *thin = model_thin_under(hold->dev);
+	uint64_t block, end;
+
+	if (!thin)
+		return 0;
+	if (d->no_discards)
+		return -EOPNOTSUPP;
+	if (offset + bytes > model_dev_bytes(hold->dev))
+		return -EINVAL;
+	block = model_disk_of_thin(hold->dev)->metadata.block_sectors * KV_SECTOR;
+	end = (offset + bytes + block - 1) / block;
+	offset = (offset + block - 1) / block;
+	if (end >= thin->content.reserved && offset < thin->content.reserved)
+		thin->content.reserved = offset;
+	model_metadata_changed(hold->dev);
+	return 0;
+}
+
 int kv_blockdev_discard(int fd, uint64_t offset, uint64_t bytes)
 {
-	(void)offset;
-	(void)bytes;
-	return fcntl(fd, F_GETFD) < 0 ? -EBADF : model_step("device discard");
+	struct model_hold *hold;
+	int r = model_step("device discard");
+
+	if (r < 0)
+		return r;
+	if (fcntl(fd, F_GETFD) < 0)
+		return -EBADF;
+	model_lock();
+	hold = model_hold_of(fd);
+	if (hold && major(hold->dev) == MODEL_DM_MAJOR) {
+		r = model_wait_running(hold->dev);
+		if (r == 0)
+			r = discard(hold, offset, bytes);
+	}
+	model_unlock();
+	return r;
+}
+
+int kv_blockdev_touch(int fd, uint64_t offset, uint64_t step, uint64_t count)
+{
+	struct model_hold *hold;
+	struct model_thin *thin;
+	uint64_t end;
+	int r = model_step("device touch");
+
+	if (r < 0)
+		return r;
+	model_lock();
+	hold = model_hold_of(fd);
+	model_need(hold, "touching what is no device");
+	r = model_wait_running(hold->dev);
+	thin = r < 0 ? NULL : model_thin_under(hold->dev);
+	if (r == 0 && (!thin || offset + step * (count - 1) >= model_dev_bytes(hold->dev)))
+		r = -EIO;
+	if (r == 0) {
+		end = offset / step + count;
+		if (offset / step > thin->content.reserved)
+			model_disaster("a hole before what is reserved");
+		if (end > thin->content.reserved) {
+			if (end - thin->content.reserved > model_free_blocks(hold->dev))
+				r = -ENOSPC;
+			else
+				thin->content.reserved = end;
+		}
+		model_metadata_changed(hold->dev);
+	}
+	model_unlock();
+	return r;
+}
+
+int kv_blockdev_no_discards(dev_t dev)
+{
+	struct model_dev *d;
+	int r = model_step("device no discards");
+
+	if (r < 0)
+		return r;
+	model_lock();
+	d = model_dev_by_number(dev);
+	if (d)
+		d->no_discards = true;
+	model_unlock();
+	return d ? 0 : -EOPNOTSUPP;
 }
 
 /* Only ever the places where a new pool's parts begin. */

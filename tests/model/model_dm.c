@@ -186,17 +186,47 @@ static int parse_table(const struct kv_dm_target *t, unsigned flags,
 	return -EINVAL;
 }
 
+/* All that a table can tell of it: sysfs says so only until the next one. */
+static bool takes_no_discards(const struct model_table *t)
+{
+	struct model_dev *below;
+
+	if (!strcmp(t->type, "crypt") && !strstr(t->params, " allow_discards"))
+		return true;
+	if (strcmp(t->type, "crypt") && strcmp(t->type, "linear"))
+		return false;
+	below = model_dev_by_number(t->below[0]);
+	return below && below->no_discards;
+}
+
+/* Nothing is lost by a smaller one below a device that does not reach so far. */
+static bool fits_upper(const struct model_dev *d, uint64_t sectors)
+{
+	bool found = false;
+
+	for (struct model_dev *u = model->devs; u < model->devs + MODEL_DEVS; u++) {
+		if (!u->used || !u->table.live ||
+		    u->table.below[0] != model_dev_number(d))
+			continue;
+		if (u->table.offset + u->table.sectors > sectors)
+			return false;
+		found = true;
+	}
+	return found;
+}
+
 static int put_table(const char *uuid, const struct model_table *t)
 {
 	struct model_dev *d = model_dev(uuid);
 
 	if (!d)
 		return -ENXIO;
-	if (d->table.live && d->table.sectors > t->sectors)
+	if (d->table.live && d->table.sectors > t->sectors && !fits_upper(d, t->sectors))
 		model_disaster("%s: a smaller table was loaded", d->id.name);
 	d->table = *t;
 	d->table.live = true;
 	d->suspended = d->frozen = false;
+	d->no_discards = takes_no_discards(t);
 	return 0;
 }
 

@@ -44,8 +44,10 @@ static int put_fs(const char *fs, dev_t dev, const char *uuid, bool zeros)
 	(void)kv_strcpy(thin->content.fs, sizeof(thin->content.fs), fs);
 	(void)kv_strcpy(thin->content.uuid, sizeof(thin->content.uuid), uuid);
 	thin->content.bytes = d->table.sectors * KV_SECTOR;
-	thin->mapped += MKFS_BLOCKS;
-	thin->own += MKFS_BLOCKS;
+	if (!thin->content.reserved) {
+		thin->mapped += MKFS_BLOCKS;
+		thin->own += MKFS_BLOCKS;
+	}
 	model_metadata_changed(dev);
 	return 0;
 }

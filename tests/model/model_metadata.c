@@ -102,7 +102,7 @@ static void write_leaf(int fd, uint64_t block, const struct model_thin **thins,
 	for (unsigned i = 0; i < n; i++) {
 		put64(b + 32 + 8 * i, thins[i]->id);
 		v = b + 32 + 8 * LEAF_MAX + 24 * i;
-		put64(v, thins[i]->mapped);
+		put64(v, model_mapped(thins[i]));
 		put64(v + 8, thins[i]->transaction_id);
 		put32(v + 16, thins[i]->created);
 		put32(v + 20, thins[i]->snapshotted);

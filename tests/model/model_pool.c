@@ -133,14 +133,28 @@ struct model_thin *model_thin_under(dev_t dev)
 	return pool ? model_thin(disk_of_pool(pool), d->table.thin_id) : NULL;
 }
 
-void model_metadata_changed(dev_t thin)
+static struct model_dev *pool_under(dev_t thin)
 {
 	struct model_dev *d = model_dev_by_number(thin);
-	struct model_disk *disk;
 
-	if (!strcmp(d->table.type, "crypt"))
+	while (strcmp(d->table.type, "thin") != 0)
 		d = model_dev_by_number(d->table.below[0]);
-	disk = disk_of_pool(model_dev_by_number(d->table.below[0]));
+	return model_dev_by_number(d->table.below[0]);
+}
+
+struct model_disk *model_disk_of_thin(dev_t dev)
+{
+	return disk_of_pool(pool_under(dev));
+}
+
+uint64_t model_mapped(const struct model_thin *thin)
+{
+	return thin->mapped + thin->content.reserved;
+}
+
+void model_metadata_changed(dev_t thin)
+{
+	struct model_disk *disk = model_disk_of_thin(thin);
 
 	disk->stale = true;
 	if (disk->rendered && !model_alone)
@@ -163,8 +177,8 @@ static struct model_dev *active(const struct model_dev *pool, uint32_t id)
 static const struct model_dev *top_of(const struct model_dev *thin)
 {
 	for (struct model_dev *d = model->devs; d < model->devs + MODEL_DEVS; d++)
-		if (d->used && d->table.live && !strcmp(d->table.type, "crypt") &&
-		    d->table.below[0] == model_dev_number(thin))
+		if (d->used && d->table.live && strcmp(d->table.type, "thin") != 0 &&
+		    !d->table.readonly && d->table.below[0] == model_dev_number(thin))
 			return d;
 	return thin;
 }
@@ -210,9 +224,10 @@ static int create_snap(struct model_dev *pool, struct model_disk *disk, uint32_t
 	if (!to)
 		return -ENOSPC;
 	from->snapshotted = disk->metadata.time;
-	to->mapped = from->mapped;
+	to->mapped = model_mapped(from);
 	to->content = from->content;
 	to->flushed = from->flushed;
+	to->content.reserved = to->flushed.reserved = 0; /* they are its origin's */
 	dev = active(pool, origin);
 	if (dev && !dev->suspended) {
 		to->content.torn = to->flushed.torn = true;
@@ -314,7 +329,8 @@ static void usage(const struct model_dev *pool, const struct model_disk *disk,
 	*ret_data = disk->data_used;
 	*ret_metadata = METADATA_BASE + disk->metadata_used;
 	for (int i = 0; i < MODEL_THINS; i++) {
-		*ret_data += md->thins[i].used ? md->thins[i].own : 0;
+		if (md->thins[i].used)
+			*ret_data += md->thins[i].own + md->thins[i].content.reserved;
 		*ret_metadata += md->thins[i].used;
 	}
 	if (*ret_data > total || disk->mode == MODEL_OUT_OF_DATA)
@@ -350,6 +366,15 @@ int model_pool_status(const struct model_dev *pool, bool flush, char *buf, size_
 	return n < (int)size ? 0 : -ENOSPC;
 }
 
+uint64_t model_free_blocks(dev_t dev)
+{
+	const struct model_dev *pool = pool_under(dev);
+	uint64_t data, metadata;
+
+	usage(pool, disk_of_pool(pool), &data, &metadata);
+	return pool->table.sectors / pool->table.block_sectors - data;
+}
+
 int model_thin_status(const struct model_dev *dev, char *buf, size_t size)
 {
 	struct model_dev *pool = model_dev_by_number(dev->table.below[0]);
@@ -362,7 +387,7 @@ int model_thin_status(const struct model_dev *dev, char *buf, size_t size)
 		n = snprintf(buf, size, "Fail");
 		return n < (int)size ? 0 : -ENOSPC;
 	}
-	sectors = t->mapped * disk->metadata.block_sectors;
+	sectors = model_mapped(t) * disk->metadata.block_sectors;
 	if (sectors)
 		n = snprintf(buf, size, "%" PRIu64 " %" PRIu64, sectors, sectors - 1);
 	else

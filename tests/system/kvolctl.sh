@@ -124,6 +124,11 @@ quiet "publish what has an owner" publish owned "$work/owned"
 check "its root directory is the owner's" test "$(stat -c %u:%g:%a "$work/owned")" = 1000:2000:2770
 quiet "unpublish it" unpublish owned "$work/owned"
 for name in owned owned@1 owned2; do quiet "delete $name" delete "$name"; done
+quiet "create --thick" create thick 8M --thick
+refused "a thick one again as a thin one" KVOL_R_EXISTS_DIFFERENT create thick 8M
+done_ "show it" show thick --json
+json "all of it is allocated" "v['allocated'] == 8 << 20 and v['flags'] == 2"
+quiet "delete it" delete thick
 refused "an owner of a raw volume" KVOL_R_INVALID create x 32M --owner 1:2
 refused "create too small" KVOL_R_INVALID create tiny 4K --fs ext4
 refused "create with an unknown file system" KVOL_R_UNSUPPORTED create x 1G --fs ntfs

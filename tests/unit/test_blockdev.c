@@ -51,6 +51,7 @@ static struct {
 	bool interrupt; /* the next interruptible call */
 	bool no_zeroout;
 	unsigned zeroouts, discards, syncs;
+	int sysfs; /* discard_max_bytes of DEV */
 	int open_flags; /* of the last open of a device */
 } kernel;
 
@@ -148,6 +149,10 @@ int __wrap_open(const char *path, int flags, ...)
 		assert_true(kernel.fds[fd]);
 		kernel.open_flags = flags;
 		return fd_of(kernel.fds[fd], kernel.fd_types[fd]);
+	}
+	if (strcmp(path, "/sys/dev/block/253:7/queue/discard_max_bytes") == 0) {
+		assert_int_equal(flags, O_WRONLY | O_CLOEXEC);
+		return interrupted() || fails("open") ? -1 : dup(kernel.sysfs);
 	}
 	if (strncmp(path, "/dev/", 5) != 0) /* gcov's own files */
 		return __real_open(path, flags, 0600);
@@ -532,6 +537,52 @@ static void zeros_are_written_where_the_device_cannot(void **state)
 	close(device);
 }
 
+static void touching_writes_a_page_at_each_step(void **state)
+{
+	const int device = fd_of(DEV, 0);
+
+	(void)state;
+	fill(device, 'x');
+	assert_int_equal(kv_blockdev_touch(device, 65536, 131072, 3), 0);
+	for (unsigned at = 65536; at < 4 * 131072; at += 131072) {
+		assert_int_equal(zeroed(device, at, 4096), at <= 65536 + 2 * 131072);
+		assert_false(zeroed(device, at - 1, 1));
+		assert_false(zeroed(device, at + 4096, 1));
+	}
+	assert_false(zeroed(device, 0, 1));
+	assert_int_equal(kernel.syncs, 0);
+	assert_int_equal(kv_blockdev_touch(device, 0, 4096, 0), 0);
+	assert_false(zeroed(device, 0, 1));
+	close(device);
+	assert_int_equal(kv_blockdev_touch(device, 0, 4096, 1), -EBADF);
+}
+
+/* Where it is told in sysfs. */
+static void discards_are_switched_off_in_sysfs(void **state)
+{
+	static const int errors[] = { EROFS, EACCES, EINVAL };
+	char got[8] = "";
+
+	(void)state;
+	kernel.sysfs = memfd_create("sysfs", MFD_CLOEXEC);
+	kernel.interrupt = true;
+	assert_int_equal(kv_blockdev_no_discards(DEV), 0);
+	assert_int_equal(pread(kernel.sysfs, got, sizeof(got), 0), 1);
+	assert_string_equal(got, "0");
+	for (size_t i = 0; i < KV_ARRAY_SIZE(errors); i++) {
+		kernel.fail = "open", kernel.error = errors[i];
+		assert_int_equal(kv_blockdev_no_discards(DEV), -errors[i]);
+	}
+	kernel.error = ENOENT;
+	assert_int_equal(kv_blockdev_no_discards(DEV), -EOPNOTSUPP);
+	kernel.fail = NULL;
+	close(kernel.sysfs);
+	kernel.sysfs = memfd_create("sysfs", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	assert_int_equal(fcntl(kernel.sysfs, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_WRITE), 0);
+	assert_int_equal(kv_blockdev_no_discards(DEV), -EPERM);
+	close(kernel.sysfs);
+}
+
 static void zeros_that_cannot_be_written_are_an_error(void **state)
 {
 	const int file = memfd_create("file", MFD_CLOEXEC | MFD_ALLOW_SEALING);
@@ -559,6 +610,8 @@ int main(void)
 		T(sizes_are_those_of_devices_and_files),
 		T(flush_and_discard_say_what_went_wrong),
 		T(zeros_are_written_where_the_device_cannot),
+		T(touching_writes_a_page_at_each_step),
+		T(discards_are_switched_off_in_sysfs),
 		T(zeros_that_cannot_be_written_are_an_error),
 	};
 

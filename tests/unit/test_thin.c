@@ -273,6 +273,22 @@ static void hostile_thin_lines_are_refused(void **state)
 	}
 }
 
+static void crypt_table_passes_discards_on_if_asked_to(void **state)
+{
+	char buf[KV_THIN_LINE];
+
+	(void)state;
+	assert_int_equal(kv_thin_crypt_params(buf, makedev(253, 7), 2048, 64, "kvol:x-1",
+					      true),
+			 0);
+	assert_string_equal(buf, "aes-xts-plain64 :64:logon:kvol:x-1 0 253:7 2048 "
+				 "1 allow_discards");
+	assert_int_equal(kv_thin_crypt_params(buf, makedev(253, 7), 2048, 64, "kvol:x-1",
+					      false),
+			 0);
+	assert_string_equal(buf, "aes-xts-plain64 :64:logon:kvol:x-1 0 253:7 2048");
+}
+
 static void linear_table_is_read_back(void **state)
 {
 	char buf[KV_THIN_LINE];
@@ -328,6 +344,7 @@ int main(void)
 		cmocka_unit_test(hostile_pool_lines_are_refused),
 		cmocka_unit_test(thin_status_is_read),
 		cmocka_unit_test(hostile_thin_lines_are_refused),
+		cmocka_unit_test(crypt_table_passes_discards_on_if_asked_to),
 		cmocka_unit_test(linear_table_is_read_back),
 		cmocka_unit_test(hostile_linear_tables_are_refused),
 	};

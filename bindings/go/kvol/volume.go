@@ -15,6 +15,7 @@ type CreateOptions struct {
 	Secret []byte  // encrypts the volume; nil: not
 	Owner  *Owner  // of the root directory; nil: root. Create only
 	Mode   *uint32 // of the root directory; nil: what its mkfs gives. Create only
+	Thick  bool    // all of its space is allocated. Create only
 }
 
 // Owner is a user and a group.
@@ -31,6 +32,7 @@ func (o *CreateOptions) fill(a *arena, c *C.struct_kvol_create_opts) {
 	c.bytes = C.uint64_t(o.Bytes)
 	c.labels, c.n_labels = a.labels(o.Labels, nil)
 	c.secret, c.secret_bytes = a.secret(o.Secret)
+	c.flags = flag(o.Thick, C.KVOL_CREATE_THICK)
 	if o.Owner != nil {
 		c.flags |= C.KVOL_CREATE_OWNER
 		c.uid, c.gid = C.uint32_t(o.Owner.UID), C.uint32_t(o.Owner.GID)
@@ -110,6 +112,7 @@ const (
 // Info is struct kvol_info.
 type Info struct {
 	Encrypted bool // KVOL_INFO_ENCRYPTED
+	Thick     bool // KVOL_INFO_THICK
 	Ephemeral bool // KVOL_INFO_EPHEMERAL
 	Bytes     uint64
 	Allocated uint64
@@ -129,6 +132,7 @@ type Info struct {
 func goInfo(i *C.struct_kvol_info) Info {
 	return Info{
 		Encrypted: i.flags&C.KVOL_INFO_ENCRYPTED != 0,
+		Thick:     i.flags&C.KVOL_INFO_THICK != 0,
 		Ephemeral: i.flags&C.KVOL_INFO_EPHEMERAL != 0,
 		Bytes:     uint64(i.bytes),
 		Allocated: uint64(i.allocated),

@@ -149,6 +149,7 @@ class VolumeFlags(IntFlag):
     """What there is to know of a volume."""
 
     ENCRYPTED = c.INFO_ENCRYPTED
+    THICK = c.INFO_THICK
     EPHEMERAL = c.INFO_EPHEMERAL
 
 

@@ -139,6 +139,7 @@ class Pool(Closing):
 
     def create(self, name: str, size: int, *, fs_type: Optional[str] = None,
                owner: Optional[Tuple[int, int]] = None, mode: Optional[int] = None,
+               thick: bool = False,
                labels: Optional[a.Labels] = None, secret: Optional[a.SecretBytes] = None) -> None:
         """Makes a volume: blank, or with an empty file system.
 
@@ -146,6 +147,7 @@ class Pool(Closing):
         fs_type  "ext4", "xfs", "btrfs"; None: a raw block volume
         owner    (uid, gid) of the file system's root directory; None: (0, 0)
         mode     of that, such as 0o2770; None: what its mkfs gives
+        thick    all of its space is allocated: writes to it never meet a full pool
         labels   come with it, in the same change
         secret   encrypts it: 1 to 4096 bytes
 
@@ -155,7 +157,8 @@ class Pool(Closing):
         with a.Secret(secret) as (address, n_bytes):
             opts = a.options(s.kvol_create_opts,
                              _flags((c.CREATE_OWNER, owner is not None),
-                                    (c.CREATE_MODE, mode is not None)),
+                                    (c.CREATE_MODE, mode is not None),
+                                    (c.CREATE_THICK, thick)),
                              fs_type=a.optional_name(fs_type), uid=uid, gid=gid, mode=mode,
                              secret=address, secret_bytes=n_bytes, **self._labels(labels))
             self._call("kvol_create", a.name(name), a.number(size), ctypes.byref(opts))

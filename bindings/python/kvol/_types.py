@@ -87,6 +87,11 @@ class Volume:
         return bool(self.flags & e.VolumeFlags.ENCRYPTED)
 
     @property
+    def thick(self) -> bool:
+        """Whether all of its space is allocated."""
+        return bool(self.flags & e.VolumeFlags.THICK)
+
+    @property
     def ephemeral(self) -> bool:
         """Whether it goes with its last publish."""
         return bool(self.flags & e.VolumeFlags.EPHEMERAL)
