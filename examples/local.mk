@@ -46,6 +46,11 @@ examples_oci_hook_kvol_oci_hook_CPPFLAGS = $(AM_CPPFLAGS) $(JSONC_CFLAGS)
 examples_oci_hook_kvol_oci_hook_LDADD = lib/libkvol.la $(JSONC_LIBS)
 
 EXTRA_DIST += \
+	examples/docker-volume-plugin/README.md \
+	examples/docker-volume-plugin/driver.py \
+	examples/docker-volume-plugin/kvol-docker-plugin \
+	examples/docker-volume-plugin/kvol-docker.service \
+	examples/docker-volume-plugin/kvol-docker.socket \
 	examples/oci-hook/README.md \
 	examples/oci-hook/kvol-start.json \
 	examples/oci-hook/kvol-stop.json \

@@ -395,6 +395,7 @@ EXTRA_DIST += \
 	tests/python/run \
 	tests/python/tap.py \
 	tests/python/test_binding.py \
+	tests/python/test_docker_plugin.py \
 	tests/python/test_layout.py \
 	tests/python/test_model.py \
 	tests/python/test_nightly.py \
@@ -408,6 +409,7 @@ EXTRA_DIST += \
 	tests/tap.sh \
 	tests/unit/kvolctl.sh \
 	tests/guest \
+	tests/examples/docker-volume-plugin \
 	tests/examples/oci-hook \
 	tests/guest.d/count \
 	tests/guest.d/init \

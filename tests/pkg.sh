@@ -16,6 +16,8 @@ pkg_fuzz="clang-14 libclang-rt-14-dev"
 pkg_examples="libjson-c-dev crun runc busybox-static"
 # To boot the test guest.
 pkg_guest="qemu-system-x86 linux-image-amd64 busybox-static kmod xz-utils"
+# Podman runs containers on the volume plugin's volumes, among the examples.
+pkg_podman="podman crun"
 
 # What stands for these packages where dpkg is not there to be asked.
 pkg_build_commands="gcc make autoconf automake libtoolize pkg-config"
@@ -23,9 +25,11 @@ pkg_runtime_commands="mkfs.ext4 mkfs.xfs mkfs.btrfs thin_check"
 pkg_test_commands="cryptsetup g++ python3 gcovr lvm dmsetup udevadm sgdisk mandoc sqlite3"
 pkg_fuzz_commands="clang"
 pkg_examples_commands="crun runc busybox"
+pkg_podman_commands="podman crun"
 pkg_guest_commands="qemu-system-x86_64 busybox modprobe xz"
 
-# pkg_need LIST...: makes sure that the packages of the lists build, runtime, test, fuzz, examples, guest are installed.
+# pkg_need LIST...: makes sure that the packages of the lists build, runtime, test, fuzz, examples, podman, guest are
+# installed.
 # Asks dpkg alone as long as nothing is missing. Returns 77 if it cannot be helped here.
 pkg_need()
 {

@@ -28,7 +28,8 @@ class Tap:
         name = report.nodeid.replace("::", ".").replace(".py", "").replace("#", "")
         if report.failed:
             self.line("not ok", name + ("" if report.when == "call" else " " + report.when))
-            self.print("\n".join("# " + line for line in report.longreprtext.splitlines()))
+            text = report.longreprtext + "".join("\n%s:\n%s" % part for part in report.sections)
+            self.print("\n".join("# " + line for line in text.splitlines()))
         elif report.skipped:
             self.line("ok", name, " # SKIP " + report.longrepr[2])
         elif report.when == "call":
