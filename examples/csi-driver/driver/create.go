@@ -76,9 +76,7 @@ func (d *Driver) newCreation(r *csi.CreateVolumeRequest) (*creation, error) {
 		c.fs = p.fsType
 	}
 	c.options = kvol.CreateOptions{Labels: p.labels, Secret: secret}
-	if c.id != r.GetName() {
-		c.options.Labels[ownName] = r.GetName()
-	}
+	keepName(p.labels, c.id, r.GetName())
 	switch s := r.GetVolumeContentSource(); {
 	case s == nil:
 	case s.GetSnapshot() != nil:

@@ -42,6 +42,13 @@ func idOf(name string) string {
 	return digestPrefix + hex.EncodeToString(sum[:])
 }
 
+// keepName has a label tell what a digest is of, for people, where a label can.
+func keepName(labels map[string]string, id, name string) {
+	if id != name {
+		_ = putLabel(labels, ownName, name)
+	}
+}
+
 // find looks an id up. Whatever cannot be one is not there, and that is no error over its form.
 func (d *Driver) find(what string, kind kvol.Kind, id string) (kvol.Info, error) {
 	if !usable(id) {

@@ -40,9 +40,7 @@ func (d *Driver) CreateSnapshot(_ context.Context, r *csi.CreateSnapshotRequest)
 		return nil, invalid("fsType and encrypted are no parameters of snapshots")
 	}
 	id := idOf(r.GetName())
-	if id != r.GetName() {
-		p.labels[ownName] = r.GetName()
-	}
+	keepName(p.labels, id, r.GetName())
 	// The snapshot first: it outlives its source, and then a repeat is to find it.
 	info, err := d.snapshot(id)
 	if isNotFound(err) {
