@@ -4,7 +4,9 @@
  * host's. The image is a stranger's, and a link in it must lead nowhere: openat2(2) says so to the
  * kernel, for each step.
  */
-#define _GNU_SOURCE
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* O_PATH, strsep() */
+#endif
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
