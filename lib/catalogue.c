@@ -417,8 +417,8 @@ int kv_catalogue_ungrown(struct kv_catalogue *cat, uint32_t from, uint32_t *ret,
 {
 	return ids(
 		cat,
-		"SELECT id FROM volume WHERE flags & 17 AND name IS NOT NULL AND id >= ?"
-		" ORDER BY id LIMIT ?",
+		"SELECT id FROM volume WHERE " KV_SQL_UNGROWN
+		" AND name IS NOT NULL AND id >= ? ORDER BY id LIMIT ?",
 		from, ret, n);
 }
 

@@ -9,6 +9,12 @@
 #include "catalogue.h"
 #include "db.h"
 
+/* The row's flags as SQL knows them: the schema, an index of it and queries have to agree. */
+#define KV_SQL_UNGROWN "flags & 33"
+_Static_assert((KV_ROW_GROW | KV_ROW_SPARE) == 33, "KV_SQL_UNGROWN");
+#define KV_SQL_THICK "flags & 8"
+_Static_assert(KV_ROW_THICK == 8, "KV_SQL_THICK");
+
 #define KV_FORGET_MAX	64
 #define KV_FORGET_BATCH 16 /* dropped together, with the next commit */
 

@@ -98,7 +98,7 @@ static int provisioned(struct kv_catalogue *cat, const struct kv_limit *limit,
 
 	r = kv_db_query(cat->db, &stmt,
 			"SELECT count(*), CAST(total(CASE kind WHEN 1 THEN bytes END)"
-			" AS INTEGER), CAST(total(CASE WHEN kind <> 1 THEN 0 WHEN flags & 8"
+			" AS INTEGER), CAST(total(CASE WHEN kind <> 1 THEN 0 WHEN " KV_SQL_THICK
 			" THEN (bytes + block_bytes - 1) / block_bytes * block_bytes * ?"
 			" / 100.0 ELSE bytes END) AS INTEGER)"
 			" FROM volume, pool WHERE volume.name IS NOT NULL",

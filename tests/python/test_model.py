@@ -76,8 +76,11 @@ def test_publishing(pool, model):
     pool.create("db", SIZE, fs_type="ext4")
     pool.publish("db", target, mount_options="noatime", labels={"pod": "db-0"},
                  access=kvol.Access.SINGLE_WRITER, propagation=kvol.Propagation.PRIVATE)
+    volume = pool.volume("db")
+    assert volume.dev_minor > 0
     assert list(pool.publishes("db")) == [
-        kvol.Publish("db", target, "", {"pod": "db-0"}, kvol.PublishFlags(0))]
+        kvol.Publish("db", target, "", {"pod": "db-0"}, volume.dev_major, volume.dev_minor,
+                     kvol.PublishFlags(0))]
     assert (pool.volume("db").n_targets, pool.volume("db").access) == (
         1, kvol.Access.SINGLE_WRITER)
     stats = pool.volume_stat("db")
@@ -562,3 +565,34 @@ def test_a_fork_in_the_middle_of_other_threads_calls(pool):
             stop.set()
 
     run([call, call, fork])
+
+
+def test_owner_mode_and_thickness(pool):
+    pool.create("db", SIZE, fs_type="ext4", owner=(1000, 1001), mode=0o2770, thick=True)
+    assert pool.volume("db").thick and pool.volume("db").allocated >= SIZE
+    with pytest.raises(kvol.Invalid, match="7777"):
+        pool.create("bad", SIZE, fs_type="ext4", mode=0o10000)
+    with pytest.raises(kvol.Invalid, match="raw"):
+        pool.create("bad", SIZE, owner=(1, 1))
+    with pytest.raises(ValueError):
+        pool.create("bad", SIZE, fs_type="ext4", owner=(-1, 1))
+    with pytest.raises(kvol.ExistsDifferent):
+        pool.create("db", SIZE, fs_type="ext4")
+
+
+def test_ephemeral_volumes_go_with_their_last_publish(pool, model):
+    one, two = model.file("/t1"), model.file("/t2")
+    wanted = kvol.Ephemeral(size=SIZE, fs_type="ext4")
+    pool.publish("scratch", one, ephemeral=wanted)
+    pool.publish("scratch", two, ephemeral=wanted)
+    assert pool.volume("scratch").ephemeral
+    with pytest.raises(kvol.ExistsDifferent):
+        pool.publish("scratch", two, ephemeral=kvol.Ephemeral(size=2 * SIZE, fs_type="ext4"))
+    pool.unpublish("scratch", one)
+    pool.snapshot("scratch", "kept")
+    pool.unpublish("scratch", two)
+    with pytest.raises(kvol.NotFound):
+        pool.volume("scratch")
+    pool.publish("again", one, ephemeral=kvol.Ephemeral(source="kept"))
+    pool.unpublish("again", one)
+    assert [v.name for v in pool.list()] == ["kept"]
