@@ -66,7 +66,7 @@ class Secret:
             fd = os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError as e:
             raise Refused("secret-file=%s: %s" % (self.path, e.strerror)) from None
-        with open(fd, "rb", buffering=0) as f:
+        try:
             found = os.fstat(fd)
             if not stat.S_ISREG(found.st_mode) or found.st_uid or found.st_mode & 0o077:
                 raise Refused("secret-file=%s: not a file of root's that nobody else may read"
@@ -74,7 +74,10 @@ class Secret:
             if not 1 <= found.st_size <= SECRET_MAX:
                 raise Refused("secret-file=%s: not 1 to %d bytes" % (self.path, SECRET_MAX))
             self.bytes = bytearray(found.st_size)
-            f.readinto(self.bytes)
+            if os.readv(fd, [self.bytes]) != found.st_size:
+                raise Refused("secret-file=%s: it is being written" % self.path)
+        finally:
+            os.close(fd)
         return self.bytes
 
     def __exit__(self, *exc):
