@@ -76,11 +76,12 @@ def test_publishing(pool, model):
     pool.create("db", SIZE, fs_type="ext4")
     pool.publish("db", target, mount_options="noatime", labels={"pod": "db-0"},
                  access=kvol.Access.SINGLE_WRITER, propagation=kvol.Propagation.PRIVATE)
+    (publish,) = pool.publishes("db")
+    assert (publish.volume, publish.target, publish.mount_namespace, publish.labels,
+            publish.flags) == ("db", target, "", {"pod": "db-0"}, kvol.PublishFlags(0))
     volume = pool.volume("db")
-    assert volume.dev_minor > 0
-    assert list(pool.publishes("db")) == [
-        kvol.Publish("db", target, "", {"pod": "db-0"}, volume.dev_major, volume.dev_minor,
-                     kvol.PublishFlags(0))]
+    assert volume.dev_major and (publish.dev_major, publish.dev_minor) == (
+        volume.dev_major, volume.dev_minor)
     assert (pool.volume("db").n_targets, pool.volume("db").access) == (
         1, kvol.Access.SINGLE_WRITER)
     stats = pool.volume_stat("db")
@@ -102,6 +103,35 @@ def test_publishing(pool, model):
     assert [p.flags for p in pool.publishes()] == [kvol.PublishFlags.GROUP]
     pool.unpublish("db", target)
     assert list(pool.publishes()) == [] and model.n_mounts() == 0
+
+
+def test_an_ephemeral_volume_goes_with_its_last_publish(pool, model):
+    targets = model.file("/t"), model.file("/u")
+    wanted = kvol.Ephemeral(size=SIZE, fs_type="ext4")
+    for target in targets:
+        pool.publish("scratch", target, ephemeral=wanted)
+    assert pool.volume("scratch").ephemeral and pool.volume("scratch").size == SIZE
+    pool.snapshot("scratch", "kept")
+    pool.unpublish("scratch", targets[0])
+    pool.unpublish("scratch", targets[1])
+    with pytest.raises(kvol.NotFound):
+        pool.volume("scratch")
+    pool.publish("copy", targets[0], ephemeral=kvol.Ephemeral(source="kept"))
+    assert pool.volume("copy").source == "kept"
+    pool.unpublish("copy", targets[0])
+    assert [v.name for v in pool.list()] == ["kept"]
+
+
+def test_an_owner_is_two_numbers(pool):
+    pool.create("db", SIZE, fs_type="ext4", owner=(0, 2**32 - 2), mode=0o2770)
+    with pytest.raises(kvol.Invalid):
+        pool.create("raw", SIZE, owner=(1, 1))
+    for wrong in ((-1, 0), (0, 2**32)):
+        with pytest.raises(ValueError, match="must be 0 to"):
+            pool.create("x", SIZE, fs_type="ext4", owner=wrong)
+    for wrong in ((1,), (1, 2, 3)):
+        with pytest.raises(ValueError):
+            pool.create("x", SIZE, fs_type="ext4", owner=wrong)
 
 
 def test_a_limit_of_what_is_not_there(pool):
@@ -567,32 +597,8 @@ def test_a_fork_in_the_middle_of_other_threads_calls(pool):
     run([call, call, fork])
 
 
-def test_owner_mode_and_thickness(pool):
-    pool.create("db", SIZE, fs_type="ext4", owner=(1000, 1001), mode=0o2770, thick=True)
+def test_a_thick_volume_is_all_there(pool):
+    pool.create("db", SIZE, thick=True)
     assert pool.volume("db").thick and pool.volume("db").allocated >= SIZE
-    with pytest.raises(kvol.Invalid, match="7777"):
-        pool.create("bad", SIZE, fs_type="ext4", mode=0o10000)
-    with pytest.raises(kvol.Invalid, match="raw"):
-        pool.create("bad", SIZE, owner=(1, 1))
-    with pytest.raises(ValueError):
-        pool.create("bad", SIZE, fs_type="ext4", owner=(-1, 1))
-    with pytest.raises(kvol.ExistsDifferent):
-        pool.create("db", SIZE, fs_type="ext4")
-
-
-def test_ephemeral_volumes_go_with_their_last_publish(pool, model):
-    one, two = model.file("/t1"), model.file("/t2")
-    wanted = kvol.Ephemeral(size=SIZE, fs_type="ext4")
-    pool.publish("scratch", one, ephemeral=wanted)
-    pool.publish("scratch", two, ephemeral=wanted)
-    assert pool.volume("scratch").ephemeral
-    with pytest.raises(kvol.ExistsDifferent):
-        pool.publish("scratch", two, ephemeral=kvol.Ephemeral(size=2 * SIZE, fs_type="ext4"))
-    pool.unpublish("scratch", one)
-    pool.snapshot("scratch", "kept")
-    pool.unpublish("scratch", two)
-    with pytest.raises(kvol.NotFound):
-        pool.volume("scratch")
-    pool.publish("again", one, ephemeral=kvol.Ephemeral(source="kept"))
-    pool.unpublish("again", one)
-    assert [v.name for v in pool.list()] == ["kept"]
+    with pytest.raises(kvol.ExistsDifferent, match="thick"):
+        pool.create("db", SIZE)

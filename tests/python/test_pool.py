@@ -101,10 +101,26 @@ def test_a_device_is_published_as_a_file(pool, tmp_path):
     target = make(tmp_path, "raw", "")
     pool.publish("raw", target, block=True, labels={"pod": "db-0"})
     assert stat.S_ISBLK(os.stat(target).st_mode)
-    assert list(pool.publishes()) == [
-        kvol.Publish("raw", str(target), "", {"pod": "db-0"}, kvol.PublishFlags.BLOCK)]
+    (publish,) = pool.publishes()
+    assert (publish.volume, publish.target, publish.labels, publish.flags) == (
+        "raw", str(target), {"pod": "db-0"}, kvol.PublishFlags.BLOCK)
+    assert os.stat(target).st_rdev == os.makedev(publish.dev_major, publish.dev_minor)
     pool.unpublish("raw", target)
     assert target.read_text() == ""
+
+
+def test_an_owner_and_an_ephemeral_volume(pool, tmp_path):
+    pool.create("db", SIZE, fs_type="ext4", owner=(1000, 4711), mode=0o2750)
+    db = make(tmp_path, "db")
+    pool.publish("db", db)
+    found = os.stat(db)
+    assert (found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode)) == (1000, 4711, 0o2750)
+    scratch = make(tmp_path, "scratch")
+    pool.publish("scratch", scratch, ephemeral=kvol.Ephemeral(size=SIZE, fs_type="ext4"))
+    (scratch / "file").write_text("gone")
+    assert pool.volume("scratch").ephemeral
+    pool.unpublish("scratch", scratch)
+    assert [v.name for v in pool.list()] == ["db"]
 
 
 def test_why_names_the_process(pool, tmp_path):
