@@ -28,6 +28,9 @@ pkg_examples_commands="crun runc busybox"
 pkg_podman_commands="podman crun"
 pkg_guest_commands="qemu-system-x86_64 busybox modprobe xz"
 
+# What a go command of 1.21 or newer fetches by itself where it is too old for a module.
+pkg_go_toolchain=go1.27.3
+
 # pkg_need LIST...: makes sure that the packages of the lists build, runtime, test, fuzz, examples, podman, guest are
 # installed.
 # Asks dpkg alone as long as nothing is missing. Returns 77 if it cannot be helped here.
@@ -87,4 +90,76 @@ pkg_need_commands()
 	[ ${#missing[@]} != 0 ] || return 0
 	echo "Commands are missing: ${missing[*]}" >&2
 	return 77
+}
+
+# pkg_need_go MODULE: has the go command of PATH be one that the module's go.mod asks for: one that is there,
+# or an older one that fetches a newer, or as root Debian's. Returns 77, and says why, if there is none.
+pkg_need_go()
+{
+	local wanted
+	wanted=$(sed -n 's/^go //p' "$1/go.mod")
+	pkg_find_go "$wanted" || { pkg_install_go && pkg_find_go "$wanted"; } || {
+		echo "Go $wanted is missing (or Go 1.21 and the network)" >&2
+		return 77
+	}
+}
+
+# The newest that is installed.
+pkg_find_go()
+{
+	local go version best="" found=""
+	for go in "$(command -v go)" /usr/local/go/bin/go /usr/lib/go-*/bin/go; do
+		[ -x "$go" ] || continue
+		version=$(cd / && GOTOOLCHAIN=local "$go" env GOVERSION) || continue
+		version=${version#go}
+		if [ -z "$best" ] || pkg_newer "$version" "$best"; then
+			best=$version found=$go
+		fi
+	done
+	[ -n "$found" ] || return 1
+	PATH=${found%/*}:$PATH
+	if pkg_newer "$best" "$1"; then
+		export GOTOOLCHAIN=local
+	elif pkg_newer "$best" 1.21; then
+		export GOTOOLCHAIN=$pkg_go_toolchain
+		step "fetching $pkg_go_toolchain" "${top:?}/build/log/go.log" go version
+	else
+		return 1
+	fi
+}
+
+# Whether a version is the second one or newer.
+pkg_newer()
+{
+	printf '%s\n' "$2" "$1" | sort -CV
+}
+
+# Debian's own, or where that is older than 1.21 the newest of its backports, from where its packages
+# come from anyway. The system's list of sources stays as it is.
+pkg_install_go()
+{
+	local candidate
+	command -v apt-get >/dev/null && [ "$(id -u)" = 0 ] || return 1
+	candidate=$(apt-cache policy golang-go | sed -n 's/^  Candidate: [0-9]*://p')
+	if [ -n "$candidate" ] && pkg_newer "$candidate" 1.21; then
+		step "installing Go" "$top/build/log/packages.log" pkg_install golang-go
+	else
+		step "installing Go from the backports" "$top/build/log/packages.log" pkg_backport_go
+	fi
+}
+
+pkg_backport_go()
+{
+	local release lists=$top/build/apt from options package
+	# shellcheck source=/dev/null
+	release=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
+	# shellcheck disable=SC2016 # apt's own variable
+	from=$(apt-get indextargets --format '$(REPO_URI)' "Codename: $release" "Component: main" | head -n 1)
+	[ -n "$from" ] || { apt-get update && return 1; }
+	mkdir -p "$lists/partial"
+	echo "deb $from $release-backports main" >"$lists.list"
+	options=(-o "Dir::Etc::sourcelist=$lists.list" -o Dir::Etc::sourceparts=/dev/null -o "Dir::State::lists=$lists")
+	apt-get "${options[@]}" update || return 1
+	package=$(apt-cache "${options[@]}" search -n '^golang-1[.][0-9]*-go$' | sort -V | tail -n 1)
+	[ -n "$package" ] && pkg_apt_install "${options[@]}" "${package%% *}"
 }
