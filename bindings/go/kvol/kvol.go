@@ -14,7 +14,8 @@
 package kvol
 
 /*
-#cgo pkg-config: kvol
+#cgo !kvol_static pkg-config: kvol
+#cgo kvol_static pkg-config: --static kvol
 #include <kvol/kvol.h>
 #include "log.h"
 */

@@ -185,11 +185,6 @@ func (d *Driver) NodeUnpublishVolume(_ context.Context, r *csi.NodeUnpublishVolu
 	if err := removeTarget(r.GetTargetPath()); err != nil {
 		return nil, failure(err)
 	}
-	if info.Name != "" {
-		if err := d.deleteEphemeral(info.Name); err != nil {
-			return nil, err
-		}
-	}
 	return &csi.NodeUnpublishVolumeResponse{}, nil
 }
 

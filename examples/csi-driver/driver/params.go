@@ -22,7 +22,6 @@ const (
 	kubePrefix  = "csi.storage.k8s.io/"    // what Kubernetes tells about an object
 	ownPrefix   = "csi.kvol/"              // the driver's own labels
 	ownName     = ownPrefix + "name"       // the name that an id is the digest of
-	ephemeral   = ownPrefix + "ephemeral"  // the volume goes when it is unpublished
 	secretKey   = "passphrase"             // in secrets: encrypts a volume, or opens it
 	isEphemeral = kubePrefix + "ephemeral" // in a volume context
 )

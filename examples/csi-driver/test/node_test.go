@@ -67,8 +67,12 @@ func TestEphemeral(t *testing.T) {
 	must(t, err)
 	write(t, r.TargetPath, "x")
 	info, err := pool.Stat(r.VolumeId)
-	if err != nil || info.Bytes != 40*mib || info.FSType != "ext4" || info.Targets != 1 {
+	if err != nil || info.Bytes != 40*mib || info.FSType != "ext4" || info.Targets != 1 || !info.Ephemeral {
 		t.Errorf("it is %+v, %v", info, err)
+	}
+	list, err := pool.Publications(r.VolumeId)
+	if err != nil || len(list) != 1 || fmt.Sprint(list[0].Labels) != "map[csi.storage.k8s.io/pod.name:pod-1 team:x]" {
+		t.Errorf("its publish is %+v, %v", list, err)
 	}
 	unpublish(t, r.VolumeId, r.TargetPath)
 	unpublish(t, r.VolumeId, r.TargetPath)
@@ -103,6 +107,7 @@ func TestAnEphemeralVolumeIsNobodyElses(t *testing.T) {
 		_, err := main.NodePublishVolume(ctx, r)
 		wantCode(t, "a lasting volume as an ephemeral one", err, codes.AlreadyExists)
 	}
+	isGone(t, r.TargetPath)
 	unpublish(t, r.VolumeId, r.TargetPath)
 	if _, err := pool.Stat(v.GetVolumeId()); err != nil {
 		t.Errorf("it was deleted: %v", err)

@@ -76,7 +76,7 @@ func TestParameters(t *testing.T) {
 		t.Errorf("the labels are %v", labels)
 	}
 	for key, value := range map[string]string{
-		"unknown": "", "encrypted": "perhaps", "label.csi.kvol/ephemeral": "true", "label.not a key": "", "label.x": "a\nb",
+		"unknown": "", "encrypted": "perhaps", "label.csi.kvol/name": "x", "label.not a key": "", "label.x": "a\nb",
 	} {
 		r := volumeRequest("refused", block(single))
 		r.Parameters = map[string]string{key: value}
