@@ -48,6 +48,7 @@ man_aliases = \
 	kvol_reason_str.3:kvol_context.3 \
 	kvol_stat.3:kvol_list.3 \
 	kvol_unpublish.3:kvol_publish.3 \
+	kvol_usage.3:kvol_list.3 \
 	kvol_version.3:kvol_context.3 \
 	kvol_volume_stat.3:kvol_list.3 \
 	kvol_why_free.3:kvol_why.3 \

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * What a new volume holds: its blocks, encryption, a file system, and whom its root directory belongs
- * to. All of it is made on a thin device that no row names yet, and is on the disk before
- * one does: a crash leaves an id without a row, which recovery deletes, contents and all.
+ * What a new volume holds: its blocks, encryption, a file system, and whom its root
+ * directory belongs to. All of it is made on a thin device that no row names yet, and is
+ * on the disk before one does: a crash leaves an id without a row, which recovery
+ * deletes, contents and all.
  *
  * The root directory is given away through a mount out of sight, in one way for all file
  * systems: mkfs.ext4 could do the owner (and from 1.47.1 on the mode), mkfs.xfs needs a

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * A volume's devices: the thin device; on it, for an encrypted volume, dm-crypt, and for
- * another one that is thick, a linear map; and on top the read-only face, a linear map that refuses writes, for volumes that are
- * published read-only as a device (a read-only bind mount of a device node does not stop
- * writes to the device). A snapshot that is published as a device and nothing else needs
- * no face: nobody may write to it, so its devices themselves are read-only.
+ * another one that is thick, a linear map; and on top the read-only face, a linear map
+ * that refuses writes, for volumes that are published read-only as a device (a read-only
+ * bind mount of a device node does not stop writes to the device). A snapshot that is
+ * published as a device and nothing else needs no face: nobody may write to it, so its
+ * devices themselves are read-only.
  *
  * dm-crypt gets its key from the kernel's keyring, where it is for as long as the device
  * is active: it is needed for every table, so for growing as well.

@@ -33,7 +33,11 @@ layer2_sources = \
 	lib/thin.c \
 	lib/thin.h \
 	lib/thinmeta.c \
-	lib/thinmeta.h
+	lib/thinmeta.h \
+	lib/thinnode.c \
+	lib/thinnode.h \
+	lib/thinusage.c \
+	lib/thinusage.h
 
 # L1: adapters, one foreign library or kernel interface each.
 layer1_sources = \
@@ -141,6 +145,7 @@ layer4_sources = \
 	lib/stat.c \
 	lib/thick.c \
 	lib/unpublish.c \
+	lib/usage.c \
 	lib/verb.h \
 	lib/volume.c \
 	lib/why.c

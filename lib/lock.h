@@ -13,6 +13,7 @@
 		     */
 #define KV_LOCK_MESSAGE	     UINT64_C(1) /* epoch changes */
 #define KV_LOCK_RECOVERY     UINT64_C(2) /* one recovery at a time */
+#define KV_LOCK_SNAPSHOT     UINT64_C(3) /* the metadata snapshot; before no other */
 #define KV_LOCK_VOLUME(id)   ((UINT64_C(1) << 32) + (id))
 #define KV_LOCK_OWNER(owner) ((UINT64_C(1) << 40) + (owner)) /* owner < 2^40 */
 

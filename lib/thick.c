@@ -140,7 +140,7 @@ static int discard_beyond(const struct kvol_pool *pool, const struct kv_row *row
 		return r;
 	r = kv_device_highest(pool, row->id, &to);
 	if (r == 0 && to > from) {
-		wide.bytes = to; /* or a little more: where its header ends does not matter */
+		wide.bytes = to; /* its header makes it a little more */
 		r = kv_device_stretch(pool, &wide);
 		fd = r < 0 ? r : kv_blockdev_open(device.dev, O_RDWR);
 		r = fd < 0 ? fd : kv_blockdev_discard(fd, from, to - from);

@@ -50,6 +50,17 @@ struct kv_thinmeta_entry {
 int kv_thinmeta_list(kv_thinmeta_read_fn *read, void *arg, uint32_t from,
 		     struct kv_thinmeta_entry *ret, unsigned n, uint32_t *ret_next);
 
+/* The superblock of a metadata snapshot; its trees stand still for as long as it is held,
+ * and the next two read them. */
+int kv_thinmeta_held(kv_thinmeta_read_fn *read, void *arg, uint64_t block,
+		     struct kv_thinmeta_super *ret);
+int kv_thinmeta_device_at(kv_thinmeta_read_fn *read, void *arg,
+			  const struct kv_thinmeta_super *super, uint32_t id,
+			  struct kv_thinmeta_device *ret);
+int kv_thinmeta_list_at(kv_thinmeta_read_fn *read, void *arg,
+			const struct kv_thinmeta_super *super, uint32_t from,
+			struct kv_thinmeta_entry *ret, unsigned n, uint32_t *ret_next);
+
 /* Is all there that leads to the volumes: the superblock and the roots of both trees? 0,
  * or -EUCLEAN. */
 int kv_thinmeta_roots(kv_thinmeta_read_fn *read, void *arg);

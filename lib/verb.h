@@ -256,6 +256,9 @@ int kv_leftover_remove(const struct kv_dm *dm, int run_fd);
  * somebody uses it. */
 int kv_leftover_remove_pool(const struct kv_dm *dm, int run_fd, const char *uuid);
 
+/* Lets the metadata snapshot of a dead process go. */
+void kv_usage_recover(const struct kvol_pool *pool);
+
 int kv_recover(struct kvol_pool *pool, struct kvol_error *e);
 
 /* The devices of all volumes, deactivated; for kvol_pool_deactivate and a failed

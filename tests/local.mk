@@ -35,6 +35,7 @@ unit_tests = \
 	tests/unit/test_spawn_refused \
 	tests/unit/test_thin \
 	tests/unit/test_thinmeta \
+	tests/unit/test_thinusage \
 	tests/unit/test_tree \
 	tests/unit/test_userns \
 	tests/unit/test_util
@@ -97,6 +98,7 @@ unit_model_tests = \
 	tests/unit/test_stat \
 	tests/unit/test_thick \
 	tests/unit/test_unfinished \
+	tests/unit/test_usage \
 	tests/unit/test_volume \
 	tests/unit/test_why
 
@@ -189,6 +191,8 @@ tests_unit_test_thick_LDADD = $(model_ldadd)
 tests_unit_test_thick_LDFLAGS = $(model_ldflags)
 tests_unit_test_unfinished_LDADD = $(model_ldadd)
 tests_unit_test_unfinished_LDFLAGS = $(model_ldflags)
+tests_unit_test_usage_LDADD = $(model_ldadd)
+tests_unit_test_usage_LDFLAGS = $(model_ldflags)
 tests_unit_test_volume_LDADD = $(model_ldadd)
 tests_unit_test_volume_LDFLAGS = $(model_ldflags)
 
@@ -239,6 +243,7 @@ system_tests = \
 	tests/system/test_standing \
 	tests/system/test_thick \
 	tests/system/test_udev \
+	tests/system/test_usage \
 	tests/system/test_wrong_catalogue
 
 tests_system_libsystem_la_SOURCES = \
@@ -349,6 +354,8 @@ tests_system_test_thick_LDADD = $(system_ldadd)
 tests_system_test_thick_LDFLAGS = $(AM_LDFLAGS) -no-install
 tests_system_test_udev_LDADD = $(system_ldadd)
 tests_system_test_udev_LDFLAGS = $(AM_LDFLAGS) -no-install
+tests_system_test_usage_LDADD = $(system_ldadd)
+tests_system_test_usage_LDFLAGS = $(AM_LDFLAGS) -no-install
 tests_system_test_wrong_catalogue_LDADD = $(system_ldadd)
 tests_system_test_wrong_catalogue_LDFLAGS = $(AM_LDFLAGS) -no-install
 

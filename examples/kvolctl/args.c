@@ -207,6 +207,8 @@ static const struct command commands[] = {
 	  run_why },
 	{ "stat", "NAME", 1, 1, true, "show how full and how well a volume is",
 	  json_option, run_stat },
+	{ "usage", "NAME", 1, 1, true, "show what a volume alone has, and what it shares",
+	  json_option, run_usage },
 	{ "limit-io", "VOL CGROUP", 2, 2, true,
 	  "limit what a cgroup reads and writes; without options: not", limit_options,
 	  run_limit_io },

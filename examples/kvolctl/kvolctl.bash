@@ -23,7 +23,7 @@ _kvolctl()
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
 	local pool=$KVOL_POOL command= operands=0 i word line
 	local commands='format pool set deactivate repair create snapshot clone expand change-secret publish
-		unpublish delete label label-pool labels publishes list show stat why limit-io version help'
+		unpublish delete label label-pool labels publishes list show stat usage why limit-io version help'
 	local options='--help --pool' words= files= names=no
 
 	COMPREPLY=()
@@ -66,7 +66,7 @@ _kvolctl()
 		/*) words=$commands options+=' --version' ;;
 		format/1) files=yes ;;
 		publish/1 | unpublish/1 | limit-io/1) files=yes ;;
-		snapshot/0 | clone/0 | publish/0 | unpublish/0 | delete/0 | show/0 | stat/0 | why/0 | \
+		snapshot/0 | clone/0 | publish/0 | unpublish/0 | delete/0 | show/0 | stat/0 | usage/0 | why/0 | \
 			limit-io/0 | label/0 | labels/0 | publishes/0) names= ;;
 		expand/0) names=--volumes ;;
 		change-secret/0) names= ;;
@@ -86,7 +86,7 @@ _kvolctl()
 		unpublish) options+=' --mntns' ;;
 		list) options+=' --volumes --snapshots --label --json' ;;
 		pool) options+=' --json --takeover' ;;
-		show | stat | why | labels | publishes) options+=' --json' ;;
+		show | stat | usage | why | labels | publishes) options+=' --json' ;;
 		esac
 		[[ $cur == -* ]] && words=$options files= names=no
 		;;

@@ -200,6 +200,7 @@ int run_labels(struct invocation *inv);
 int run_publishes(struct invocation *inv);
 int run_list(struct invocation *inv);
 int run_stat(struct invocation *inv);
+int run_usage(struct invocation *inv);
 int run_limit_io(struct invocation *inv);
 int run_show(struct invocation *inv);
 int run_why(struct invocation *inv);

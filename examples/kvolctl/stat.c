@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * stat. Exit code 0 whatever the condition is: that it could be told is success.
+ * stat, usage. Exit code 0 whatever the condition is: that it could be told is success.
  */
 
 #include <inttypes.h>
@@ -71,5 +71,31 @@ int run_stat(struct invocation *inv)
 		print_json(&stats);
 	else
 		print_text(&stats);
+	return DONE;
+}
+
+int run_usage(struct invocation *inv)
+{
+	struct kvol_usage_info info = { .size = sizeof(info) };
+	char exclusive[SIZE_TEXT], shared[SIZE_TEXT];
+	struct kvol_error error;
+	int code = open_pool(inv);
+
+	if (code)
+		return code;
+	if (kvol_usage(inv->pool, inv->operands[0], &info, &error) < 0)
+		return fail(&error);
+	if (inv->options[OPTION_JSON]) {
+		json_open('{');
+		json_pair_number("flags", info.flags);
+		json_pair_number("exclusive", info.exclusive);
+		json_pair_number("shared", info.shared);
+		json_close('}');
+		putchar('\n');
+	} else {
+		printf("%-14s%s\n%-14s%s\n", "Exclusive:",
+		       format_size(info.exclusive, exclusive),
+		       "Shared:", format_size(info.shared, shared));
+	}
 	return DONE;
 }

@@ -223,6 +223,23 @@ static int call_delete_none(struct fixture *f)
 	return kvol_delete(f->pool, "x", 0, &f->e);
 }
 
+/* Of a volume and its snapshot, so that others are read. */
+static int call_usage(struct fixture *f)
+{
+	struct kvol_usage_info info;
+	int r;
+
+	memset(&info, PATTERN, sizeof(info));
+	info.size = sizeof(info);
+	r = kvol_usage(f->pool, "v", &info, &f->e);
+	if (r < 0 && touched(&info.flags, sizeof(info) - sizeof(info.size)))
+		flaw("the output is touched");
+	if (r == 0 && (info.flags || info.exclusive || !info.shared))
+		flaw("it tells something else: %llu and %llu bytes",
+		     (unsigned long long)info.exclusive, (unsigned long long)info.shared);
+	return r;
+}
+
 static int stat_one(struct fixture *f, const char *name, uint64_t bytes, uint32_t targets)
 {
 	struct kvol_info info;
@@ -389,6 +406,8 @@ static const struct scenario scenarios[] = {
 	  .call = call_delete_none },
 	{ "delete a published", "kvol_delete", ANY_VOLUME, one_of_each, published,
 	  .call = call_delete, .result = -EBUSY },
+	{ "usage", "kvol_usage", ANY_VOLUME, one_of_each, open_here,
+	  .call = call_usage, .between = "message release_metadata_snap" },
 	{ "stat", "kvol_stat", ANY_VOLUME, one_of_each, open_here, .call = call_stat },
 	{ "stat a published", "kvol_stat", ANY_VOLUME, one_of_each, published,
 	  .call = call_stat_published },

@@ -117,6 +117,8 @@ static const char *check_numbers(sqlite3_stmt *stmt, const struct model_disk *di
 		return say("%d labels are nobody's", sqlite3_column_int(stmt, 4));
 	if (sqlite3_column_int(stmt, 5))
 		return say("%d boots are nobody's", sqlite3_column_int(stmt, 5));
+	if (disk->metadata.snapshot)
+		return "a metadata snapshot is held";
 	if ((uint64_t)sqlite3_column_int64(stmt, 3) != disk->metadata.transaction_id)
 		return say("the catalogue's epoch is %d, the thin pool's %" PRIu64,
 			   sqlite3_column_int(stmt, 3), disk->metadata.transaction_id);

@@ -666,6 +666,13 @@ static int stat_all(struct kvol_pool *pool)
 	return r < 0 ? r : kvol_volume_stat(pool, "v", &stats, NULL);
 }
 
+static int usage_of_v(struct kvol_pool *pool)
+{
+	struct kvol_usage_info info = { .size = sizeof(info) };
+
+	return kvol_usage(pool, "v", &info, NULL);
+}
+
 static int list_all(struct kvol_pool *pool)
 {
 	struct kvol_info info = { .size = sizeof(info) };
@@ -907,6 +914,7 @@ static const struct scenario scenarios[] = {
 	  .verb = deactivate },
 	{ "close", .before = create_and_delete_first, .verb = only_close },
 	{ "stat", .setup = has_many, .verb = stat_all },
+	{ "usage", .setup = has_snapshots, .verb = usage_of_v },
 	{ "list", .setup = has_many, .verb = list_all },
 };
 

@@ -207,6 +207,25 @@ def small(leaf, pairs):
     return node(leaf, pairs, max(len(pairs), 4))
 
 
+def values(leaf, pairs):
+    """A node of eight byte values."""
+    b = bytearray(node(False, pairs, max(len(pairs), 4)).ljust(32, b"\0"))
+    struct.pack_into("<I", b, 4, 2 if leaf else 1)
+    return bytes(b)
+
+
+def details(*devices):
+    """A leaf of devices that were part of a snapshot at that time."""
+    b = bytearray(node(True, [(number, 1) for number, _ in devices], 4).ljust(200, b"\0"))
+    for i, (_, time) in enumerate(devices):
+        struct.pack_into("<I", b, 32 + 4 * 8 + i * 24 + 20, time)
+    return bytes(b)
+
+
+def usage(want, *blocks):
+    return thinmeta(want, SUPER, (15, superblock(blocks=0)), *blocks)
+
+
 SUPER = (0, superblock())
 LEAF = (3, small(True, [(1, 10), (5, 50), (9, 90)]))
 THINMETA = {
@@ -220,6 +239,14 @@ THINMETA = {
     "empty-inner": thinmeta(5, SUPER, (3, small(False, []))), "read-fails": thinmeta(5, SUPER, LEAF, flags=3, failing=3),
     "superblock-fails": thinmeta(5, SUPER, LEAF, flags=3), "changes": thinmeta(5, SUPER, LEAF, flags=5), "blank": thinmeta(5),
     "root-beyond": thinmeta(5, (0, superblock(details=16)), LEAF), "no-blocks": thinmeta(5, (0, superblock(blocks=0)), LEAF),
+    "usage-plain": usage(1, (2, values(True, [(1, 4)])), (3, details((1, 0))), (4, values(True, [(0, 9 << 24), (1, 8 << 24)]))),
+    "usage-shared": usage(1, (2, values(True, [(1, 4), (2, 5)])), (3, details((1, 3), (2, 3))),
+                          (4, values(False, [(0, 6), (9, 7)])), (5, values(False, [(0, 6), (9, 8)])), (6, values(True, [(0, 9 << 24)])),
+                          (7, values(True, [(9, 8 << 24 | 1), (10, 7 << 24 | 3)])), (8, values(True, [(9, 6 << 24 | 3)]))),
+    "usage-beyond": usage(1, (2, values(True, [(1, 4)])), (3, details((1, 0))), (4, values(True, [(0, 4096 << 24)]))),
+    "usage-twice": usage(1, (2, values(True, [(1, 4)])), (3, details((1, 3))), (4, values(True, [(0, 9 << 24), (1, 9 << 24)]))),
+    "usage-empty-leaf": usage(1, (2, values(True, [(1, 4)])), (3, details((1, 3))), (4, values(False, [(0, 5)])), (5, values(True, []))),
+    "usage-loop": usage(1, (2, values(True, [(1, 4)])), (3, details((1, 3))), (4, values(False, [(0, 4)]))),
     "most-blocks": thinmeta(5, (0, superblock(blocks=255 * 16320 + 1)), LEAF),
 }
 

@@ -2,7 +2,8 @@
 /*
  * dm-thin's metadata. A device that is found is one that a leaf on the disk has, key and
  * value; the walk reads a few blocks, all of them within the metadata; a read that fails
- * is passed on.
+ * is passed on. So it is when a metadata snapshot, the block HELD, is asked what a device
+ * alone has: no more blocks than there are.
  *
  * Input: flags, the id looked for (3 bytes), the block whose reading fails (1 byte, from
  * flag FAILS), and then blocks: number (1 byte), length of what is in it (2 bytes),
@@ -11,18 +12,23 @@
  */
 #include "fuzz.h"
 #include "thinmeta.h"
+#include "thinusage.h"
 
 #define FIX	  0x01u
 #define FAILS	  0x02u
 #define CHANGES	  0x04u /* the superblock is another one from the second time on */
 #define BLOCKS	  32u
 #define READS_MAX 256u
+#define HELD	  15u /* the superblock of a metadata snapshot */
+/* A node is read as the device's own, and as another's; each device's is looked for. */
+#define USAGE_READS_MAX (BLOCKS * 127u * 8u + 2u * BLOCKS + 64u)
+#define DATA_BLOCKS	4096u
 
 struct disk {
 	uint8_t flags, failing;
 	uint8_t (*blocks)[KV_THINMETA_BLOCK];
 	uint64_t limit; /* blocks beyond must not be asked for */
-	unsigned reads, supers;
+	unsigned reads, reads_max, supers;
 	bool failed;
 };
 
@@ -55,7 +61,7 @@ static void fix(uint8_t *b, uint8_t number)
 
 	memset(b + 8, 0, 8);
 	b[8] = number;
-	crc = crc32c(b + 4, KV_THINMETA_BLOCK - 4) ^ (number ? 121107u : 160774u);
+	crc = crc32c(b + 4, KV_THINMETA_BLOCK - 4) ^ (number && number != HELD ? 121107u : 160774u);
 	for (int i = 0; i < 4; i++)
 		b[i] = (uint8_t)(crc >> 8 * i);
 }
@@ -64,7 +70,7 @@ static int read_block(void *arg, uint64_t block, void *buf)
 {
 	struct disk *d = arg;
 
-	CHECK(++d->reads <= READS_MAX);
+	CHECK(++d->reads <= d->reads_max);
 	CHECK(!block || block < d->limit);
 	if ((d->flags & FAILS) && block == d->failing) {
 		d->failed = true;
@@ -145,10 +151,30 @@ static void make_disk(struct disk *d, struct input *in)
 	}
 }
 
+static void check_usage(struct disk *d, uint32_t id)
+{
+	struct kv_thinusage usage, untouched;
+	int r;
+
+	d->reads = d->supers = 0;
+	d->reads_max = USAGE_READS_MAX;
+	memset(&untouched, 0xa5, sizeof(untouched));
+	usage = untouched;
+	r = kv_thinusage(read_block, d, HELD, DATA_BLOCKS, id, &usage);
+	CHECK(r == 0 || r == -EUCLEAN || r == -ENODATA || (r == -EIO && d->failed));
+	if (r < 0)
+		CHECK(!memcmp(&usage, &untouched, sizeof(usage)));
+	else
+		CHECK(usage.shared <= DATA_BLOCKS &&
+		      usage.exclusive + usage.shared <= BLOCKS * 252u);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
 	struct input in = { data, n };
-	struct disk d = { .flags = (uint8_t)take_le(&in, 1), .limit = 1 };
+	struct disk d = { .flags = (uint8_t)take_le(&in, 1),
+			  .limit = 1,
+			  .reads_max = READS_MAX };
 	struct kv_thinmeta_device device, untouched;
 	struct kv_thinmeta_super super;
 	uint32_t id = (uint32_t)take_le(&in, 3);
@@ -177,6 +203,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	} else {
 		CHECK(!memcmp(&device, &untouched, sizeof(device)));
 	}
+	check_usage(&d, id);
 	free(d.blocks);
 	return 0;
 }

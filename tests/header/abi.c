@@ -26,6 +26,7 @@ OPTIONS(kvol_publish_opts);
 OPTIONS(kvol_list_opts);
 OPTIONS(kvol_io_limits);
 OPTIONS(kvol_volume_stats);
+OPTIONS(kvol_usage_info);
 OPTIONS(kvol_policy_opts);
 OPTIONS(kvol_publish_info);
 OPTIONS(kvol_pool_info);

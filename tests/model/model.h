@@ -29,6 +29,7 @@
 
 #define MODEL_DISKS  6
 #define MODEL_THINS  640
+#define MODEL_BLOCKS 16
 #define MODEL_DEVS   160
 #define MODEL_LOOPS  8
 #define MODEL_MOUNTS 96
@@ -67,6 +68,12 @@ struct model_thin {
 	uint64_t mapped, own; /* blocks; own: not shared with its origin */
 	uint64_t transaction_id;
 	uint32_t created, snapshotted;
+	/* Which ones, but for those that were reserved. */
+	struct {
+		uint64_t block;
+		uint32_t time;
+	} blocks[MODEL_BLOCKS];
+	unsigned n_blocks;
 	struct model_content content;
 	struct model_content flushed; /* what a power cut can take it back to */
 };
@@ -79,6 +86,8 @@ struct model_metadata {
 	uint32_t time;
 	uint32_t block_sectors;
 	uint64_t data_blocks;
+	uint64_t next_block; /* that was never given to any */
+	bool snapshot;	     /* of itself: the kernel's only one */
 	struct model_thin thins[MODEL_THINS];
 };
 
@@ -359,6 +368,9 @@ void model_metadata_changed(dev_t thin); /* and is committed */
 struct model_disk *model_disk_of_thin(dev_t dev); /* or of what is on it */
 uint64_t model_free_blocks(dev_t dev);		  /* of its pool */
 uint64_t model_mapped(const struct model_thin *thin);
+/* New blocks of its own, in the place of its i-th ones from `at` on, or behind them. */
+void model_write(dev_t dev, unsigned at, unsigned n);
+#define MODEL_HELD_ROOT 1022u /* where the snapshot's superblock is */
 int model_wait_running(dev_t dev); /* I/O on a suspended device waits; -EIO: for ever */
 
 /* model_pool.c */

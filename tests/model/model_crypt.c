@@ -204,11 +204,8 @@ int kv_crypt_format(int fd, const char *uuid, const struct kv_secret *secret,
 	thin->content.luks = true;
 	thin->content.key = key;
 	set_secret(thin, secret);
-	if (!thin->content.reserved) {
-		thin->mapped++;
-		thin->own++;
-	}
-	model_metadata_changed(model_hold_of(fd)->dev);
+	if (!thin->content.reserved)
+		model_write(model_hold_of(fd)->dev, 0, 1);
 	model_unlock();
 	key_of(key, ret_key);
 	return flush(fd);

@@ -44,11 +44,8 @@ static int put_fs(const char *fs, dev_t dev, const char *uuid, bool zeros)
 	(void)kv_strcpy(thin->content.fs, sizeof(thin->content.fs), fs);
 	(void)kv_strcpy(thin->content.uuid, sizeof(thin->content.uuid), uuid);
 	thin->content.bytes = d->table.sectors * KV_SECTOR;
-	if (!thin->content.reserved) {
-		thin->mapped += MKFS_BLOCKS;
-		thin->own += MKFS_BLOCKS;
-	}
-	model_metadata_changed(dev);
+	if (!thin->content.reserved)
+		model_write(dev, thin->n_blocks, MKFS_BLOCKS);
 	return 0;
 }
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * A writer of dm-thin metadata: superblock and device details, for the library's own
- * reader; the root of the mappings is there, and empty. Written in place, leaves first
+ * A writer of dm-thin metadata: superblock, device details and mappings (a node for each
+ * device), for the library's own reader. A metadata snapshot is a superblock over the same
+ * trees, which nobody may change as long as somebody reads it. Written in place, leaves first
  * and superblock last, which is as consistent as one reader needs it. Unless there is no
  * device at all, leaves are below a root, so that one can be lost without the other.
  */
@@ -20,6 +21,10 @@
 #define CHILDREN_MAX 252u
 #define ROOT_BLOCK   1u /* and leaves from 2 on */
 #define N_BLOCKS     1024u
+/* The tree of devices, its leaves, and each device's own node. */
+#define MAPPING_ROOT (N_BLOCKS - 1)
+#define DEVICE_LEAF  16u
+#define DEVICE_NODE  32u
 
 static void put32(unsigned char *p, uint32_t v)
 {
@@ -135,6 +140,57 @@ static void write_tree(int fd, const struct model_metadata *md)
 	write_block(fd, root, ROOT_BLOCK, 121107u);
 }
 
+/* A node of eight byte values. */
+static void write_values(int fd, uint64_t block, bool leaf, const uint64_t *keys,
+			 const uint64_t *values, unsigned n)
+{
+	unsigned char b[KV_THINMETA_BLOCK];
+
+	start_node(b, false);
+	put32(b + 4, leaf ? 2 : 1);
+	put32(b + 16, n);
+	for (unsigned i = 0; i < n; i++) {
+		put64(b + 32 + 8 * i, keys[i]);
+		put64(b + 32 + 8 * CHILDREN_MAX + 8 * i, values[i]);
+	}
+	write_block(fd, b, block, 121107u);
+}
+
+static uint64_t write_device(int fd, unsigned number, const struct model_thin *thin)
+{
+	uint64_t keys[MODEL_BLOCKS], values[MODEL_BLOCKS];
+
+	for (unsigned i = 0; i < thin->n_blocks; i++) {
+		keys[i] = i;
+		values[i] = thin->blocks[i].block << 24 | thin->blocks[i].time;
+	}
+	write_values(fd, DEVICE_NODE + number, true, keys, values, thin->n_blocks);
+	return DEVICE_NODE + number;
+}
+
+static void write_mappings(int fd, const struct model_metadata *md)
+{
+	uint64_t keys[CHILDREN_MAX], values[CHILDREN_MAX], first[8], leaf[8];
+	const struct model_thin *thins[MODEL_THINS];
+	unsigned n = 0, leaves = 0, count;
+
+	for (unsigned i = 0; i < MODEL_THINS; i++)
+		if (md->thins[i].used)
+			thins[n++] = &md->thins[i];
+	qsort(thins, n, sizeof(thins[0]), by_id);
+	for (unsigned i = 0; i < n; i += count, leaves++) {
+		count = n - i < CHILDREN_MAX ? n - i : CHILDREN_MAX;
+		for (unsigned k = 0; k < count; k++) {
+			keys[k] = thins[i + k]->id;
+			values[k] = write_device(fd, i + k, thins[i + k]);
+		}
+		first[leaves] = keys[0];
+		leaf[leaves] = DEVICE_LEAF + leaves;
+		write_values(fd, leaf[leaves], true, keys, values, count);
+	}
+	write_values(fd, MAPPING_ROOT, !leaves, first, leaf, leaves);
+}
+
 void model_render(const struct model_disk *disk, int fd)
 {
 	_cleanup_close_ int own_fd = -1;
@@ -150,17 +206,21 @@ void model_render(const struct model_disk *disk, int fd)
 			abort();
 	}
 	write_tree(fd, md);
-	write_leaf(fd, N_BLOCKS - 1, NULL, 0);
+	write_mappings(fd, md);
 	put32(b + 4, md->needs_check);
 	put64(b + 32, 27022010);
 	put32(b + 40, 2);
 	put32(b + 44, md->time);
 	put64(b + 48, md->transaction_id);
 	put64(b + 192, N_BLOCKS);
-	put64(b + 320, N_BLOCKS - 1);
+	put64(b + 320, MAPPING_ROOT);
 	put64(b + 328, ROOT_BLOCK);
 	put32(b + 336, md->block_sectors);
 	put32(b + 340, KV_THINMETA_BLOCK / KV_SECTOR);
 	put64(b + 344, N_BLOCKS);
 	write_block(fd, b, 0, 160774u);
+	if (!md->snapshot)
+		return;
+	put64(b + 192, 0); /* as the kernel does */
+	write_block(fd, b, MODEL_HELD_ROOT, 160774u);
 }

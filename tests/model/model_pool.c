@@ -147,6 +147,26 @@ struct model_disk *model_disk_of_thin(dev_t dev)
 	return disk_of_pool(pool_under(dev));
 }
 
+void model_write(dev_t dev, unsigned at, unsigned n)
+{
+	struct model_thin *thin = model_thin_under(dev);
+	struct model_metadata *md = &model_disk_of_thin(dev)->metadata;
+
+	for (unsigned i = at; i < at + n; i++) {
+		model_need(i < MODEL_BLOCKS && i <= thin->n_blocks, "too many blocks");
+		if (i == thin->n_blocks) {
+			thin->n_blocks++;
+			thin->mapped++;
+		} else if (thin->blocks[i].time >= thin->snapshotted) {
+			continue; /* its own already */
+		}
+		thin->blocks[i].block = md->next_block++;
+		thin->blocks[i].time = md->time;
+		thin->own++;
+	}
+	model_metadata_changed(dev);
+}
+
 uint64_t model_mapped(const struct model_thin *thin)
 {
 	return thin->mapped + thin->content.reserved;
@@ -225,6 +245,9 @@ static int create_snap(struct model_dev *pool, struct model_disk *disk, uint32_t
 		return -ENOSPC;
 	from->snapshotted = disk->metadata.time;
 	to->mapped = model_mapped(from);
+	memcpy(to->blocks, from->blocks, sizeof(to->blocks));
+	to->n_blocks = from->n_blocks;
+	to->snapshotted = disk->metadata.time;
 	to->content = from->content;
 	to->flushed = from->flushed;
 	to->content.reserved = to->flushed.reserved = 0; /* they are its origin's */
@@ -261,11 +284,23 @@ static int set_transaction_id(struct model_disk *disk, uint64_t from, uint64_t t
 	return 0;
 }
 
+static int metadata_snapshot(struct model_disk *disk, bool reserve)
+{
+	if (disk->metadata.snapshot == reserve)
+		return reserve ? -EBUSY : -EINVAL;
+	disk->metadata.snapshot = reserve;
+	return 0;
+}
+
 static int act(struct model_dev *pool, struct model_disk *disk, const char *msg)
 {
 	uint64_t a, b;
 	char rest;
 
+	if (!strcmp(msg, "reserve_metadata_snap"))
+		return metadata_snapshot(disk, true);
+	if (!strcmp(msg, "release_metadata_snap"))
+		return metadata_snapshot(disk, false);
 	if (sscanf(msg, "set_transaction_id %" SCNu64 " %" SCNu64 "%c", &a, &b, &rest) ==
 	    2)
 		return set_transaction_id(disk, a, b);
@@ -343,6 +378,7 @@ int model_pool_status(const struct model_dev *pool, bool flush, char *buf, size_
 {
 	struct model_disk *disk = disk_of_pool(pool);
 	uint64_t data, metadata;
+	char held[24] = "-";
 	const char *mode;
 	int n;
 
@@ -355,12 +391,14 @@ int model_pool_status(const struct model_dev *pool, bool flush, char *buf, size_
 	mode = disk->mode == MODEL_RW		 ? "rw"
 	       : disk->mode == MODEL_OUT_OF_DATA ? "out_of_data_space"
 						 : "ro";
+	if (disk->metadata.snapshot)
+		(void)snprintf(held, sizeof(held), "%u", MODEL_HELD_ROOT);
 	n = snprintf(buf, size,
 		     "%" PRIu64 " %" PRIu64 "/%" PRIu64 " %" PRIu64 "/%" PRIu64
-		     " - %s discard_passdown error_if_no_space %s %u ",
+		     " %s %s discard_passdown error_if_no_space %s %u ",
 		     disk->metadata.transaction_id, metadata,
 		     model_dev_bytes(pool->table.below[0]) / KV_THIN_METADATA_BLOCK, data,
-		     pool->table.sectors / pool->table.block_sectors, mode,
+		     pool->table.sectors / pool->table.block_sectors, held, mode,
 		     disk->metadata.needs_check ? "needs_check" : "-",
 		     METADATA_LOW_WATER);
 	return n < (int)size ? 0 : -ENOSPC;

@@ -602,3 +602,13 @@ def test_a_thick_volume_is_all_there(pool):
     assert pool.volume("db").thick and pool.volume("db").allocated >= SIZE
     with pytest.raises(kvol.ExistsDifferent, match="thick"):
         pool.create("db", SIZE)
+
+
+def test_a_volume_s_usage(pool):
+    pool.create("db", SIZE, thick=True)
+    alone = pool.usage("db")
+    assert alone.exclusive >= SIZE and alone.shared == 0
+    pool.snapshot("db", "monday")
+    assert (pool.usage("db").exclusive, pool.usage("db").shared) == (0, alone.exclusive)
+    with pytest.raises(kvol.NotFound):
+        pool.usage("nothing")

@@ -26,6 +26,7 @@ TOLD = {
     "kvol_repair_info": kvol.RepairInfo,
     "kvol_info": kvol.Volume,
     "kvol_volume_stats": kvol.VolumeStats,
+    "kvol_usage_info": kvol.Usage,
     "kvol_why_info": kvol.Holder,
     "kvol_publish_info": kvol.Publish,
 }

@@ -128,6 +128,8 @@ quiet "create --thick" create thick 8M --thick
 refused "a thick one again as a thin one" KVOL_R_EXISTS_DIFFERENT create thick 8M
 done_ "show it" show thick --json
 json "all of it is allocated" "v['allocated'] == 8 << 20 and v['flags'] == 2"
+done_ "usage" usage thick --json
+json "all of it is its own" "v == {'flags': 0, 'exclusive': 8 << 20, 'shared': 0}"
 quiet "delete it" delete thick
 refused "an owner of a raw volume" KVOL_R_INVALID create x 32M --owner 1:2
 refused "create too small" KVOL_R_INVALID create tiny 4K --fs ext4

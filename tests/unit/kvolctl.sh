@@ -53,7 +53,7 @@ refused() {
 }
 
 commands="format pool set deactivate repair create snapshot clone expand change-secret publish unpublish
-	delete label label-pool labels publishes list show stat why limit-io
+	delete label label-pool labels publishes list show stat usage why limit-io
 	version help"
 absent=$work/absent
 

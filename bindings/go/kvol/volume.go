@@ -215,3 +215,23 @@ func (p *Pool) VolumeStat(name string) (VolumeStats, error) {
 		Message:         C.GoString(&s.message[0]),
 	}, nil
 }
+
+// Usage is struct kvol_usage_info: bytes of the pool.
+type Usage struct {
+	Exclusive uint64 // what deleting it would give back
+	Shared    uint64 // what snapshots, clones or its source have as well
+}
+
+// Usage tells what a volume or snapshot alone has in the pool, and what it shares.
+func (p *Pool) Usage(name string) (Usage, error) {
+	var u C.struct_kvol_usage_info
+	u.size = C.sizeof_struct_kvol_usage_info
+	err := p.call(func(a *arena, e *C.struct_kvol_error) C.int {
+		cname := a.must(name)
+		return a.run(func() C.int { return C.kvol_usage(p.c, cname, &u, e) })
+	})
+	if err != nil {
+		return Usage{}, err
+	}
+	return Usage{Exclusive: uint64(u.exclusive), Shared: uint64(u.shared)}, nil
+}

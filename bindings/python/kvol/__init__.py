@@ -27,18 +27,19 @@ from ._errors import (AccessConflict, Busy, BusyOpen, BusyPublished, Corrupt, Er
 from ._handle import Listing
 from ._library import load, reason_str, version
 from ._pool import Pool
-from ._types import Ephemeral, Holder, PoolInfo, Publish, RepairInfo, Volume, VolumeStats
+from ._types import (Ephemeral, Holder, PoolInfo, Publish, RepairInfo, Usage, Volume,
+                     VolumeStats)
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Access", "AccessConflict", "Busy", "BusyOpen", "BusyPublished", "Condition", "Context",
-    "Corrupt", "Ephemeral", "Error", "ExistsDifferent", "Faults", "ForeignHost", "HasSignature", "HeldBy",
-    "Holder", "HolderFlags", "HolderKind", "IOFailed", "InheritedHandle", "Invalid", "Kind",
-    "LABELS_MAX", "LABEL_KEY_MAX", "LABEL_VALUE_MAX", "LimitReached", "Listing", "NeedsSecret",
-    "NoDataSpace", "NoKernelSupport", "NoMetadataSpace", "NoSpace", "NotAPool", "NotFound",
-    "OVERCOMMIT_MAX", "Policy", "Pool", "PoolFlags", "PoolInfo", "PoolNeedsCheck", "PoolReadOnly",
-    "Propagation", "Publish", "PublishFlags", "Reason", "RepairInfo", "StatsFlags", "SystemFailed",
-    "TimedOut", "Unsupported", "Volume", "VolumeFlags", "VolumeStats", "WrongSecret", "load",
-    "reason_str", "version",
+    "Corrupt", "Ephemeral", "Error", "ExistsDifferent", "Faults", "ForeignHost", "HasSignature",
+    "HeldBy", "Holder", "HolderFlags", "HolderKind", "IOFailed", "InheritedHandle", "Invalid",
+    "Kind", "LABELS_MAX", "LABEL_KEY_MAX", "LABEL_VALUE_MAX", "LimitReached", "Listing",
+    "NeedsSecret", "NoDataSpace", "NoKernelSupport", "NoMetadataSpace", "NoSpace", "NotAPool",
+    "NotFound", "OVERCOMMIT_MAX", "Policy", "Pool", "PoolFlags", "PoolInfo", "PoolNeedsCheck",
+    "PoolReadOnly", "Propagation", "Publish", "PublishFlags", "Reason", "RepairInfo", "StatsFlags",
+    "SystemFailed", "TimedOut", "Unsupported", "Usage", "Volume", "VolumeFlags", "VolumeStats",
+    "WrongSecret", "load", "reason_str", "version",
 ]

@@ -31,6 +31,7 @@ FUNCTIONS = {
                                    c_uint32, _err]),
     "kvol_delete": (c_int, [_pool, c_char_p, c_uint32, _err]),
     "kvol_stat": (c_int, [_pool, c_char_p, POINTER(s.kvol_info), _err]),
+    "kvol_usage": (c_int, [_pool, c_char_p, POINTER(s.kvol_usage_info), _err]),
     "kvol_volume_stat": (c_int, [_pool, c_char_p, POINTER(s.kvol_volume_stats), _err]),
     "kvol_list": (c_int, [_pool, c_uint32, _out, _err]),
     "kvol_list_filtered": (c_int, [_pool, POINTER(s.kvol_list_opts), _out, _err]),

@@ -215,6 +215,13 @@ class Pool(Closing):
         """Tells how full and how well a volume is. Raises NotFound."""
         return self._info("kvol_volume_stat", t.VolumeStats, s.kvol_volume_stats, a.name(name))
 
+    def usage(self, name: str) -> t.Usage:
+        """Tells what a volume alone has in the pool, and what it shares; reads the pool's metadata.
+
+        Raises NotFound, PoolReadOnly, NoMetadataSpace.
+        """
+        return self._info("kvol_usage", t.Usage, s.kvol_usage_info, a.name(name))
+
     def list(self, *, kind: Optional[e.Kind] = None, label: Optional[str] = None,
              value: Optional[str] = None, source: Optional[str] = None,
              after: Optional[str] = None, limit: int = 0) -> Listing[t.Volume]:

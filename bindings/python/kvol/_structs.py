@@ -235,6 +235,15 @@ class kvol_io_limits(Structure):
     ]
 
 
+class kvol_usage_info(Structure):
+    _fields_ = [
+        ("size", c_uint32),
+        ("flags", c_uint32),
+        ("exclusive", c_uint64),
+        ("shared", c_uint64),
+    ]
+
+
 class kvol_list_opts(Structure):
     _fields_ = [
         ("size", c_uint32),
@@ -274,6 +283,7 @@ STRUCTS = (
     kvol_snapshot_opts,
     kvol_info,
     kvol_volume_stats,
+    kvol_usage_info,
     kvol_ephemeral_opts,
     kvol_publish_opts,
     kvol_why_info,

@@ -114,6 +114,15 @@ class VolumeStats:
 
 
 @dataclass(frozen=True)
+class Usage:
+    """What a volume alone has in the pool, and what it shares."""
+
+    exclusive: int  #: bytes of the pool that deleting it would give back
+    shared: int  #: bytes that snapshots, clones or its source have as well
+    flags: int
+
+
+@dataclass(frozen=True)
 class Holder:
     """Who or what holds a volume."""
 
