@@ -209,6 +209,37 @@ static void its_root_directory_can_have_an_owner(void **state)
 	}
 }
 
+/* Header and all; and it takes no discards, also after it has grown. */
+static void it_can_be_thick(void **state)
+{
+	struct kvol_create_opts o = { .size = sizeof(o),
+				      .flags = KVOL_CREATE_THICK,
+				      .fs_type = "ext4",
+				      .secret = secret,
+				      .secret_bytes = SECRET_BYTES };
+	const uint64_t header = MIB(1);
+
+	(void)state;
+	assert_ok(kvol_create(pool, "thick", MIB(32), &o, &err));
+	assert_int_equal(info_of("thick").flags, KVOL_INFO_THICK | KVOL_INFO_ENCRYPTED);
+	assert_int_equal(info_of("thick").allocated, MIB(32) + header);
+	assert_ok(open_at("thick", a, 0));
+	assert_sh("! fstrim %s 2>/dev/null", a);
+	assert_ok(kvol_expand(pool, "thick", MIB(48), 0, &err));
+	assert_int_equal(info_of("thick").allocated, MIB(48) + header);
+	assert_sh("! fstrim %s 2>/dev/null", a);
+	assert_true(fs_bytes(a) > MIB(32));
+	assert_ok(close_at("thick", a));
+	/* Nobody has it: the blocks come now, the file system grows with its next publish. */
+	assert_ok(kvol_expand(pool, "thick", MIB(64), 0, &err));
+	assert_int_equal(info_of("thick").allocated, MIB(64) + header);
+	assert_ok(open_at("thick", a, 0));
+	assert_true(fs_bytes(a) > MIB(48));
+	assert_int_equal(info_of("thick").allocated, MIB(64) + header);
+	assert_ok(close_at("thick", a));
+	assert_ok(kvol_delete(pool, "thick", 0, &err));
+}
+
 static void bad_secrets_are_refused(void **state)
 {
 	struct kvol_create_opts o = { .size = sizeof(o),
@@ -660,6 +691,7 @@ int main(void)
 		cmocka_unit_test(data_is_on_the_disk_encrypted),
 		cmocka_unit_test(creating_again_compares),
 		cmocka_unit_test(its_root_directory_can_have_an_owner),
+		cmocka_unit_test(it_can_be_thick),
 		cmocka_unit_test(bad_secrets_are_refused),
 		cmocka_unit_test(the_secret_is_needed_and_looked_at),
 		cmocka_unit_test(the_secret_can_be_changed),
