@@ -2,6 +2,8 @@
 EXTRA_DIST += \
 	examples/csi-driver/Containerfile \
 	examples/csi-driver/README.md \
+	examples/csi-driver/csi-1.13.mod \
+	examples/csi-driver/csi-1.13.sum \
 	examples/csi-driver/deploy/1-driver.yaml \
 	examples/csi-driver/deploy/2-rbac.yaml \
 	examples/csi-driver/deploy/3-daemonset.yaml \
@@ -11,11 +13,13 @@ EXTRA_DIST += \
 	examples/csi-driver/deploy/example/snapshot.yaml \
 	examples/csi-driver/driver/capability.go \
 	examples/csi-driver/driver/codes.go \
+	examples/csi-driver/driver/condition.go \
 	examples/csi-driver/driver/config.go \
 	examples/csi-driver/driver/controller.go \
 	examples/csi-driver/driver/create.go \
 	examples/csi-driver/driver/driver.go \
 	examples/csi-driver/driver/ephemeral.go \
+	examples/csi-driver/driver/health.go \
 	examples/csi-driver/driver/identity.go \
 	examples/csi-driver/driver/list.go \
 	examples/csi-driver/driver/log.go \
@@ -34,8 +38,10 @@ EXTRA_DIST += \
 	examples/csi-driver/go.sum \
 	examples/csi-driver/main.go \
 	examples/csi-driver/manifest_test.go \
+	examples/csi-driver/test/condition_test.go \
 	examples/csi-driver/test/driver_test.go \
 	examples/csi-driver/test/harness_test.go \
+	examples/csi-driver/test/health_test.go \
 	examples/csi-driver/test/node_test.go \
 	examples/csi-driver/test/restarter/main.go \
 	examples/csi-driver/test/volume_test.go

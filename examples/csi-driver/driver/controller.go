@@ -36,10 +36,10 @@ func (d *Driver) controllerCapabilities() []csi.ControllerServiceCapability_RPC_
 		csi.ControllerServiceCapability_RPC_GET_SNAPSHOT,
 		csi.ControllerServiceCapability_RPC_CLONE_VOLUME,
 		csi.ControllerServiceCapability_RPC_GET_VOLUME,
-		csi.ControllerServiceCapability_RPC_VOLUME_CONDITION,
 		csi.ControllerServiceCapability_RPC_SINGLE_NODE_MULTI_WRITER,
 		csi.ControllerServiceCapability_RPC_MODIFY_VOLUME,
 	}
+	list = append(list, controllerHealth...)
 	if !d.ExpandOnNode {
 		list = append(list, csi.ControllerServiceCapability_RPC_EXPAND_VOLUME)
 	}

@@ -5,6 +5,7 @@ package driver
 import (
 	"context"
 	"encoding/base64"
+	"errors"
 	"strings"
 
 	"github.com/container-storage-interface/spec/lib/go/csi"
@@ -74,17 +75,6 @@ func (d *Driver) nodesOf(info *kvol.Info) []string {
 	return []string{d.NodeID}
 }
 
-func (d *Driver) condition(name string) (*csi.VolumeCondition, error) {
-	s, err := d.pool.VolumeStat(name)
-	if err != nil {
-		return nil, failure(err)
-	}
-	if s.Condition == kvol.ConditionOK {
-		return &csi.VolumeCondition{Message: "the volume is in good order"}, nil
-	}
-	return &csi.VolumeCondition{Abnormal: true, Message: s.Message}, nil
-}
-
 // ListVolumes tells of all that are in the pool, whoever made them.
 func (d *Driver) ListVolumes(_ context.Context, r *csi.ListVolumesRequest) (*csi.ListVolumesResponse, error) {
 	list, token, err := d.page(kvol.ListOptions{Volumes: true}, r.GetStartingToken(), r.GetMaxEntries())
@@ -94,17 +84,16 @@ func (d *Driver) ListVolumes(_ context.Context, r *csi.ListVolumesRequest) (*csi
 	answer := &csi.ListVolumesResponse{NextToken: token}
 	for i := range list {
 		info := &list[i]
-		condition, err := d.condition(info.Name)
-		if isNotFound(err) {
+		stats, err := d.pool.VolumeStat(info.Name)
+		if errors.Is(err, kvol.ErrNotFound) {
 			continue // deleted meanwhile
 		}
 		if err != nil {
-			return nil, err
+			return nil, failure(err)
 		}
-		answer.Entries = append(answer.Entries, &csi.ListVolumesResponse_Entry{
-			Volume: d.csiVolume(info),
-			Status: &csi.ListVolumesResponse_VolumeStatus{PublishedNodeIds: d.nodesOf(info), VolumeCondition: condition},
-		})
+		status := &csi.ListVolumesResponse_VolumeStatus{PublishedNodeIds: d.nodesOf(info)}
+		tellListed(status, &stats)
+		answer.Entries = append(answer.Entries, &csi.ListVolumesResponse_Entry{Volume: d.csiVolume(info), Status: status})
 	}
 	return answer, nil
 }
@@ -117,14 +106,13 @@ func (d *Driver) ControllerGetVolume(_ context.Context, r *csi.ControllerGetVolu
 	if err != nil {
 		return nil, err
 	}
-	condition, err := d.condition(info.Name)
+	stats, err := d.pool.VolumeStat(info.Name)
 	if err != nil {
-		return nil, err
+		return nil, failure(err)
 	}
-	return &csi.ControllerGetVolumeResponse{
-		Volume: d.csiVolume(&info),
-		Status: &csi.ControllerGetVolumeResponse_VolumeStatus{PublishedNodeIds: d.nodesOf(&info), VolumeCondition: condition},
-	}, nil
+	status := &csi.ControllerGetVolumeResponse_VolumeStatus{PublishedNodeIds: d.nodesOf(&info)}
+	tellVolume(status, &stats)
+	return &csi.ControllerGetVolumeResponse{Volume: d.csiVolume(&info), Status: status}, nil
 }
 
 // ListSnapshots tells of those with the driver's prefix: others have no id.

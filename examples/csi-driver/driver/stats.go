@@ -36,11 +36,9 @@ func (d *Driver) NodeGetVolumeStats(_ context.Context, r *csi.NodeGetVolumeStats
 	if err != nil {
 		return nil, failure(err)
 	}
-	condition, err := d.condition(info.Name)
-	if err != nil {
-		return nil, err
-	}
-	return &csi.NodeGetVolumeStatsResponse{Usage: usage(&info, &s, list[i].Block), VolumeCondition: condition}, nil
+	answer := &csi.NodeGetVolumeStatsResponse{Usage: usage(&info, &s, list[i].Block)}
+	tellStats(answer, &s)
+	return answer, nil
 }
 
 // What the file system says of itself, or for a device what of it has been written.

@@ -21,7 +21,7 @@ import (
 
 func own(t *testing.T, arguments ...string) driver {
 	t.Helper()
-	d, err := start(t.Name(), append([]string{"--pool", "csitest"}, arguments...)...)
+	d, err := start(t.Name(), append([]string{"--pool", poolName}, arguments...)...)
 	must(t, err)
 	return d
 }
@@ -60,7 +60,7 @@ func TestHealthAndMetrics(t *testing.T) {
 		t.Errorf("gRPC health: %v, %v", h, err)
 	}
 	get := func(path string) string {
-		r, err := http.Get("http://127.0.0.1:19808" + path)
+		r, err := http.Get("http://" + metrics + path)
 		must(t, err)
 		defer r.Body.Close()
 		text, err := io.ReadAll(r.Body)
@@ -76,8 +76,8 @@ func TestHealthAndMetrics(t *testing.T) {
 	_, _ = main.NodeStageVolume(ctx, &csi.NodeStageVolumeRequest{})
 	text := get("/metrics")
 	for _, name := range []string{
-		`kvol_csi_call_seconds_count{code="InvalidArgument",method="NodeStageVolume"}`, `kvol_pool_data_bytes{pool="csitest"}`,
-		"kvol_csi_calls_running 0", `kvol_pool_read_only{pool="csitest"} 0`, "process_cpu_seconds_total",
+		`kvol_csi_call_seconds_count{code="InvalidArgument",method="NodeStageVolume"}`, `kvol_pool_data_bytes{pool="` + poolName + `"}`,
+		"kvol_csi_calls_running 0", `kvol_pool_read_only{pool="` + poolName + `"} 0`, "process_cpu_seconds_total",
 	} {
 		if !strings.Contains(text, name) {
 			t.Errorf("no metric %s", name)
@@ -90,11 +90,26 @@ func TestDraining(t *testing.T) {
 	d := own(t)
 	done := make(chan error, 1)
 	r := volumeRequest("drained", mount("ext4", single))
-	go func() {
-		_, err := d.CreateVolume(ctx, r)
-		done <- err
-	}()
-	for !isRunning(t, &d) {
+	remove := func() {
+		_, err := main.DeleteVolume(ctx, &csi.DeleteVolumeRequest{VolumeId: "drained"})
+		must(t, err)
+	}
+	// Until one is seen while it is on its way.
+	for seen := false; !seen; {
+		go func() {
+			_, err := d.CreateVolume(ctx, r)
+			done <- err
+		}()
+		for ended := false; !ended && !seen; {
+			select {
+			case err := <-done:
+				must(t, err)
+				remove()
+				ended = true
+			default:
+				seen = isRunning(t, &d)
+			}
+		}
 	}
 	must(t, d.process.Process.Signal(syscall.SIGTERM))
 	if err := <-done; err != nil {
@@ -106,8 +121,7 @@ func TestDraining(t *testing.T) {
 	_, err := d.Probe(ctx, &csi.ProbeRequest{}, grpc.WaitForReady(false))
 	wantCode(t, "a call after the end", err, codes.Unavailable)
 	isGone(t, d.socket)
-	_, err = main.DeleteVolume(ctx, &csi.DeleteVolumeRequest{VolumeId: "drained"})
-	must(t, err)
+	remove()
 }
 
 // isRunning: a driver's mkfs is a child of its.
@@ -135,7 +149,7 @@ func TestPublishesOutliveTheDriversMountNamespace(t *testing.T) {
 	at := filepath.Join(shared, "target")
 	begin := func() driver {
 		d, err := startCommand(t.Name(), "unshare", "--mount", "--propagation", "slave", os.Getenv("KVOL_CSI"),
-			"--pool", "csitest", "--mount-namespace", "/proc/1/ns/mnt")
+			"--pool", poolName, "--mount-namespace", "/proc/1/ns/mnt")
 		must(t, err)
 		return d
 	}

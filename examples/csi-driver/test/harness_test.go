@@ -34,7 +34,9 @@ const (
 var (
 	dir  string
 	pool *kvol.Pool // the tests' own view of it
-	main driver     // serves all tests but those that want one of their own
+	// Its own, for two of these programs may run at once.
+	poolName, metrics string
+	main              driver // serves all tests but those that want one of their own
 )
 
 // A driver and its clients.
@@ -72,13 +74,15 @@ func run(m *testing.M) (code int, err error) {
 	}
 	defer k.Close()
 	path := filepath.Join(dir, "pool.img")
-	if err = k.Format("csitest", path, &kvol.FormatOptions{FileBytes: 8 << 30}); err != nil {
+	metrics = "127.0.0.1:" + strconv.Itoa(20000+os.Getpid()%10000)
+	poolName = "csitest" + strconv.Itoa(os.Getpid())
+	if err = k.Format(poolName, path, &kvol.FormatOptions{FileBytes: 8 << 30}); err != nil {
 		return 0, err
 	}
 	if pool, err = k.Open(path, nil); err != nil {
 		return 0, err
 	}
-	if main, err = start("main", "--pool", path, "--metrics-address", "127.0.0.1:19808"); err != nil {
+	if main, err = start("main", "--pool", path, "--metrics-address", metrics); err != nil {
 		return 0, err
 	}
 	code = m.Run()

@@ -283,36 +283,6 @@ func TestPublishing(t *testing.T) {
 	wantText(t, at, "mine")
 }
 
-func TestCondition(t *testing.T) {
-	v := create(t, volumeRequest("ill", mount("ext4", single)))
-	at := publish(t, publishRequest(v.GetVolumeId(), "", mount("", single)))
-	ask := func() (*csi.VolumeCondition, *csi.VolumeCondition, *csi.VolumeCondition) {
-		s, err := main.NodeGetVolumeStats(ctx, &csi.NodeGetVolumeStatsRequest{VolumeId: v.GetVolumeId(), VolumePath: at})
-		must(t, err)
-		g, err := main.ControllerGetVolume(ctx, &csi.ControllerGetVolumeRequest{VolumeId: v.GetVolumeId()})
-		must(t, err)
-		if fmt.Sprint(g.GetStatus().GetPublishedNodeIds()) != "["+node+"]" {
-			t.Errorf("it is on %v", g.GetStatus().GetPublishedNodeIds())
-		}
-		l, err := main.ListVolumes(ctx, &csi.ListVolumesRequest{})
-		must(t, err)
-		return s.GetVolumeCondition(), g.GetStatus().GetVolumeCondition(), l.GetEntries()[0].GetStatus().GetVolumeCondition()
-	}
-	a, b, c := ask()
-	if a.GetAbnormal() || b.GetAbnormal() || c.GetAbnormal() || a.GetMessage() == "" {
-		t.Errorf("at first: %v, %v, %v", a, b, c)
-	}
-	info, err := pool.Stat(v.GetVolumeId())
-	must(t, err)
-	device, err := filepath.EvalSymlinks(info.Device)
-	must(t, err)
-	must(t, os.WriteFile("/sys/fs/ext4/"+filepath.Base(device)+"/trigger_fs_error", []byte("a test"), 0))
-	a, b, c = ask()
-	if !a.GetAbnormal() || !b.GetAbnormal() || !c.GetAbnormal() || a.GetMessage() == "" {
-		t.Errorf("with an error: %v, %v, %v", a, b, c)
-	}
-}
-
 func TestStatistics(t *testing.T) {
 	v := create(t, volumeRequest("full", mount("ext4", single)))
 	at := publish(t, publishRequest(v.GetVolumeId(), "", mount("", single)))
@@ -332,4 +302,14 @@ func TestStatistics(t *testing.T) {
 	if after.GetUsed()-before.GetUsed() != 4*mib || nodes2.GetUsed()-nodes.GetUsed() != 1 {
 		t.Errorf("4 MiB in 1 file: from %v, %v to %v, %v", before, nodes, after, nodes2)
 	}
+}
+
+// ail has a volume's file system meet an error.
+func ail(t *testing.T, id string) {
+	t.Helper()
+	info, err := pool.Stat(id)
+	must(t, err)
+	device, err := filepath.EvalSymlinks(info.Device)
+	must(t, err)
+	must(t, os.WriteFile("/sys/fs/ext4/"+filepath.Base(device)+"/trigger_fs_error", []byte("a test"), 0))
 }
