@@ -418,6 +418,7 @@ EXTRA_DIST += \
 	tests/guest \
 	tests/examples/docker-volume-plugin \
 	tests/examples/oci-hook \
+	tests/examples/postgresql \
 	tests/guest.d/count \
 	tests/guest.d/init \
 	tests/guest.d/run-examples \

@@ -12,8 +12,8 @@ pkg_test="libcmocka-dev cryptsetup-bin g++ python3 python3-pytest python3-setupt
 	lvm2 dmsetup udev gdisk mandoc sqlite3"
 # To fuzz: Debian 12's clang and its libFuzzer. gcc builds everything else.
 pkg_fuzz="clang-14 libclang-rt-14-dev"
-# To build the OCI hook, and what the examples are tried with: container runtimes.
-pkg_examples="libjson-c-dev crun runc busybox-static"
+# To build the OCI hook, and what the examples are tried with: container runtimes and a database.
+pkg_examples="libjson-c-dev crun runc busybox-static postgresql"
 # To boot the test guest.
 pkg_guest="qemu-system-x86 linux-image-amd64 busybox-static kmod xz-utils"
 # Podman runs containers on the volume plugin's volumes, among the examples.
