@@ -51,12 +51,22 @@ say()
 	printf '\n%s%s%s\n' "$bold" "$*" "$plain"
 }
 
+# A command as one would type it.
+typed()
+{
+	local word line=''
+	for word in "${@/#"$kvolctl"/kvolctl}"; do
+		[[ $word =~ ^[[:alnum:]/@%+=:,.-]+$ ]] || word=${word@Q}
+		line+=" $word"
+	done
+	printf '  $%s\n' "$line"
+}
+
 # Shows a command, runs it, shows what it printed and how long it took.
 run()
 {
-	local begin end output code=0 line
-	line=$(printf '%q ' "${@/#"$kvolctl"/kvolctl}")
-	printf '  $ %s\n' "${line% }"
+	local begin end output code=0
+	typed "$@"
 	begin=${EPOCHREALTIME/[.,]/}
 	output=$("$@" </dev/null 2>&1) || code=$?
 	end=${EPOCHREALTIME/[.,]/}
