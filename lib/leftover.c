@@ -15,7 +15,6 @@
  *
  * A crash in here leaves an announcement, or fewer of the maps.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -93,32 +92,25 @@ static int remove_one(const struct kv_dm *dm, int run_fd, const char *uuid)
 	return r == -EBUSY ? 0 : r;
 }
 
+struct search {
+	const struct kv_dm *dm;
+	int run_fd;
+};
+
+static int remove_if_one(const char *name, void *arg)
+{
+	const struct search *search = arg;
+
+	if (strncmp(name, PREFIX, strlen(PREFIX)) || !kv_uuid_valid(name + strlen(PREFIX)))
+		return 0;
+	return remove_one(search->dm, search->run_fd, name + strlen(PREFIX));
+}
+
 int kv_leftover_remove(const struct kv_dm *dm, int run_fd)
 {
-	struct dirent *d;
-	int r = 0, fd;
-	DIR *dir;
+	struct search search = { dm, run_fd };
 
-	fd = openat(run_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	dir = fd < 0 ? NULL : fdopendir(fd);
-	if (!dir) {
-		r = -errno;
-		(void)kv_close(fd);
-		return r;
-	}
-	while (r == 0) {
-		errno = 0;
-		d = readdir(dir);
-		if (!d) {
-			r = -errno;
-			break;
-		}
-		if (!strncmp(d->d_name, PREFIX, strlen(PREFIX)) &&
-		    kv_uuid_valid(d->d_name + strlen(PREFIX)))
-			r = remove_one(dm, run_fd, d->d_name + strlen(PREFIX));
-	}
-	(void)closedir(dir);
-	return r;
+	return kv_dir_each(run_fd, remove_if_one, &search);
 }
 
 int kv_leftover_remove_pool(const struct kv_dm *dm, int run_fd, const char *uuid)

@@ -13,7 +13,6 @@
  * order, with its labels behind them; one that does not parse tells only that the volume
  * was published somewhere, and is reported as that.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -269,14 +268,25 @@ static int read_any(int fd, const char *key, uint32_t volume, struct kv_publicat
 	return 0;
 }
 
-static DIR *list_directory(int fd)
-{
-	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-	DIR *dir = copy < 0 ? NULL : fdopendir(copy);
+struct each {
+	int fd; /* of the volume's records */
+	uint32_t volume;
+	struct kv_publication *p;
+	int (*fn)(const struct kv_publication *p, void *arg);
+	void *arg;
+};
 
-	if (!dir)
-		(void)kv_close(copy);
-	return dir;
+static int each_record(const char *key, void *arg)
+{
+	const struct each *each = arg;
+	int r;
+
+	if (!is_key(key))
+		return 0;
+	r = read_any(each->fd, key, each->volume, each->p);
+	if (r == -ENOENT) /* gone since: a reader without the volume's lock */
+		return 0;
+	return r < 0 ? r : each->fn(each->p, each->arg);
 }
 
 int kv_publication_each(int dir_fd, uint32_t volume,
@@ -284,34 +294,11 @@ int kv_publication_each(int dir_fd, uint32_t volume,
 {
 	_cleanup_free_ struct kv_publication *p = malloc(sizeof(*p));
 	_cleanup_close_ int fd = open_directory(dir_fd, volume, false);
-	struct dirent *d;
-	DIR *dir;
-	int r = 0;
+	struct each each = { fd, volume, p, fn, arg };
 
 	if (fd < 0)
 		return fd == -ENOENT ? 0 : fd;
-	if (!p)
-		return -ENOMEM;
-	dir = list_directory(fd);
-	if (!dir)
-		return -errno;
-	while (r == 0) {
-		errno = 0;
-		d = readdir(dir);
-		if (!d) {
-			r = -errno;
-			break;
-		}
-		if (!is_key(d->d_name))
-			continue;
-		r = read_any(fd, d->d_name, volume, p);
-		if (r == -ENOENT) /* gone since: a reader without the volume's lock */
-			r = 0;
-		else if (r == 0)
-			r = fn(p, arg);
-	}
-	(void)closedir(dir);
-	return r;
+	return p ? kv_dir_each(fd, each_record, &each) : -ENOMEM;
 }
 
 /* A directory's name, as directory_of() has it. */
@@ -330,32 +317,28 @@ static bool is_volume(const char *name, uint32_t *ret)
 	return n <= UINT32_MAX && !strcmp(again, name);
 }
 
+struct volumes {
+	int (*fn)(uint32_t volume, void *arg);
+	void *arg;
+};
+
+static int each_volume(const char *name, void *arg)
+{
+	const struct volumes *volumes = arg;
+	uint32_t volume;
+
+	return is_volume(name, &volume) ? volumes->fn(volume, volumes->arg) : 0;
+}
+
 int kv_publication_volumes(int dir_fd, int (*fn)(uint32_t volume, void *arg), void *arg)
 {
 	_cleanup_close_ int fd = openat(dir_fd, "publish",
 					O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	uint32_t volume;
-	struct dirent *d;
-	DIR *dir;
-	int r = 0;
+	struct volumes volumes = { fn, arg };
 
 	if (fd < 0)
 		return errno == ENOENT ? 0 : -errno;
-	dir = list_directory(fd);
-	if (!dir)
-		return -errno;
-	while (r == 0) {
-		errno = 0;
-		d = readdir(dir);
-		if (!d) {
-			r = -errno;
-			break;
-		}
-		if (is_volume(d->d_name, &volume))
-			r = fn(volume, arg);
-	}
-	(void)closedir(dir);
-	return r;
+	return kv_dir_each(fd, each_volume, &volumes);
 }
 
 static int count_one(const struct kv_publication *p, void *arg)

@@ -8,7 +8,6 @@
  * to it. Pools' directories are named after UUIDs, so no name of a pool or volume is ever
  * part of a path.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -94,37 +93,31 @@ static bool is_no_record(int r)
 	       r == -EFBIG;
 }
 
+struct each {
+	int run_fd;
+	int (*fn)(const char *uuid, const struct kv_run_pool *p, void *arg);
+	void *arg;
+};
+
+static int each_entry(const char *name, void *arg)
+{
+	const struct each *each = arg;
+	struct kv_run_pool p;
+	int r;
+
+	if (!kv_uuid_valid(name))
+		return 0;
+	r = read_record(each->run_fd, name, &p);
+	if (r == 0)
+		return each->fn(name, &p, each->arg);
+	return is_no_record(r) ? 0 : r;
+}
+
 int kv_run_each(int run_fd,
 		int (*fn)(const char *uuid, const struct kv_run_pool *p, void *arg),
 		void *arg)
 {
-	struct kv_run_pool p;
-	struct dirent *d;
-	int r = 0, fd;
-	DIR *dir;
+	struct each each = { run_fd, fn, arg };
 
-	fd = openat(run_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	dir = fd < 0 ? NULL : fdopendir(fd);
-	if (!dir) {
-		r = -errno;
-		(void)kv_close(fd);
-		return r;
-	}
-	while (r == 0) {
-		errno = 0;
-		d = readdir(dir);
-		if (!d) {
-			r = -errno;
-			break;
-		}
-		if (!kv_uuid_valid(d->d_name))
-			continue;
-		r = read_record(run_fd, d->d_name, &p);
-		if (r == 0)
-			r = fn(d->d_name, &p, arg);
-		else if (is_no_record(r))
-			r = 0;
-	}
-	(void)closedir(dir);
-	return r;
+	return kv_dir_each(run_fd, each_entry, &each);
 }

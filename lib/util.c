@@ -12,6 +12,7 @@
  * written by it are for the run directory, which does not outlive the boot.
  */
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -380,5 +381,32 @@ int kv_write_file_at(int dirfd, const char *name, const void *data, size_t n)
 
 undo_file:
 	(void)unlinkat(dirfd, tmp, 0);
+	return r;
+}
+
+int kv_dir_each(int dirfd, int (*fn)(const char *name, void *arg), void *arg)
+{
+	/* An open of its own: the caller's may have been read already. */
+	int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *d;
+	int r = 0;
+
+	if (!dir) {
+		r = -errno;
+		(void)kv_close(fd);
+		return r;
+	}
+	while (r == 0) {
+		errno = 0;
+		d = readdir(dir);
+		if (!d) {
+			r = -errno;
+			break;
+		}
+		if (strcmp(d->d_name, ".") && strcmp(d->d_name, ".."))
+			r = fn(d->d_name, arg);
+	}
+	(void)closedir(dir);
 	return r;
 }

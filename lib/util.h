@@ -62,5 +62,8 @@ int kv_pwrite_full(int fd, const void *buf, size_t n, uint64_t offset);
  * temporary name and a rename, so that a reader sees the old or the new, never half. */
 int kv_read_file_at(int dirfd, const char *name, char *buf, size_t size);
 int kv_write_file_at(int dirfd, const char *name, const void *data, size_t n);
+/* Calls fn with the name of each entry of a directory, but not "." and "..", until it
+ * returns anything but 0. */
+int kv_dir_each(int dirfd, int (*fn)(const char *name, void *arg), void *arg);
 
 #endif
