@@ -781,7 +781,9 @@ struct kvol_publish_opts {
 	uint32_t size;
 	uint32_t flags;			/* KVOL_PUBLISH_* */
 	const char *mount_options;	/* as mount(8) -o takes them, comma-separated; NULL: none */
-	const char *mount_namespace;	/* a path such as /proc/123/ns/mnt; NULL: the caller's */
+	/* A path such as /proc/123/ns/mnt; NULL: the caller's. A publish is known by it: who has
+	 * another namespace with each start, as a container does, names one that lasts. */
+	const char *mount_namespace;
 	uint32_t access;		/* KVOL_ACCESS_* */
 	uint32_t propagation;		/* KVOL_PROPAGATION_*; not for devices */
 	/* Maps the ids of the file system: on the disk stands what the user namespace has inside.
