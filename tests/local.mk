@@ -421,6 +421,7 @@ EXTRA_DIST += \
 	tests/examples/postgresql \
 	tests/guest.d/count \
 	tests/guest.d/init \
+	tests/guest.d/run-csi \
 	tests/guest.d/run-examples \
 	tests/guest.d/run-python-examples \
 	tests/guest.d/run-suite \
