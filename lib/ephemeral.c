@@ -104,13 +104,8 @@ int kv_ephemeral_collect_id(struct kvol_pool *pool, uint32_t id)
 	struct kv_row row;
 	int r;
 
-	r = kv_lock_volume(pool, id, 0, &lock);
-	if (r < 0)
-		return r == -EBUSY ? 0 : r;
-	r = kv_catalogue_get(pool->cat, id, &row);
-	if (r < 0)
-		return r == -ENOENT ? 0 : r;
-	return kv_ephemeral_collect(pool, &row, NULL);
+	r = kv_volume_try_lock(pool, id, &lock, &row);
+	return r == 1 ? kv_ephemeral_collect(pool, &row, NULL) : r;
 }
 
 void kv_ephemeral_sweep(struct kvol_pool *pool)

@@ -228,12 +228,9 @@ static int ungrown(struct kvol_pool *pool, uint32_t id)
 	struct kv_row row;
 	int r;
 
-	r = kv_lock_volume(pool, id, 0, &lock);
-	if (r < 0)
-		return r == -EBUSY ? 0 : r;
-	r = kv_catalogue_get(pool->cat, id, &row);
-	if (r < 0)
-		return r == -ENOENT ? 0 : r;
+	r = kv_volume_try_lock(pool, id, &lock, &row);
+	if (r <= 0)
+		return r;
 	kv_thick_forget(pool, &row);
 	if (!(row.flags & KV_ROW_GROW))
 		return 0;

@@ -9,7 +9,6 @@
  * The root comes last. A crash, or an error, leaves some of it done and the root not, so
  * that whoever looks at the root alone does it again.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -95,35 +94,30 @@ static int visit(int dir_fd, const char *name, uint32_t group, unsigned depth,
 	return has_changed(errno) ? 0 : unchangeable(errno);
 }
 
+struct walk {
+	int dir_fd;
+	uint32_t group;
+	unsigned depth;
+	int64_t deadline_ms;
+};
+
+static int visit_next(const char *name, void *arg)
+{
+	const struct walk *w = arg;
+
+	return kv_expired(w->deadline_ms)
+		       ? -ETIMEDOUT
+		       : visit(w->dir_fd, name, w->group, w->depth, w->deadline_ms);
+}
+
 static int walk(int dir_fd, uint32_t group, unsigned depth, int64_t deadline_ms)
 {
-	struct dirent *d;
-	int copy, r = 0;
-	DIR *dir;
+	struct walk w = { dir_fd, group, depth, deadline_ms };
+	int r;
 
 	if (depth > KV_TREE_DEPTH)
 		return -ELOOP;
-	copy = fcntl(dir_fd, F_DUPFD_CLOEXEC, 0);
-	dir = copy < 0 ? NULL : fdopendir(copy);
-	if (!dir) {
-		r = -errno;
-		(void)kv_close(copy);
-		return r;
-	}
-	while (r == 0) {
-		errno = 0;
-		d = readdir(dir);
-		if (!d) {
-			r = -errno;
-			break;
-		}
-		if (!strcmp(d->d_name, ".") || !strcmp(d->d_name, ".."))
-			continue;
-		r = kv_expired(deadline_ms)
-			    ? -ETIMEDOUT
-			    : visit(dir_fd, d->d_name, group, depth, deadline_ms);
-	}
-	(void)closedir(dir);
+	r = kv_dir_each(dir_fd, visit_next, &w);
 	return r < 0 ? r : own(dir_fd, group);
 }
 

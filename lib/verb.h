@@ -77,6 +77,10 @@ int kv_volume_lock(struct kvol_pool *pool, const char *name, const char *what,
  * caller). */
 int kv_volume_find(struct kvol_pool *pool, const char *name, struct kv_row *ret,
 		   struct kvol_error *e);
+/* By its id, for whoever tidies up: 1: locked, and there; 0: somebody works on it, or there
+ * is none any more. */
+int kv_volume_try_lock(struct kvol_pool *pool, uint32_t id, struct kv_lock *ret_lock,
+		       struct kv_row *ret);
 /* The error for kvol_create_opts.reserved0. */
 int kv_reserved_error(const char *what, const char *name, struct kvol_error *e);
 /* Fills what a new row of any kind has. */

@@ -95,6 +95,23 @@ int kv_volume_lock(struct kvol_pool *pool, const char *name, const char *what,
 	return kv_name_unstable(name, e);
 }
 
+int kv_volume_try_lock(struct kvol_pool *pool, uint32_t id, struct kv_lock *ret_lock,
+		       struct kv_row *ret)
+{
+	_cleanup_lock_ struct kv_lock lock = KV_LOCK_NONE;
+	int r;
+
+	r = kv_lock_volume(pool, id, 0, &lock);
+	if (r < 0)
+		return r == -EBUSY ? 0 : r;
+	r = kv_catalogue_get(pool->cat, id, ret);
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	*ret_lock = lock;
+	lock.fd = -1;
+	return 1;
+}
+
 int kv_row_init(struct kv_row *row, uint32_t id, const char *name, uint32_t kind,
 		uint64_t bytes)
 {
