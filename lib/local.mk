@@ -116,7 +116,9 @@ layer3_sources = \
 layer4_sources = \
 	lib/activate.c \
 	lib/contents.c \
+	lib/create.c \
 	lib/ctx.c \
+	lib/delete.c \
 	lib/encrypt.c \
 	lib/ephemeral.c \
 	lib/expand.c \
