@@ -148,7 +148,7 @@ int kv_catalogue_counts(struct kv_catalogue *cat, uint64_t *ret_volumes,
 	kv_catalogue_lock(cat);
 	r = kv_db_query(cat->db, &stmt,
 			"SELECT count(*), coalesce(sum(kind = 2), 0) FROM volume"
-			" WHERE name IS NOT NULL",
+			" WHERE name IS NOT NULL AND kind <> 3",
 			"");
 	if (r < 0)
 		return kv_catalogue_unlock(cat, r);
@@ -170,9 +170,15 @@ static bool numbers_valid(struct kv_stmt *stmt)
 		flags = kv_stmt_int(stmt, 3), bytes = kv_stmt_int(stmt, 4);
 
 	return id >= 0 && id <= KV_THIN_ID_MAX &&
-	       (kind == KVOL_KIND_VOLUME || kind == KVOL_KIND_SNAPSHOT) &&
+	       kind >= KVOL_KIND_VOLUME && kind <= KVOL_KIND_TEMPLATE &&
 	       !(flags & ~(int64_t)KV_ROW_KNOWN) && bytes > 0 && bytes % 4096 == 0 &&
 	       (uint64_t)bytes <= KV_ROW_BYTES_MAX && kv_stmt_int(stmt, 5) >= 0;
+}
+
+static bool name_valid(const struct kv_row *row)
+{
+	return row->kind == KVOL_KIND_TEMPLATE ? kv_template_name_valid(row->name)
+					       : kv_volume_name_valid(row->name);
 }
 
 static int row_from(struct kv_stmt *stmt, struct kv_row *ret)
@@ -193,7 +199,7 @@ static int row_from(struct kv_stmt *stmt, struct kv_row *ret)
 		return -EUCLEAN;
 	/* The file system's name becomes part of messages: what holds for a volume's will
 	 * do. */
-	if (!kv_volume_name_valid(row.name) || !kv_uuid_valid(row.uuid) ||
+	if (!name_valid(&row) || !kv_uuid_valid(row.uuid) ||
 	    (row.source[0] && !kv_volume_name_valid(row.source)) ||
 	    (row.fs_type[0] && !kv_volume_name_valid(row.fs_type)))
 		return -EUCLEAN;
@@ -361,21 +367,6 @@ int kv_catalogue_bury(struct kv_catalogue *cat, uint32_t id)
 	return kv_catalogue_finish(cat, r);
 }
 
-void kv_catalogue_forget_later(struct kv_catalogue *cat, uint32_t id)
-{
-	kv_catalogue_lock(cat);
-	if (cat->n_forget == KV_FORGET_MAX) {
-		/* Nobody committed for a long time. Failing costs the next recovery a
-		 * message. */
-		kv_catalogue_unlock(cat, 0);
-		(void)kv_catalogue_forget_now(cat);
-		kv_catalogue_lock(cat);
-	}
-	if (cat->n_forget < KV_FORGET_MAX)
-		cat->forget[cat->n_forget++] = id;
-	kv_catalogue_unlock(cat, 0);
-}
-
 static int ids(struct kv_catalogue *cat, const char *sql, uint32_t from, uint32_t *ret,
 	       unsigned n)
 {
@@ -420,6 +411,15 @@ int kv_catalogue_ungrown(struct kv_catalogue *cat, uint32_t from, uint32_t *ret,
 		"SELECT id FROM volume WHERE " KV_SQL_UNGROWN
 		" AND name IS NOT NULL AND id >= ? ORDER BY id LIMIT ?",
 		from, ret, n);
+}
+
+int kv_catalogue_templates(struct kv_catalogue *cat, uint32_t from, uint32_t *ret,
+			   unsigned n)
+{
+	return ids(cat,
+		   "SELECT id FROM volume WHERE kind = 3 AND name IS NOT NULL"
+		   " AND id >= ? ORDER BY id LIMIT ?",
+		   from, ret, n);
 }
 
 int kv_catalogue_ephemerals(struct kv_catalogue *cat, uint32_t from, uint32_t *ret,
@@ -481,7 +481,7 @@ int kv_cursor_open(struct kv_catalogue *cat, uint32_t kind, struct kv_cursor **r
  * row may be passed over, whatever a damaged name is. */
 #define FILTERED(begin)                                                     \
 	"SELECT " ROW_COLUMNS " FROM volume WHERE " begin                   \
-	" AND (?2 = 0 OR kind = ?2) AND (?3 IS NULL OR source = ?3)"        \
+	" AND (kind = ?2 OR (?2 = 0 AND kind <> 3)) AND (?3 IS NULL OR source = ?3)"        \
 	" AND (?4 IS NULL OR EXISTS"                                        \
 	"  (SELECT 1 FROM label WHERE label.volume = volume.id AND key = ?4" \
 	"   AND (?5 IS NULL OR value = ?5)))"                               \

@@ -12,6 +12,9 @@
  * below. */
 #define KV_SNAPSHOTS_MAX ((UINT64_C(1) << 24) - (UINT64_C(1) << 16))
 
+/* The last ones are for snapshots and clones alone: creations do without. */
+#define KV_SNAPSHOTS_SPARE (UINT64_C(1) << 20)
+
 /* 1 EiB: far below where the kernel's sums overflow. */
 #define KV_ROW_BYTES_MAX (UINT64_C(1) << 60)
 
@@ -86,6 +89,7 @@ struct kv_reservation {
 	uint32_t first;
 	uint32_t count;
 	uint32_t snapshots; /* how many of them may be snapshots: count, or 0 */
+	uint64_t taken;	    /* snapshots before it, in the pool's life; known to its maker */
 };
 
 /* Makes the database (kvol_pool_format only) in the directory dir_fd. */
@@ -109,6 +113,7 @@ int kv_catalogue_settle(struct kv_catalogue *cat);
 bool kv_catalogue_in_doubt(struct kv_catalogue *cat);
 
 int kv_catalogue_pool(struct kv_catalogue *cat, struct kv_pool_row *ret);
+/* Without templates, as everything below that counts, sums or lists. */
 int kv_catalogue_counts(struct kv_catalogue *cat, uint64_t *ret_volumes,
 			uint64_t *ret_snapshots);
 
@@ -162,12 +167,16 @@ int kv_catalogue_bury(struct kv_catalogue *cat, uint32_t id);
  * or with its close. */
 void kv_catalogue_forget_later(struct kv_catalogue *cat, uint32_t id);
 int kv_catalogue_forget_now(struct kv_catalogue *cat);
+/* The same for KV_ROW_RENEW, of a row whose copy has its identity. */
+void kv_catalogue_renewed_later(struct kv_catalogue *cat, uint32_t id);
 
 /* Up to n ids from `from` on, ascending; returns how many. */
 int kv_catalogue_tombstones(struct kv_catalogue *cat, uint32_t from, uint32_t *ret,
 			    unsigned n);
 int kv_catalogue_ungrown(struct kv_catalogue *cat, uint32_t from, uint32_t *ret,
 			 unsigned n);
+int kv_catalogue_templates(struct kv_catalogue *cat, uint32_t from, uint32_t *ret,
+			   unsigned n);
 int kv_catalogue_ephemerals(struct kv_catalogue *cat, uint32_t from, uint32_t *ret,
 			    unsigned n);
 /* 1: a row or tombstone has this id, 0: none. */

@@ -12,19 +12,27 @@
 /* The row's flags as SQL knows them: the schema, an index of it and queries have to agree. */
 #define KV_SQL_UNGROWN "flags & 33"
 _Static_assert((KV_ROW_GROW | KV_ROW_SPARE) == 33, "KV_SQL_UNGROWN");
+_Static_assert(KV_ROW_RENEW == 2 && KVOL_KIND_TEMPLATE == 3, "as statements have them");
 #define KV_SQL_THICK "flags & 8"
 _Static_assert(KV_ROW_THICK == 8, "KV_SQL_THICK");
 
-#define KV_FORGET_MAX	64
-#define KV_FORGET_BATCH 16 /* dropped together, with the next commit */
+#define KV_LATER_MAX   64
+#define KV_LATER_BATCH 16 /* done together, with the next commit */
+
+/* What is not worth a commit of its own: crashes cost the next recovery, or the next
+ * publish, a look. */
+struct kv_later {
+	uint32_t id;
+	bool renewed; /* the row's KV_ROW_RENEW goes; else it is a tombstone, and goes */
+};
 
 struct kv_catalogue {
 	int dir_fd;
 	int unfinished_fd; /* -1: nobody else can be there */
 	struct kv_db *db;
 	pthread_mutex_t mutex;
-	uint32_t forget[KV_FORGET_MAX]; /* tombstones whose work is done */
-	unsigned n_forget;
+	struct kv_later later[KV_LATER_MAX];
+	unsigned n_later;
 	bool in_doubt; /* a commit failed, and may be on the disk all the same */
 };
 

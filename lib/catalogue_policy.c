@@ -101,7 +101,7 @@ static int provisioned(struct kv_catalogue *cat, const struct kv_limit *limit,
 			" AS INTEGER), CAST(total(CASE WHEN kind <> 1 THEN 0 WHEN " KV_SQL_THICK
 			" THEN (bytes + block_bytes - 1) / block_bytes * block_bytes * ?"
 			" / 100.0 ELSE bytes END) AS INTEGER)"
-			" FROM volume, pool WHERE volume.name IS NOT NULL",
+			" FROM volume, pool WHERE volume.name IS NOT NULL AND kind <> 3",
 			"i", percent);
 	if (r < 0)
 		return r;

@@ -5,6 +5,9 @@
  * on the disk before one does: a crash leaves an id without a row, which recovery
  * deletes, contents and all.
  *
+ * Of a template the file system is there already, and gets an identity; without anything
+ * else to be made that is left to the first publish.
+ *
  * The root directory is given away through a mount out of sight, in one way for all file
  * systems: mkfs.ext4 could do the owner (and from 1.47.1 on the mode), mkfs.xfs needs a
  * file to be told of it, mkfs.btrfs cannot.
@@ -18,6 +21,12 @@
 #include "mount.h"
 #include "verb.h"
 
+int kv_no_mkfs(const struct kv_fs *fs, const char *name, struct kvol_error *e)
+{
+	return kv_error(e, -EINVAL, KVOL_R_UNSUPPORTED,
+			"volume '%s': mkfs.%s is not installed", name, fs->name);
+}
+
 static int make_fs(const struct kv_row *row, const struct kv_fs *fs, const char *device,
 		   struct kvol_error *e)
 {
@@ -28,9 +37,7 @@ static int make_fs(const struct kv_row *row, const struct kv_fs *fs, const char 
 	r = fs->make(device, row->uuid, !(row->flags & KV_ROW_ENCRYPTED), detail,
 		     sizeof(detail));
 	if (r == -ENOENT)
-		return kv_error(e, -EINVAL, KVOL_R_UNSUPPORTED,
-				"volume '%s': mkfs.%s is not installed", row->name,
-				fs->name);
+		return kv_no_mkfs(fs, row->name, e);
 	return r < 0 ? kv_error_errno(e, r, "volume '%s': make %s (%s)", row->name,
 				      fs->name, detail)
 		     : 0;
@@ -81,7 +88,7 @@ static int fill(const struct kv_row *row, const struct kv_contents *c, dev_t dev
 	r = kv_blockdev_name(dev, device, &node_fd);
 	if (r < 0)
 		return kv_error_errno(e, r, "volume '%s': find its device", row->name);
-	r = make_fs(row, c->fs, device, e);
+	r = c->copied ? kv_fs_renew(row, dev, e) : make_fs(row, c->fs, device, e);
 	if (r == 0 && c->root.what)
 		r = give_root(row, c->fs, device, &c->root, e);
 	return r < 0 ? r : flush(row, dev, e);

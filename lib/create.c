@@ -4,18 +4,22 @@
  * last one commit that makes the volume exist. A crash before leaves an id without a row
  * in a reservation whose owner is dead: recovery deletes it, without looking at the
  * metadata.
+ *
+ * An empty file system is not made but cloned of the pool's template (template.c), if
+ * nothing stands against it; the template itself is created in here as volumes are.
  */
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
 
-#include "verb.h"
+#include "template.h"
 
 #define CREATE_FLAGS (KVOL_CREATE_OWNER | KVOL_CREATE_MODE | KVOL_CREATE_THICK)
 
 /* What is asked for. */
 struct wanted {
 	const char *name;
+	uint32_t kind; /* a volume, or a template */
 	uint64_t bytes;
 	struct kv_contents contents;
 	const struct kvol_label *labels;
@@ -33,7 +37,7 @@ static int check_existing(const struct kv_row *row, const struct wanted *w,
 
 	if (w->ephemeral)
 		return KV_NAME_TAKEN;
-	if (row->kind == KVOL_KIND_VOLUME && row->bytes == w->bytes && !row->source[0] &&
+	if (row->kind == w->kind && row->bytes == w->bytes && !row->source[0] &&
 	    !ephemeral &&
 	    kv_str_equal(row->fs_type, w->contents.fs ? w->contents.fs->name : "") &&
 	    encrypted == !!w->contents.secret.data && thick == w->contents.thick)
@@ -62,7 +66,7 @@ static int admit(struct kvol_pool *pool, struct wanted *w, struct kvol_error *e)
 	int r;
 
 	r = kv_pool_admit(pool, true, e);
-	if (r == 0)
+	if (r == 0 && w->kind == KVOL_KIND_VOLUME)
 		r = kv_policy_admit(pool, w->name, 1, w->bytes, w->contents.thick,
 				    &w->limit, e);
 	if (r < 0 || !w->contents.thick)
@@ -71,67 +75,137 @@ static int admit(struct kvol_pool *pool, struct wanted *w, struct kvol_error *e)
 	return kv_thick_check(pool, &row, 0, w->bytes, e);
 }
 
-/* From the message to the commit. 1: the name was taken meanwhile. */
-static int create_with_id(struct kvol_pool *pool, struct kv_id *id,
-			  const struct wanted *w, struct kvol_error *e)
+/* How one attempt goes about it. */
+struct attempt {
+	struct kv_id id;
+	struct kv_template from; /* what it is cloned of, if contents.copied */
+	struct kv_contents contents;
+	struct kv_lock lock; /* its own */
+};
+
+/* 1: start over. */
+#define AGAIN 1
+
+static bool may_copy(const struct wanted *w)
+{
+	return w->kind == KVOL_KIND_VOLUME && w->contents.fs &&
+	       !w->contents.secret.data && !w->contents.thick;
+}
+
+/* The id, and the template if it is to be cloned. */
+static int prepare(struct kvol_pool *pool, const struct wanted *w, struct attempt *a,
+		   struct kvol_error *e)
+{
+	int r = 0;
+
+	a->contents = w->contents;
+	if (may_copy(w) && kv_ids_plenty(pool)) {
+		r = kv_template_take(pool, w->contents.fs, w->bytes, &a->from, e);
+		a->contents.copied = r == 0;
+		if (r < 0)
+			kv_error_within(e, "volume '%s'", w->name);
+	}
+	return r < 0 ? r : kv_ids_take(pool, a->contents.copied, w->name, &a->id, e);
+}
+
+/* Is there anything to do on its device before it is there? */
+static bool must_fill(const struct attempt *a)
+{
+	return a->contents.copied ? a->contents.root.what
+				  : kv_contents_any(&a->contents);
+}
+
+static int make_blocks(struct kvol_pool *pool, const struct wanted *w,
+		       const struct attempt *a, bool *made, struct kvol_error *e)
 {
 	char msg[KV_THIN_LINE];
+	int r;
+
+	r = a->contents.copied ? kv_thin_msg_snapshot(msg, a->id.id, a->from.row.id)
+			       : kv_thin_msg_create(msg, a->id.id);
+	if (r == 0)
+		r = kv_pool_send(pool, msg);
+	*made = r == 0;
+	if (r == -ENODATA && a->contents.copied)
+		return AGAIN; /* a repair has lost the template */
+	if (r == 0)
+		r = kv_pool_verify(pool);
+	return r < 0 ? kv_pool_error(pool, r, "create the thin device", w->name, e) : 0;
+}
+
+static int insert(struct kvol_pool *pool, const struct wanted *w, const struct kv_row *row,
+		  struct kvol_error *e)
+{
+	int r = w->ephemeral
+			? kv_catalogue_insert_ephemeral(pool->cat, row, pool->host.boot,
+							&w->limit)
+			: kv_catalogue_insert_labelled(pool->cat, row, w->labels,
+						       w->n_labels, &w->limit);
+
+	if (r == -EEXIST) /* somebody was faster: the caller looks at what he made */
+		return AGAIN;
+	return r < 0 ? kv_insert_error(pool, r, w->name, e) : 0;
+}
+
+/* From the message to the commit. */
+static int create_with_id(struct kvol_pool *pool, const struct wanted *w,
+			  struct attempt *a, struct kvol_error *e)
+{
 	struct kv_row row;
 	bool made = false;
 	int r;
 
-	r = kv_row_init(&row, id->id, w->name, KVOL_KIND_VOLUME, w->bytes);
-	if (r == 0)
-		r = kv_thin_msg_create(msg, id->id);
-	if (r < 0) {
+	r = kv_row_init(&row, a->id.id, w->name, w->kind, w->bytes);
+	if (r < 0)
 		r = kv_error_errno(e, r, "volume '%s'", w->name);
-		goto undo;
-	}
 	if (w->contents.fs)
 		(void)kv_strcpy(row.fs_type, sizeof(row.fs_type), w->contents.fs->name);
 	row.flags = flags_of(w);
-	r = kv_pool_send(pool, msg);
-	made = r == 0;
 	if (r == 0)
-		r = kv_pool_verify(pool);
-	if (r < 0) {
-		r = kv_pool_error(pool, r, "create the thin device", w->name, e);
-		goto undo;
+		r = make_blocks(pool, w, a, &made, e);
+	if (r == 0 && must_fill(a))
+		r = kv_contents_make(pool, &row, &a->contents, e);
+	else if (r == 0 && a->contents.copied)
+		row.flags |= KV_ROW_RENEW; /* at the first publish */
+	if (r == 0)
+		r = insert(pool, w, &row, e);
+	if (r != 0) {
+		kv_volume_undo(pool, &a->id, made);
+		if (r == AGAIN && !made)
+			kv_template_lost(pool, &a->from);
+		return r;
 	}
-	if (kv_contents_any(&w->contents)) {
-		r = kv_contents_make(pool, &row, &w->contents, e);
-		if (r < 0)
-			goto undo;
-	}
-	r = w->ephemeral
-		    ? kv_catalogue_insert_ephemeral(pool->cat, &row, pool->host.boot,
-						    &w->limit)
-		    : kv_catalogue_insert_labelled(pool->cat, &row, w->labels,
-						   w->n_labels, &w->limit);
-	if (r == -EEXIST) { /* somebody was faster: the caller looks at what he made */
-		r = 1;
-		goto undo;
-	}
-	if (r < 0) {
-		r = kv_insert_error(pool, r, w->name, e);
-		goto undo;
-	}
-	kv_ids_done(pool, id, false);
+	kv_ids_done(pool, &a->id, false);
 	if (w->ephemeral)
 		w->ephemeral->row = row;
 	return 0;
+}
 
-undo:
-	kv_volume_undo(pool, id, made);
+static int create_prepared(struct kvol_pool *pool, struct wanted *w, struct attempt *a,
+			   struct kvol_error *e)
+{
+	int r = 0;
+
+	/* For a recovery elsewhere that meets the device while it is filled, or the row
+	 * before it is published. */
+	if (must_fill(a) || w->ephemeral)
+		r = kv_lock_volume(pool, a->id.id, kv_deadline(KV_LOCK_WAIT_MS), &a->lock);
+	if (r < 0) {
+		kv_ids_done(pool, &a->id, false);
+		return kv_error_errno(e, r, "volume '%s': lock", w->name);
+	}
+	r = create_with_id(pool, w, a, e);
+	if (r == 0 && w->ephemeral) {
+		w->ephemeral->lock = a->lock;
+		a->lock = KV_LOCK_NONE;
+	}
 	return r;
 }
 
-/* 1: the name was taken when we came to commit, and is free again. */
 static int create_once(struct kvol_pool *pool, struct wanted *w, struct kvol_error *e)
 {
-	_cleanup_lock_ struct kv_lock lock = KV_LOCK_NONE;
+	struct attempt a = { .from = KV_TEMPLATE_NONE, .lock = KV_LOCK_NONE };
 	struct kv_row row;
-	struct kv_id id;
 	int r;
 
 	r = kv_volume_find(pool, w->name, &row, e);
@@ -141,37 +215,35 @@ static int create_once(struct kvol_pool *pool, struct wanted *w, struct kvol_err
 		return r;
 	r = admit(pool, w, e);
 	if (r == 0)
-		r = kv_ids_take(pool, false, w->name, &id, e);
-	if (r < 0)
-		return r;
-	/* For a recovery elsewhere that meets the device while it is filled, or the row
-	 * before it is published. */
-	if (kv_contents_any(&w->contents) || w->ephemeral)
-		r = kv_lock_volume(pool, id.id, kv_deadline(KV_LOCK_WAIT_MS), &lock);
-	if (r < 0) {
-		kv_ids_done(pool, &id, false);
-		return kv_error_errno(e, r, "volume '%s': lock", w->name);
-	}
-	r = create_with_id(pool, &id, w, e);
-	if (r == 0 && w->ephemeral) {
-		w->ephemeral->lock = lock;
-		lock.fd = -1;
-	}
-	if (r != 1)
+		r = prepare(pool, w, &a, e);
+	if (r == 0)
+		r = create_prepared(pool, w, &a, e);
+	kv_lock_release(&a.lock);
+	kv_template_release(&a.from);
+	if (r != AGAIN)
 		return r;
 	r = kv_volume_find(pool, w->name, &row, e);
 	if (r == -ENOENT)
-		return 1;
+		return AGAIN;
 	return r == 0 ? check_existing(&row, w, e) : r;
 }
 
 static int create(struct kvol_pool *pool, struct wanted *w, struct kvol_error *e)
 {
-	int r = 1;
+	int r = AGAIN;
 
-	for (int i = 0; r == 1 && i < KV_NAME_TRIES; i++)
+	for (int i = 0; r == AGAIN && i < KV_NAME_TRIES; i++)
 		r = create_once(pool, w, e);
-	return r == 1 ? kv_name_unstable(w->name, e) : r;
+	return r == AGAIN ? kv_name_unstable(w->name, e) : r;
+}
+
+int kv_fs_fits(const struct kv_fs *fs, const char *name, uint64_t bytes,
+	       struct kvol_error *e)
+{
+	if (bytes >= fs->min_bytes)
+		return 0;
+	return kv_error_invalid(e, "volume '%s': %s needs at least %" PRIu64 " bytes", name,
+				fs->name, fs->min_bytes);
 }
 
 static int choose_fs(struct wanted *w, const char *fs_type, struct kvol_error *e)
@@ -183,11 +255,7 @@ static int choose_fs(struct wanted *w, const char *fs_type, struct kvol_error *e
 		return kv_error(e, -EINVAL, KVOL_R_UNSUPPORTED,
 				"volume '%s': unknown file system '%.32s'", w->name,
 				fs_type);
-	if (w->bytes < w->contents.fs->min_bytes)
-		return kv_error_invalid(
-			e, "volume '%s': %s needs at least %" PRIu64 " bytes", w->name,
-			w->contents.fs->name, w->contents.fs->min_bytes);
-	return 0;
+	return kv_fs_fits(w->contents.fs, w->name, w->bytes, e);
 }
 
 /* Whom the root directory is to belong to. */
@@ -223,7 +291,7 @@ int kvol_create(struct kvol_pool *pool, const char *name, uint64_t bytes,
 		const struct kvol_create_opts *opts, struct kvol_error *reterr)
 {
 	_cleanup_call_ struct kvol_pool *call = NULL;
-	struct wanted w = { .name = name };
+	struct wanted w = { .name = name, .kind = KVOL_KIND_VOLUME };
 	struct kvol_create_opts o;
 	int r;
 
@@ -259,11 +327,25 @@ int kv_volume_make_ephemeral(struct kvol_pool *pool, const char *name,
 			     const struct kv_secret *secret, struct kv_made *ret,
 			     struct kvol_error *e)
 {
-	struct wanted w = { .name = name, .contents.secret = *secret, .ephemeral = ret };
+	struct wanted w = { .name = name,
+			    .kind = KVOL_KIND_VOLUME,
+			    .contents.secret = *secret,
+			    .ephemeral = ret };
 	int r;
 
 	r = kv_bytes_check(name, o->bytes, &w.bytes, e);
 	if (r == 0)
 		r = choose_fs(&w, o->fs_type, e);
 	return r < 0 ? r : create(pool, &w, e);
+}
+
+int kv_volume_make_template(struct kvol_pool *pool, const char *name,
+			    const struct kv_fs *fs, uint64_t bytes, struct kvol_error *e)
+{
+	struct wanted w = { .name = name,
+			    .kind = KVOL_KIND_TEMPLATE,
+			    .bytes = bytes,
+			    .contents.fs = fs };
+
+	return create(pool, &w, e);
 }

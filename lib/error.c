@@ -102,6 +102,25 @@ static KV_PRINTF(5, 0) void fill(struct kvol_error *e, int code, uint32_t reason
 	(void)strcat(strcat(e->msg, ": "), tail);
 }
 
+void kv_error_within(struct kvol_error *e, const char *fmt, ...)
+{
+	char text[TEXT_SIZE], inner[sizeof(e->msg)];
+	int n;
+	va_list ap;
+
+	if (!e)
+		return;
+	memcpy(inner, e->msg, sizeof(inner));
+	va_start(ap, fmt);
+	n = vsnprintf(text, sizeof(text) / 2, fmt, ap);
+	va_end(ap);
+	if (n < 0)
+		return;
+	n = (int)strlen(text);
+	(void)snprintf(text + n, sizeof(text) - (size_t)n, ": %s", inner);
+	kv_str_line(e->msg, sizeof(e->msg), text);
+}
+
 int kv_error(struct kvol_error *e, int code, uint32_t reason, const char *fmt, ...)
 {
 	int saved = errno;

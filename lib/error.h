@@ -22,6 +22,9 @@ int kv_error(struct kvol_error *e, int code, uint32_t reason, const char *fmt, .
  */
 int kv_error_errno(struct kvol_error *e, int code, const char *fmt, ...) KV_PRINTF(3, 4);
 
+/* Names what the caller asked for before what went wrong on the way to it. */
+void kv_error_within(struct kvol_error *e, const char *fmt, ...) KV_PRINTF(2, 3);
+
 /* For bad arguments: -EINVAL, KVOL_R_INVALID. */
 #define kv_error_invalid(e, ...) kv_error((e), -EINVAL, KVOL_R_INVALID, __VA_ARGS__)
 

@@ -46,33 +46,37 @@ int kv_fs_grow(const struct kv_row *row, dev_t dev, struct kvol_error *e)
 	return 0;
 }
 
-/* A copy must not be mounted under its origin's identity where the kernel tells them
- * apart by it. */
-static int renew(struct kvol_pool *pool, struct kv_row *row, dev_t dev,
-		 struct kvol_error *e)
+int kv_fs_renew(const struct kv_row *row, dev_t dev, struct kvol_error *e)
 {
 	_cleanup_close_ int node_fd = -1;
-	char device[KV_DEV_PATH], detail[128] = "";
+	char device[KV_DEV_PATH];
 	const struct kv_fs *fs;
 	int r;
 
 	r = kv_row_fs(row, &fs, e);
-	if (r < 0)
+	if (r < 0 || !fs)
 		return r;
-	if (fs && fs->renew) {
-		r = kv_blockdev_name(dev, device, &node_fd);
-		if (r == 0)
-			r = fs->renew(device, detail, sizeof(detail));
-		if (r < 0)
-			return kv_error_errno(
-				e, r,
-				"volume '%s': give its %s an identity of its own (%s)",
-				row->name, fs->name, detail);
-	}
-	r = kv_catalogue_set_flags(pool->cat, row->id, row->flags & ~KV_ROW_RENEW);
+	r = kv_blockdev_name(dev, device, &node_fd);
+	if (r == 0)
+		r = fs->renew(device, row->uuid);
+	return r < 0 ? kv_error_errno(e, r,
+				      "volume '%s': give its %s an identity of its own",
+				      row->name, fs->name)
+		     : 0;
+}
+
+/* Before its first mount. What is mounted already had it then, and only the catalogue may
+ * not know yet. */
+static int renew(struct kvol_pool *pool, struct kv_row *row, dev_t dev, bool fresh,
+		 struct kvol_error *e)
+{
+	int r = kv_fs_renew(row, dev, fresh ? e : NULL);
+
+	if (r == -EBUSY && !fresh)
+		return 0;
 	if (r < 0)
-		return kv_error_errno(e, r, "volume '%s': commit to the catalogue",
-				      row->name);
+		return fresh ? r : kv_fs_renew(row, dev, e);
+	kv_catalogue_renewed_later(pool->cat, row->id);
 	row->flags &= ~KV_ROW_RENEW;
 	return 0;
 }
@@ -101,7 +105,7 @@ int kv_volume_settle(struct kvol_pool *pool, struct kv_row *row, dev_t dev, bool
 		if (r < 0)
 			return r;
 	}
-	return row->flags & KV_ROW_RENEW ? renew(pool, row, dev, e) : 0;
+	return row->flags & KV_ROW_RENEW ? renew(pool, row, dev, fresh, e) : 0;
 }
 
 static int clear_mark(struct kvol_pool *pool, struct kv_row *row, struct kvol_error *e)

@@ -10,9 +10,13 @@
  * what was there before.
  */
 
+#include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "fs.h"
+#include "spawn.h"
 
 static const struct kv_fs *const table[] = {
 	&kv_fs_ext4,
@@ -28,4 +32,29 @@ const struct kv_fs *kv_fs_find(const char *name)
 		if (strcmp(table[i]->name, name) == 0)
 			return table[i];
 	return NULL;
+}
+
+/* A file by what changes with its contents, and not with the host: packages keep the time. */
+struct trace {
+	int64_t size, sec, nsec;
+};
+
+static struct trace trace_of(const struct stat *st)
+{
+	return (struct trace){ st->st_size, st->st_mtim.tv_sec, st->st_mtim.tv_nsec };
+}
+
+void kv_fs_recipe(const struct kv_fs *fs, char ret[KV_FS_RECIPE_SIZE])
+{
+	struct trace traces[2] = { { 0 } };
+	struct stat st;
+
+	ret[0] = 0;
+	if (kv_spawn_find(fs->program, &st) < 0)
+		return;
+	traces[0] = trace_of(&st);
+	if (fs->defaults && stat(fs->defaults, &st) == 0)
+		traces[1] = trace_of(&st);
+	(void)snprintf(ret, KV_FS_RECIPE_SIZE, "%016llx",
+		       (unsigned long long)kv_hash64(traces, sizeof(traces), fs->revision));
 }

@@ -102,17 +102,9 @@ static void put64(unsigned char *super, size_t offset, uint64_t v)
 	memcpy(super + offset, &v, sizeof(v));
 }
 
-/* CRC-32C; a few kilobytes, once: no table. */
 static uint32_t checksum(const unsigned char *super)
 {
-	uint32_t crc = ~0u;
-
-	for (size_t i = CSUM_SIZE; i < SUPER_SIZE; i++) {
-		crc ^= super[i];
-		for (unsigned bit = 0; bit < 8; bit++)
-			crc = crc & 1 ? (crc >> 1) ^ 0x82f63b78u : crc >> 1;
-	}
-	return ~crc;
+	return ~kv_crc32c(super + CSUM_SIZE, SUPER_SIZE - CSUM_SIZE);
 }
 
 /* -EUCLEAN: no superblock, or a damaged one. -EOPNOTSUPP: of a kind that mkfs did not
@@ -156,43 +148,32 @@ static int read_renewed_mirror(int fd, unsigned char super[SUPER_SIZE])
 	return get64(super, INCOMPAT) & INCOMPAT_METADATA_UUID ? 0 : -EUCLEAN;
 }
 
-static int set_new_fsid(unsigned char super[SUPER_SIZE])
+static void set_fsid(unsigned char super[SUPER_SIZE], const unsigned char id[UUID_SIZE])
 {
-	char text[KV_UUID_LEN + 1];
-	unsigned char *out = super + FSID;
 	uint64_t incompat = get64(super, INCOMPAT);
-	int r;
 
-	r = kv_uuid_new(text);
-	if (r < 0)
-		return r;
 	if (!(incompat & INCOMPAT_METADATA_UUID)) {
 		memcpy(super + METADATA_UUID, super + FSID, UUID_SIZE);
 		put64(super, INCOMPAT, incompat | INCOMPAT_METADATA_UUID);
 	}
-	for (const char *p = text; *p; p += 2) {
-		if (*p == '-')
-			p++;
-		if (sscanf(p, "%2hhx", out++) != 1)
-			return -EINVAL;
-	}
-	return 0;
+	memcpy(super + FSID, id, UUID_SIZE);
 }
 
-static int renew(const char *device, char *detail, size_t detail_size)
+static int renew(const char *device, const char *uuid)
 {
-	unsigned char super[SUPER_SIZE];
+	unsigned char super[SUPER_SIZE], id[KV_UUID_BYTES];
 	_cleanup_close_ int fd = -1;
 	uint64_t device_bytes, real_bytes;
 	int r;
 
-	if (detail && detail_size > 0)
-		detail[0] = '\0';
+	kv_uuid_bytes(uuid, id);
 	/* O_EXCL: not a device that is mounted. */
 	fd = open(device, O_RDWR | O_EXCL | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
 	r = read_super(fd, places[0], super);
+	if (r == 0 && !memcmp(super + FSID, id, sizeof(id)))
+		return 0;
 	if (r == -EUCLEAN)
 		r = read_renewed_mirror(fd, super);
 	if (r < 0)
@@ -205,9 +186,7 @@ static int renew(const char *device, char *detail, size_t detail_size)
 	device_bytes = get64(super, DEVICE_BYTES);
 	if (device_bytes > real_bytes)
 		return -EUCLEAN;
-	r = set_new_fsid(super);
-	if (r < 0)
-		return r;
+	set_fsid(super, id);
 	for (size_t i = KV_ARRAY_SIZE(places); i-- > 0;) {
 		if (i > 0 && places[i] + SUPER_SIZE >= device_bytes)
 			continue;
@@ -223,7 +202,10 @@ static int renew(const char *device, char *detail, size_t detail_size)
 const struct kv_fs kv_fs_btrfs = {
 	.name = "btrfs",
 	.min_bytes = MIN_BYTES,
+	.program = "mkfs.btrfs",
+	.revision = 1,
 	.make = make,
 	.grow = grow,
 	.renew = renew,
+	.needs_identity = true,
 };

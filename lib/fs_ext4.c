@@ -12,18 +12,26 @@
  * What the kernel does when it meets damage is said at each mount. Left to the
  * superblock, whoever can write the volume's device could have it panic the host.
  *
+ * A copy gets a UUID of its own by its superblock alone: checksums are seeded with another
+ * number that stays (metadata_csum_seed). The superblock's backups keep the UUID of the
+ * origin; e2fsck(8) brings them up to date. A copy that was caught mounted has the old
+ * superblock in its journal, too, and keeps it all.
+ *
  * A crash in make leaves a device whose contents nobody has been promised. Growing is a
  * series of journalled steps: a crash leaves a smaller file system, which the next call
- * grows on.
+ * grows on. Renewing is one write of half a sector's worth: whole or absent.
  */
 
+#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/types.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
+#include <sys/random.h>
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
 
@@ -59,7 +67,8 @@ static int mkfs(const char *device, const char *uuid, const char *extended,
 		"-i",
 		"16384",
 		"-O",
-		"has_journal,extent,flex_bg,64bit,metadata_csum,resize_inode",
+		"has_journal,extent,flex_bg,64bit,metadata_csum,metadata_csum_seed,"
+		"resize_inode",
 		"-E",
 		extended,
 		device,
@@ -129,11 +138,100 @@ static int ext4_has_errors(dev_t dev)
 	       strtoull(count, NULL, 10) > 0;
 }
 
+/* --- A new UUID ---------------------------------------------------------------------- */
+
+/* The superblock, as far as it matters here (struct ext4_super_block of the kernel's
+ * fs/ext4/ext4.h). Little-endian. */
+#define SUPER_PLACE  1024
+#define SUPER_SIZE   1024
+#define MTIME	     0x2c
+#define MNT_COUNT    0x34
+#define MAGIC	     0x38
+#define STATE	     0x3a
+#define INCOMPAT     0x60
+#define UUID	     0x68
+#define HASH_SEED    0xec
+#define HASH_SIZE    16
+#define CSUM_TYPE    0x175
+#define CSUM	     0x3fc
+
+#define STATE_CLEAN	   1u
+#define INCOMPAT_RECOVER   (1u << 2)
+#define INCOMPAT_CSUM_SEED (1u << 13)
+#define CSUM_TYPE_CRC32C   1
+
+static uint16_t get16(const unsigned char *super, size_t at)
+{
+	return (uint16_t)(super[at] | super[at + 1] << 8);
+}
+
+static uint32_t get32(const unsigned char *super, size_t at)
+{
+	return get16(super, at) | (uint32_t)get16(super, at + 2) << 16;
+}
+
+/* 1: it can be given another UUID; 0: not without replaying its journal, or the checksums
+ * hang on it. */
+static int read_super(int fd, unsigned char super[SUPER_SIZE])
+{
+	int r = kv_pread_full(fd, super, SUPER_SIZE, SUPER_PLACE);
+
+	if (r < 0)
+		return r == -ENODATA ? -EUCLEAN : r;
+	if (get16(super, MAGIC) != 0xef53)
+		return -EUCLEAN;
+	if (super[CSUM_TYPE] != CSUM_TYPE_CRC32C ||
+	    !(get32(super, INCOMPAT) & INCOMPAT_CSUM_SEED))
+		return 0;
+	if (get32(super, CSUM) != kv_crc32c(super, CSUM))
+		return -EUCLEAN;
+	return get16(super, STATE) == STATE_CLEAN &&
+	       !(get32(super, INCOMPAT) & INCOMPAT_RECOVER);
+}
+
+/* Names in directories are hashed with a secret seed. Once there are such directories it
+ * stays; before the first mount there are none. */
+static int set_hash_seed(unsigned char super[SUPER_SIZE])
+{
+	if (get32(super, MTIME) || get16(super, MNT_COUNT))
+		return 0;
+	return getrandom(super + HASH_SEED, HASH_SIZE, 0) == HASH_SIZE ? 0 : -EIO;
+}
+
+static int renew(const char *device, const char *uuid)
+{
+	_cleanup_close_ int fd = -1;
+	unsigned char super[SUPER_SIZE], id[KV_UUID_BYTES];
+	uint32_t csum;
+	int r;
+
+	kv_uuid_bytes(uuid, id);
+	/* O_EXCL: not a device that is mounted. */
+	fd = open(device, O_RDWR | O_EXCL | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	r = read_super(fd, super);
+	if (r <= 0 || !memcmp(super + UUID, id, sizeof(id)))
+		return r < 0 ? r : 0;
+	r = set_hash_seed(super);
+	if (r < 0)
+		return r;
+	memcpy(super + UUID, id, sizeof(id));
+	csum = htole32(kv_crc32c(super, CSUM));
+	memcpy(super + CSUM, &csum, sizeof(csum));
+	/* Mounting writes it again, and waits for that. */
+	return kv_pwrite_full(fd, super, SUPER_SIZE, SUPER_PLACE);
+}
+
 const struct kv_fs kv_fs_ext4 = {
 	.name = "ext4",
 	.min_bytes = MIN_BYTES,
 	.mount_options = "errors=remount-ro",
+	.program = "mkfs.ext4",
+	.defaults = "/etc/mke2fs.conf",
+	.revision = 1,
 	.make = make,
 	.grow = grow,
+	.renew = renew,
 	.has_errors = ext4_has_errors,
 };

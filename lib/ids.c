@@ -33,6 +33,7 @@ int kv_ids_init(struct kvol_pool *pool)
 			break;
 	}
 	pool->ids.owner = owner;
+	pool->ids.taken = pool->conf.snapshots;
 	return r;
 }
 
@@ -132,6 +133,7 @@ static int reserve(struct kvol_pool *pool, const char *name, struct kvol_error *
 	if (r < 0)
 		return kv_error_errno(e, r, "volume '%s': reserve ids in the catalogue",
 				      name);
+	pool->ids.taken = range->res.taken;
 	drop_ranges(&pool->ids, done, n);
 	range->link = pool->ids.ranges;
 	pool->ids.ranges = range;
@@ -149,6 +151,16 @@ static struct kv_range *usable(const struct kv_ids *ids, bool for_snapshot)
 		if (x->next < x->res.count && (!for_snapshot || x->res.snapshots))
 			return x;
 	return NULL;
+}
+
+bool kv_ids_plenty(struct kvol_pool *pool)
+{
+	uint64_t taken;
+
+	pthread_mutex_lock(&pool->ids.mutex);
+	taken = pool->ids.taken;
+	pthread_mutex_unlock(&pool->ids.mutex);
+	return taken < KV_SNAPSHOTS_MAX - KV_SNAPSHOTS_SPARE;
 }
 
 int kv_ids_take(struct kvol_pool *pool, bool for_snapshot, const char *name,

@@ -24,6 +24,7 @@ struct kv_ids {
 	pthread_mutex_t mutex;
 	uint64_t owner; /* its lock byte tells that this handle lives */
 	struct kv_range *ranges;
+	uint64_t taken; /* snapshots, when this handle last reserved */
 };
 
 struct kv_id {
@@ -35,6 +36,8 @@ int kv_ids_init(struct kvol_pool *pool);
 /* Takes an id: mostly from memory; every 64th or so costs a commit and a message. */
 int kv_ids_take(struct kvol_pool *pool, bool for_snapshot, const char *name,
 		struct kv_id *ret, struct kvol_error *e);
+/* Are there snapshots enough left to spend them on what can be had without? */
+bool kv_ids_plenty(struct kvol_pool *pool);
 /* The id has a row now, or nothing was left of it; `dirty` when that is not certain. */
 void kv_ids_done(struct kvol_pool *pool, struct kv_id *id, bool dirty);
 /* Gives back what was not used. */

@@ -145,6 +145,8 @@ layer4_sources = \
 	lib/snapshot.c \
 	lib/standing.c \
 	lib/stat.c \
+	lib/template.c \
+	lib/template.h \
 	lib/thick.c \
 	lib/unpublish.c \
 	lib/usage.c \

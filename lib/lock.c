@@ -82,19 +82,30 @@ void kv_lock_drop(int fd, uint64_t byte)
 	(void)set(fd, F_UNLCK, byte);
 }
 
-int kv_lock_take(int dir_fd, uint64_t byte, int64_t deadline_ms, struct kv_lock *ret)
+static int take(int dir_fd, short type, uint64_t byte, int64_t deadline_ms,
+		struct kv_lock *ret)
 {
 	_cleanup_close_ int fd = kv_lock_open(dir_fd);
 	int r;
 
 	if (fd < 0)
 		return fd;
-	r = kv_lock_exclusive(fd, byte, deadline_ms);
+	r = wait_for(fd, type, byte, deadline_ms);
 	if (r < 0)
 		return r;
 	ret->byte = byte;
 	ret->fd = kv_take_fd(&fd);
 	return 0;
+}
+
+int kv_lock_take(int dir_fd, uint64_t byte, int64_t deadline_ms, struct kv_lock *ret)
+{
+	return take(dir_fd, F_WRLCK, byte, deadline_ms, ret);
+}
+
+int kv_lock_share(int dir_fd, uint64_t byte, int64_t deadline_ms, struct kv_lock *ret)
+{
+	return take(dir_fd, F_RDLCK, byte, deadline_ms, ret);
 }
 
 void kv_lock_release(struct kv_lock *lock)

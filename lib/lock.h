@@ -14,6 +14,7 @@
 #define KV_LOCK_MESSAGE	     UINT64_C(1) /* epoch changes */
 #define KV_LOCK_RECOVERY     UINT64_C(2) /* one recovery at a time */
 #define KV_LOCK_SNAPSHOT     UINT64_C(3) /* the metadata snapshot; before no other */
+#define KV_LOCK_TEMPLATE     UINT64_C(4) /* one template is made at a time; before volumes */
 #define KV_LOCK_VOLUME(id)   ((UINT64_C(1) << 32) + (id))
 #define KV_LOCK_OWNER(owner) ((UINT64_C(1) << 40) + (owner)) /* owner < 2^40 */
 
@@ -33,6 +34,8 @@ struct kv_lock {
 /* Takes a byte exclusively. -ETIMEDOUT past the deadline; with deadline 0 -EBUSY at once.
  */
 int kv_lock_take(int dir_fd, uint64_t byte, int64_t deadline_ms, struct kv_lock *ret);
+/* The same, together with others who share it. */
+int kv_lock_share(int dir_fd, uint64_t byte, int64_t deadline_ms, struct kv_lock *ret);
 void kv_lock_release(struct kv_lock *lock);
 
 /* On an fd that the caller keeps: one handle's hold on the pool and on its reservations.

@@ -52,6 +52,17 @@ static bool pool_name_char(char c)
 	       (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
 }
 
+bool kv_template_name_valid(const char *name)
+{
+	size_t n = 0;
+
+	if (!name || strncmp(name, KV_TEMPLATE_PREFIX, sizeof(KV_TEMPLATE_PREFIX) - 1) != 0)
+		return false;
+	while (name[n] > ' ' && name[n] <= '~')
+		n++;
+	return !name[n] && n <= KV_NAME_MAX;
+}
+
 bool kv_pool_name_valid(const char *name)
 {
 	size_t n, i;

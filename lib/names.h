@@ -18,6 +18,9 @@ struct kv_dm_id {
 };
 
 bool kv_volume_name_valid(const char *name); /* 1-255 bytes UTF-8, no '/', NUL, control */
+/* Of a template: begins like this, which no volume's name does; printable ASCII. */
+#define KV_TEMPLATE_PREFIX "template/"
+bool kv_template_name_valid(const char *name);
 bool kv_pool_name_valid(const char *name);
 
 /* A volume's devices, each standing on those before it that are there. */

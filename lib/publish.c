@@ -427,17 +427,19 @@ undo_record:
 	return r;
 }
 
-/* Each publish gets a device of the right size; what is on it is touched for a mount
- * alone. */
+/* Each publish gets a device of the right size. What is on it is grown for a mount alone;
+ * its identity is its own for whoever sees it first. */
 static int settle(struct kv_job *job, const struct kv_device *device, struct kvol_error *e)
 {
+	bool fresh = !device->was_active;
 	int r = 0;
 
 	if (!job->block)
-		return kv_volume_settle(job->pool, &job->row, device->dev,
-					!device->was_active, e);
-	if ((job->row.flags & KV_ROW_GROW) && device->was_active)
+		return kv_volume_settle(job->pool, &job->row, device->dev, fresh, e);
+	if ((job->row.flags & KV_ROW_GROW) && !fresh)
 		r = kv_volume_resize(job->pool, &job->row, e);
+	if (r == 0 && (job->row.flags & KV_ROW_RENEW) && fresh && !device->readonly)
+		r = kv_volume_settle(job->pool, &job->row, device->dev, true, e);
 	return r;
 }
 

@@ -97,6 +97,7 @@ static int room(struct kv_db *db, uint32_t *count)
 
 	r = get_int(db,
 		    "SELECT max_volumes - (SELECT count(name) FROM volume)"
+		    " + (SELECT count(name) FROM volume WHERE kind = 3)"
 		    " - (SELECT coalesce(sum(count), 0) FROM reservation) FROM pool",
 		    "", 0, 0, &left);
 	if (r < 0)
@@ -123,6 +124,7 @@ static int reserve(struct kv_db *db, uint64_t owner, uint32_t count,
 	r = get_int(db, "SELECT snapshots FROM pool", "", 0, 0, &taken);
 	if (r != 1)
 		return r < 0 ? r : -EUCLEAN;
+	ret->taken = taken < 0 ? UINT64_MAX : (uint64_t)taken;
 	ret->snapshots = ret->count;
 	if (taken < 0 || (uint64_t)taken + ret->count > KV_SNAPSHOTS_MAX)
 		ret->snapshots = 0;

@@ -33,6 +33,7 @@ static const char *const schema[] = {
 	"  kind INTEGER NOT NULL, flags INTEGER NOT NULL, bytes INTEGER NOT NULL,"
 	"  created INTEGER NOT NULL, source TEXT NOT NULL, fs_type TEXT NOT NULL,"
 	"  uuid TEXT NOT NULL)",
+	"CREATE INDEX template ON volume (id) WHERE kind = 3",
 	"CREATE INDEX ungrown ON volume (id) WHERE " KV_SQL_UNGROWN,
 	"CREATE TABLE reservation ("
 	"  row INTEGER PRIMARY KEY AUTOINCREMENT,"

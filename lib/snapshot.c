@@ -221,7 +221,7 @@ static int make_row(struct kv_row *row, uint32_t id, const struct kv_row *source
 		row->flags |= KV_ROW_EPHEMERAL;
 	if (row->bytes > source->bytes && source->fs_type[0])
 		row->flags |= KV_ROW_GROW;
-	if (fs && fs->renew)
+	if (fs && (c->kind == KVOL_KIND_VOLUME || fs->needs_identity))
 		row->flags |= KV_ROW_RENEW;
 	return 0;
 }

@@ -25,6 +25,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -376,4 +377,17 @@ int kv_spawn(const char *const argv[], int64_t deadline_ms, char *ret_detail,
 	if (r < 0)
 		return r;
 	return status ? -EIO : 0;
+}
+
+int kv_spawn_find(const char *program, struct stat *ret)
+{
+	char path[PATH_SIZE];
+
+	for (size_t i = 0; i < KV_ARRAY_SIZE(dirs); i++) {
+		int n = snprintf(path, sizeof(path), "%s%s", dirs[i], program);
+
+		if (n < PATH_SIZE && stat(path, ret) == 0 && S_ISREG(ret->st_mode))
+			return 0;
+	}
+	return -ENOENT;
 }

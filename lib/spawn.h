@@ -14,6 +14,9 @@
  * handling neither sees it nor disturbs it. */
 int kv_spawn(const char *const argv[], int64_t deadline_ms, char *ret_detail,
 	     size_t detail_size);
+/* Which file kv_spawn would run. -ENOENT: none. */
+struct stat;
+int kv_spawn_find(const char *program, struct stat *ret);
 /* For programs whose exit status says more: 0 and *ret_status, whatever it is; 128 and
  * the signal's number for one that was killed (but not at the deadline). */
 int kv_spawn_status(const char *const argv[], int64_t deadline_ms, int *ret_status,

@@ -109,12 +109,14 @@ int kvol_stat(struct kvol_pool *pool, const char *name, struct kvol_info *ret_in
 static int check_list(const char *what, uint32_t flags, struct kvol_iter **ret_iter,
 		      struct kvol_error *e)
 {
-	const uint32_t both = KVOL_LIST_VOLUMES | KVOL_LIST_SNAPSHOTS;
+	const uint32_t known = KVOL_LIST_VOLUMES | KVOL_LIST_SNAPSHOTS | KVOL_LIST_TEMPLATES;
 
 	if (!ret_iter)
 		return kv_error_invalid(e, "%s: ret_iter is NULL", what);
-	if (flags & ~both)
-		return kv_error_invalid(e, "%s: unknown flags 0x%x", what, flags & ~both);
+	if (flags & ~known)
+		return kv_error_invalid(e, "%s: unknown flags 0x%x", what, flags & ~known);
+	if ((flags & KVOL_LIST_TEMPLATES) && flags != KVOL_LIST_TEMPLATES)
+		return kv_error_invalid(e, "%s: templates and something else", what);
 	return 0;
 }
 
@@ -130,6 +132,8 @@ static int list(struct kvol_pool **call, uint32_t flags, struct kv_filter *filte
 		filter->kind = KVOL_KIND_VOLUME;
 	else if (flags == KVOL_LIST_SNAPSHOTS)
 		filter->kind = KVOL_KIND_SNAPSHOT;
+	else if (flags == KVOL_LIST_TEMPLATES)
+		filter->kind = KVOL_KIND_TEMPLATE;
 	iter = calloc(1, sizeof(*iter));
 	r = iter ? kv_cursor_open_filtered(pool->cat, filter, &iter->cursor) : -ENOMEM;
 	if (r < 0) {
@@ -186,10 +190,11 @@ int kvol_list_filtered(struct kvol_pool *pool, const struct kvol_list_opts *opts
 	r = kv_pool_enter(pool, &call, reterr);
 	if (r == 0)
 		r = kv_opts_in(&o, sizeof(o), sizeof(o), opts,
-			       KVOL_LIST_VOLUMES | KVOL_LIST_SNAPSHOTS, "kvol_list_opts",
-			       reterr);
+			       KVOL_LIST_VOLUMES | KVOL_LIST_SNAPSHOTS |
+				       KVOL_LIST_TEMPLATES,
+			       "kvol_list_opts", reterr);
 	if (r == 0)
-		r = check_list("kvol_list_filtered", 0, ret_iter, reterr);
+		r = check_list("kvol_list_filtered", o.flags, ret_iter, reterr);
 	if (r < 0)
 		return r;
 	filter.label_key = kv_str_empty(o.label_key) ? NULL : o.label_key;

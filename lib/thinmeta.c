@@ -294,6 +294,6 @@ int kv_thinmeta_set_time(void *block, uint32_t time)
 	if (r < 0)
 		return r;
 	put_le32(b + 44, time);
-	put_le32(b, kv_thin_crc(b + 4, KV_THINMETA_BLOCK - 4) ^ KV_THINNODE_SUPER_XOR);
+	put_le32(b, kv_crc32c(b + 4, KV_THINMETA_BLOCK - 4) ^ KV_THINNODE_SUPER_XOR);
 	return 0;
 }

@@ -29,25 +29,6 @@ uint64_t kv_thin_le64(const unsigned char *p)
 	return kv_thin_le32(p) | (uint64_t)kv_thin_le32(p + 4) << 32;
 }
 
-/* CRC-32C as in the kernel: seeded with ones and not inverted at the end. Four bits at a
- * time. */
-uint32_t kv_thin_crc(const unsigned char *p, size_t n)
-{
-	static const uint32_t table[16] = {
-		0x00000000, 0x105ec76f, 0x20bd8ede, 0x30e349b1, 0x417b1dbc, 0x5125dad3,
-		0x61c69362, 0x7198540d, 0x82f63b78, 0x92a8fc17, 0xa24bb5a6, 0xb21572c9,
-		0xc38d26c4, 0xd3d3e1ab, 0xe330a81a, 0xf36e6f75,
-	};
-	uint32_t crc = ~0u;
-
-	while (n--) {
-		crc ^= *p++;
-		crc = crc >> 4 ^ table[crc & 15];
-		crc = crc >> 4 ^ table[crc & 15];
-	}
-	return crc;
-}
-
 int kv_thinnode_block(kv_thinmeta_read_fn *read, void *arg, uint64_t block,
 		      uint32_t csum_xor, unsigned char *buf)
 {
@@ -55,7 +36,7 @@ int kv_thinnode_block(kv_thinmeta_read_fn *read, void *arg, uint64_t block,
 
 	if (r < 0)
 		return r;
-	if (kv_thin_le32(buf) != (kv_thin_crc(buf + 4, KV_THINMETA_BLOCK - 4) ^ csum_xor))
+	if (kv_thin_le32(buf) != (kv_crc32c(buf + 4, KV_THINMETA_BLOCK - 4) ^ csum_xor))
 		return -EUCLEAN;
 	return kv_thin_le64(buf + 8) == block ? 0 : -EUCLEAN;
 }

@@ -29,7 +29,6 @@ struct kv_thinrange {
 
 uint32_t kv_thin_le32(const unsigned char *p);
 uint64_t kv_thin_le64(const unsigned char *p);
-uint32_t kv_thin_crc(const unsigned char *p, size_t n);
 
 /* Reads a block that begins with its checksum and has its number at 8, as all of them
  * do. -EUCLEAN: it is none. */

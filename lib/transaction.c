@@ -26,14 +26,22 @@ int kv_catalogue_unlock(struct kv_catalogue *cat, int r)
 	return r;
 }
 
-/* Inside a transaction: what other calls left to be dropped. */
-static int drop_forgotten(struct kv_catalogue *cat)
+/* Inside a transaction: what other calls left to be done. */
+static int do_later(struct kv_catalogue *cat)
 {
 	int r = 0;
 
-	for (unsigned i = 0; i < cat->n_forget && r >= 0; i++)
-		r = kv_db_do(cat->db, "DELETE FROM volume WHERE id = ? AND name IS NULL",
-			     "i", (int64_t)cat->forget[i]);
+	for (unsigned i = 0; i < cat->n_later && r >= 0; i++) {
+		const struct kv_later *x = &cat->later[i];
+
+		r = x->renewed
+			    ? kv_db_do(cat->db,
+				       "UPDATE volume SET flags = flags & ~2 WHERE id = ?",
+				       "i", (int64_t)x->id)
+			    : kv_db_do(cat->db,
+				       "DELETE FROM volume WHERE id = ? AND name IS NULL",
+				       "i", (int64_t)x->id);
+	}
 	return r < 0 ? r : 0;
 }
 
@@ -45,7 +53,7 @@ int kv_catalogue_begin(struct kv_catalogue *cat)
 	r = kv_db_begin(cat->db);
 	if (r < 0)
 		return kv_catalogue_unlock(cat, r);
-	r = cat->n_forget >= KV_FORGET_BATCH ? drop_forgotten(cat) : 0;
+	r = cat->n_later >= KV_LATER_BATCH ? do_later(cat) : 0;
 	if (r < 0) {
 		kv_db_rollback(cat->db);
 		return kv_catalogue_unlock(cat, r);
@@ -111,8 +119,8 @@ int kv_catalogue_finish(struct kv_catalogue *cat, int r)
 		return kv_catalogue_unlock(cat, r);
 	}
 	r = commit(cat);
-	if (r == 0 && cat->n_forget >= KV_FORGET_BATCH)
-		cat->n_forget = 0;
+	if (r == 0 && cat->n_later >= KV_LATER_BATCH)
+		cat->n_later = 0;
 	return kv_catalogue_unlock(cat, r);
 }
 
@@ -121,18 +129,42 @@ int kv_catalogue_forget_now(struct kv_catalogue *cat)
 	int r = 0;
 
 	kv_catalogue_lock(cat);
-	if (cat->n_forget > 0)
+	if (cat->n_later > 0)
 		r = kv_db_begin(cat->db);
-	if (r == 0 && cat->n_forget > 0) {
-		r = drop_forgotten(cat);
+	if (r == 0 && cat->n_later > 0) {
+		r = do_later(cat);
 		if (r == 0)
 			r = commit(cat);
 		else
 			kv_db_rollback(cat->db);
 		if (r == 0)
-			cat->n_forget = 0;
+			cat->n_later = 0;
 	}
 	return kv_catalogue_unlock(cat, r);
+}
+
+static void later(struct kv_catalogue *cat, struct kv_later x)
+{
+	kv_catalogue_lock(cat);
+	if (cat->n_later == KV_LATER_MAX) {
+		/* Nobody committed for a long time. */
+		kv_catalogue_unlock(cat, 0);
+		(void)kv_catalogue_forget_now(cat);
+		kv_catalogue_lock(cat);
+	}
+	if (cat->n_later < KV_LATER_MAX)
+		cat->later[cat->n_later++] = x;
+	kv_catalogue_unlock(cat, 0);
+}
+
+void kv_catalogue_forget_later(struct kv_catalogue *cat, uint32_t id)
+{
+	later(cat, (struct kv_later){ .id = id });
+}
+
+void kv_catalogue_renewed_later(struct kv_catalogue *cat, uint32_t id)
+{
+	later(cat, (struct kv_later){ .id = id, .renewed = true });
 }
 
 int kv_catalogue_settle(struct kv_catalogue *cat)

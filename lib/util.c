@@ -267,6 +267,39 @@ bool kv_uuid_valid(const char *s)
 	return s[i] == '\0';
 }
 
+void kv_uuid_bytes(const char *uuid, unsigned char ret[KV_UUID_BYTES])
+{
+	unsigned at = 0;
+
+	for (const char *p = uuid; *p; p++) {
+		unsigned digit;
+
+		if (*p == '-')
+			continue;
+		digit = *p <= '9' ? (unsigned)(*p - '0') : (unsigned)(*p - 'a' + 10);
+		ret[at / 2] = (unsigned char)(at % 2 ? ret[at / 2] | digit : digit << 4);
+		at++;
+	}
+}
+
+/* Four bits at a time. */
+uint32_t kv_crc32c(const unsigned char *p, size_t n)
+{
+	static const uint32_t table[16] = {
+		0x00000000, 0x105ec76f, 0x20bd8ede, 0x30e349b1, 0x417b1dbc, 0x5125dad3,
+		0x61c69362, 0x7198540d, 0x82f63b78, 0x92a8fc17, 0xa24bb5a6, 0xb21572c9,
+		0xc38d26c4, 0xd3d3e1ab, 0xe330a81a, 0xf36e6f75,
+	};
+	uint32_t crc = ~0u;
+
+	while (n--) {
+		crc ^= *p++;
+		crc = crc >> 4 ^ table[crc & 15];
+		crc = crc >> 4 ^ table[crc & 15];
+	}
+	return crc;
+}
+
 uint64_t kv_hash64(const void *data, size_t n, uint64_t seed)
 {
 	const unsigned char *p = data;

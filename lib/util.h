@@ -52,6 +52,10 @@ uint64_t kv_div_round_up(uint64_t n, uint64_t d);
 
 int kv_uuid_new(char ret[KV_UUID_LEN + 1]); /* random, version 4, lower case */
 bool kv_uuid_valid(const char *s);	    /* 8-4-4-4-12 lower case hex digits */
+#define KV_UUID_BYTES 16
+void kv_uuid_bytes(const char *uuid, unsigned char ret[KV_UUID_BYTES]); /* of a valid one */
+/* CRC-32C as the kernel computes it: seeded with ones, not inverted at the end. */
+uint32_t kv_crc32c(const unsigned char *p, size_t n);
 uint64_t kv_hash64(const void *data, size_t n,
 		   uint64_t seed); /* FNV-1a: spreads, no secret */
 

@@ -121,11 +121,14 @@ struct kv_contents {
 	struct kv_secret secret; /* data NULL: not encrypted */
 	struct kv_owner root;
 	bool thick; /* all blocks are allocated */
+	bool copied; /* the file system is there, and a template's */
 };
 static inline bool kv_contents_any(const struct kv_contents *c)
 {
 	return c->fs || c->secret.data || c->thick;
 }
+/* The error for a file system that cannot be made here. */
+int kv_no_mkfs(const struct kv_fs *fs, const char *name, struct kvol_error *e);
 /* Makes it, on the thin device of a row that is not committed yet; it is inactive again
  * afterwards. What fails in here is undone, device and all, by kv_volume_undo. */
 int kv_contents_make(struct kvol_pool *pool, const struct kv_row *row,
@@ -208,8 +211,10 @@ int kv_volume_resize(const struct kvol_pool *pool, const struct kv_row *row,
 /* Grows the file system on an active device to the device's end, through a mount out of
  * sight. */
 int kv_fs_grow(const struct kv_row *row, dev_t dev, struct kvol_error *e);
+/* Gives the file system on an active device the identity that the row has. */
+int kv_fs_renew(const struct kv_row *row, dev_t dev, struct kvol_error *e);
 /* Does what row->flags owe that needs no mount: the device's size, a copy's identity.
- * Clears KV_ROW_RENEW in the catalogue. The device is active, and `fresh` if nobody can
+ * The catalogue learns of that later: to be asked again is no harm. The device is active, and `fresh` if nobody can
  * have it open. */
 int kv_volume_settle(struct kvol_pool *pool, struct kv_row *row, dev_t dev, bool fresh,
 		     struct kvol_error *e);

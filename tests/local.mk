@@ -96,6 +96,7 @@ unit_model_tests = \
 	tests/unit/test_snapshot \
 	tests/unit/test_stack \
 	tests/unit/test_stat \
+	tests/unit/test_template \
 	tests/unit/test_thick \
 	tests/unit/test_unfinished \
 	tests/unit/test_usage \
@@ -187,6 +188,8 @@ tests_unit_test_stack_LDADD = $(model_ldadd)
 tests_unit_test_stack_LDFLAGS = $(model_ldflags)
 tests_unit_test_stat_LDADD = $(model_ldadd)
 tests_unit_test_stat_LDFLAGS = $(model_ldflags)
+tests_unit_test_template_LDADD = $(model_ldadd)
+tests_unit_test_template_LDFLAGS = $(model_ldflags)
 tests_unit_test_thick_LDADD = $(model_ldadd)
 tests_unit_test_thick_LDFLAGS = $(model_ldflags)
 tests_unit_test_unfinished_LDADD = $(model_ldadd)

@@ -452,8 +452,9 @@ struct kvol_create_opts {
  * Idempotent: the volume being there with this size and file system, encrypted or not, thick or
  *   not, is 0; by which secret, and whose its root directory is, is not compared.
  * Durable: when it returns 0. A crash before leaves nothing.
- * Blocks: two flushes of the disk; with a file system for its mkfs, at most 5 minutes; thick: on
- *   the disk, for as long as it takes to write zeros over BYTES, or to be told to.
+ * Blocks: two flushes of the disk; for a file system of a size that the pool has no template of
+ *   (<kvol/template.h>) on its mkfs, at most 5 minutes; thick: on the disk, for as long as it takes
+ *   to write zeros over BYTES, or to be told to.
  * Errors:
  *   -EINVAL  KVOL_R_INVALID            0 bytes, or less than the file system can live in (the
  *                                      message has the least size), or more than the kernel takes;
@@ -574,6 +575,7 @@ int kvol_change_secret(struct kvol_pool *pool, const char *name, const void *fro
 
 #define KVOL_KIND_VOLUME   1u
 #define KVOL_KIND_SNAPSHOT 2u
+#define KVOL_KIND_TEMPLATE 3u	/* see <kvol/template.h> */
 
 #define KVOL_INFO_ENCRYPTED (1u << 0)
 #define KVOL_INFO_THICK     (1u << 1)
@@ -669,9 +671,10 @@ int kvol_usage(struct kvol_pool *pool, const char *name, struct kvol_usage_info 
 
 #define KVOL_LIST_VOLUMES   (1u << 0)
 #define KVOL_LIST_SNAPSHOTS (1u << 1)
+#define KVOL_LIST_TEMPLATES (1u << 2)	/* by itself */
 
 /*
- * Lists volumes and snapshots (flags 0: both) in the order of their names' bytes, as the catalogue
+ * Lists volumes and snapshots (flags 0: both), or templates, in the order of their names' bytes, as the catalogue
  * stood at the call. The iterator belongs to one thread at a time and must be freed before the
  * pool is closed. May block for the catalogue. Since: 0.1
  */
@@ -987,5 +990,7 @@ int kvol_limit_io(struct kvol_pool *pool, const char *name, const char *cgroup,
 #ifdef __cplusplus
 }
 #endif
+
+#include <kvol/template.h>
 
 #endif

@@ -59,6 +59,7 @@ void machine_start(struct machine *m)
 
 	memset(m, 0, sizeof(*m));
 	model_start_alone();
+	model->mkfs_bytes = 4096; /* templates are made */
 	(void)snprintf(m->path, sizeof(m->path), "%s/pool.img", model->dir);
 	(void)snprintf(m->run_dir, sizeof(m->run_dir), "%s/run", model->dir);
 	opts.run_dir = m->run_dir;

@@ -31,6 +31,20 @@ static void one_of_each(struct fixture *f)
 	model_file("/raw.img", S_IFREG);
 }
 
+static void with_template(struct fixture *f)
+{
+	model->mkfs_bytes = 4096;
+	succeeds(f, kvol_template_make(f->pool, "ext4", 512 * MIB, &f->e));
+	model_file("/x", S_IFDIR);
+}
+
+/* Never mounted: it has its template's identity yet. */
+static void with_a_clone(struct fixture *f)
+{
+	with_template(f);
+	succeeds(f, create_volume(f, "x", "ext4"));
+}
+
 /* An expand that stopped half-way. */
 static void half_grown(struct fixture *f)
 {
@@ -102,6 +116,21 @@ static int call_create_raw(struct fixture *f)
 static int call_create_ext4(struct fixture *f)
 {
 	return create_volume(f, "x", "ext4");
+}
+
+static int call_template_make(struct fixture *f)
+{
+	return kvol_template_make(f->pool, "ext4", 256 * MIB, &f->e);
+}
+
+static int call_template_delete(struct fixture *f)
+{
+	return kvol_template_delete(f->pool, "ext4", 0, &f->e);
+}
+
+static int call_publish_clone(struct fixture *f)
+{
+	return kvol_publish(f->pool, "x", "/x", NULL, &f->e);
 }
 
 static int call_create_btrfs(struct fixture *f)
@@ -349,6 +378,16 @@ static const struct scenario scenarios[] = {
 	  ids_in_hand, .call = call_create_raw },
 	{ "create ext4", "kvol_create", ANY_VOLUME, empty_pool, open_here,
 	  .call = call_create_ext4 },
+	{ "create of a template", "kvol_create", ANY_VOLUME, with_template, open_here,
+	  .call = call_create_ext4 },
+	{ "create of a template with an owner", "kvol_create", ANY_VOLUME, with_template,
+	  open_here, .call = call_create_owned },
+	{ "publish for the first time", "kvol_publish", ANY_VOLUME "|target '", with_a_clone,
+	  open_here, .call = call_publish_clone, .between = "mount" },
+	{ "make a template", "kvol_template_make", "'template", with_template, open_here,
+	  .call = call_template_make },
+	{ "delete a template", "kvol_template_delete", "'template|template |'tank'",
+	  with_template, open_here, .call = call_template_delete },
 	{ "create btrfs", "kvol_create", ANY_VOLUME, one_of_each, ids_in_hand,
 	  .call = call_create_btrfs },
 	{ "create thick", "kvol_create", ANY_VOLUME, empty_pool, ids_in_hand,

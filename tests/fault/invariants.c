@@ -244,7 +244,7 @@ static const char *check_contents(struct model_disk *disk, const struct seen *se
 			return say("'%s' has %" PRIu64 " bytes, its %s %" PRIu64
 				   ", and nobody knows",
 				   v->name, v->bytes, v->fs, c->bytes);
-		if (!v->source[0] && strcmp(c->uuid, v->uuid))
+		if (!v->source[0] && !(v->flags & KV_ROW_RENEW) && strcmp(c->uuid, v->uuid))
 			return say("'%s' has not its own file system", v->name);
 		for (w = seen->volumes; w < v; w++)
 			if (!strcmp(v->fs, "btrfs") && !strcmp(w->fs, "btrfs") &&
@@ -397,26 +397,30 @@ static const char *volume_differs(const struct seen_volume *a,
 	return NULL;
 }
 
-/* What a power cut leaves of it. */
-static void without_ephemeral(const struct seen *from, struct seen *ret)
+/* What is to be compared; of what was there before a power cut, what that leaves. */
+static void choose(const struct seen *from, bool cut, struct seen *ret)
 {
 	*ret = *from;
 	ret->n = 0;
-	for (unsigned i = 0; i < from->n; i++)
-		if (!(from->volumes[i].flags & KV_ROW_EPHEMERAL))
-			ret->volumes[ret->n++] = from->volumes[i];
+	for (unsigned i = 0; i < from->n; i++) {
+		const struct seen_volume *v = &from->volumes[i];
+
+		if (v->kind != KVOL_KIND_TEMPLATE &&
+		    !(cut && (v->flags & KV_ROW_EPHEMERAL)))
+			ret->volumes[ret->n++] = *v;
+	}
 }
 
 const char *differs(const struct seen *is, const struct seen *was, bool any_targets)
 {
-	static struct seen lasting;
+	static struct seen now, before;
 	const char *bad = NULL;
 	unsigned n;
 
-	if (any_targets) {
-		without_ephemeral(was, &lasting);
-		was = &lasting;
-	}
+	choose(is, false, &now);
+	choose(was, any_targets, &before);
+	is = &now;
+	was = &before;
 	n = is->n < was->n ? is->n : was->n;
 
 	if (n && strcmp(is->labels, was->labels))

@@ -18,12 +18,12 @@
 
 /* One volume, by all that can be told of it. */
 struct seen_volume {
-	char name[32];
+	char name[64];
 	char source[32];
 	char fs[16];
 	char uuid[KV_UUID_LEN + 1];
 	char labels[64]; /* KEY=VALUE,... */
-	uint32_t kind;
+	uint32_t kind;	 /* templates are not compared: they come and go */
 	uint64_t bytes;
 	uint64_t mark;	   /* identifies what is written in it */
 	char secret[24];   /* "": not encrypted */

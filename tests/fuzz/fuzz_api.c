@@ -215,7 +215,7 @@ static void list(const struct call *c)
 	memset(&e, UNTOUCHED, sizeof(e));
 	r = kvol_list(f->pool, c->flags, &iter, &e);
 	check_error(r, &e,
-		    c->flags & ~(KVOL_LIST_VOLUMES | KVOL_LIST_SNAPSHOTS) ? -EINVAL : 0);
+		    c->flags > KVOL_LIST_TEMPLATES ? -EINVAL : 0);
 	while (r == 0 && (r = kvol_iter_next(iter, &info)) == 1) {
 		CHECK(kv_volume_name_valid(info.name) && info.bytes &&
 		      info.bytes % 4096 == 0);

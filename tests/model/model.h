@@ -237,6 +237,8 @@ struct model {
 	bool no_device_mapper, no_thin_target, no_crypt_target, no_nodes, no_io_controller;
 	char io_max[160]; /* the last line that a cgroup got */
 	bool fs_errors; /* ext4 says that it has met some */
+	uint64_t mkfs_bytes; /* of its program: another one makes other templates; 0: none are
+			      * to be made */
 	unsigned deadline_divisor; /* makes deadlines come sooner */
 };
 

@@ -747,3 +747,10 @@ int kv_spawn(const char *const argv[], int64_t deadline_ms, char *ret_detail,
 		return r;
 	return status ? -EIO : 0;
 }
+
+int kv_spawn_find(const char *program, struct stat *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+	ret->st_size = (off_t)model->mkfs_bytes;
+	return model->mkfs_bytes && !strncmp(program, "mkfs.", 5) ? 0 : -ENOENT;
+}

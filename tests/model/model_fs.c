@@ -116,14 +116,14 @@ static int grow(int root_fd, uint64_t device_bytes)
 	return r;
 }
 
-static int renew(const char *device, char *detail, size_t detail_size)
+static int renew(const char *device, const char *uuid)
 {
 	dev_t dev = model_dev_of_path(device);
 	struct model_thin *thin;
 	int r = model_step("fs renew");
 
 	if (r < 0)
-		return say(r, detail, detail_size);
+		return r;
 	model_lock();
 	thin = model_thin_under(dev);
 	if (!thin)
@@ -131,7 +131,7 @@ static int renew(const char *device, char *detail, size_t detail_size)
 	else if (model_mounted(dev))
 		r = -EBUSY;
 	else
-		r = kv_uuid_new(thin->content.uuid);
+		(void)kv_strcpy(thin->content.uuid, sizeof(thin->content.uuid), uuid);
 	if (r == 0) /* the real one syncs */
 		thin->flushed = thin->content;
 	model_unlock();
@@ -147,8 +147,10 @@ static int has_errors(dev_t dev)
 const struct kv_fs kv_fs_ext4 = {
 	.name = "ext4",
 	.min_bytes = UINT64_C(8) << 20,
+	.program = "mkfs.ext4",
 	.make = make_ext4,
 	.grow = grow,
+	.renew = renew,
 	.has_errors = has_errors,
 };
 
@@ -156,14 +158,18 @@ const struct kv_fs kv_fs_xfs = {
 	.name = "xfs",
 	.min_bytes = UINT64_C(300) << 20,
 	.mount_options = "nouuid",
+	.program = "mkfs.xfs",
 	.make = make_xfs,
 	.grow = grow,
+	.renew = renew,
 };
 
 const struct kv_fs kv_fs_btrfs = {
 	.name = "btrfs",
 	.min_bytes = UINT64_C(256) << 20,
+	.program = "mkfs.btrfs",
 	.make = make_btrfs,
 	.grow = grow,
 	.renew = renew,
+	.needs_identity = true,
 };

@@ -202,6 +202,7 @@ static void check_pool(struct fixture *f)
 			assert_int_equal(info_of(f, name).n_targets, 0);
 		succeeds(f, kvol_delete(f->pool, name, 0, &f->e));
 	}
+	succeeds(f, kvol_template_delete(f->pool, NULL, 0, &f->e));
 	reopen_pool(f);
 	assert_int_equal(model_thins(disk_of(f)), 0);
 	assert_int_equal(model_n_devs(), 4);
@@ -215,6 +216,7 @@ static int setup(void **state)
 
 	(void)setup_disk(state);
 	f = *state;
+	model->mkfs_bytes = 4096; /* templates are made */
 	/* The fixture's log function is for one thread. */
 	kvol_free(f->ctx);
 	opts.run_dir = f->run_dir;

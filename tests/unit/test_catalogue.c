@@ -236,13 +236,13 @@ static void forget_batch(struct place *p)
 {
 	char name[16];
 
-	for (uint32_t i = 0; i < KV_FORGET_BATCH; i++) {
+	for (uint32_t i = 0; i < KV_LATER_BATCH; i++) {
 		(void)snprintf(name, sizeof(name), "v%u", i);
 		insert(p, 100 + i, name);
 	}
-	for (uint32_t i = 0; i < KV_FORGET_BATCH; i++)
+	for (uint32_t i = 0; i < KV_LATER_BATCH; i++)
 		assert_int_equal(kv_catalogue_bury(p->cat, 100 + i), 0);
-	for (uint32_t i = 0; i < KV_FORGET_BATCH; i++)
+	for (uint32_t i = 0; i < KV_LATER_BATCH; i++)
 		kv_catalogue_forget_later(p->cat, 100 + i);
 }
 
@@ -315,7 +315,7 @@ static void living_row_is_never_forgotten(void **state)
 	struct kv_row got;
 
 	insert(p, 1, "a");
-	for (int i = 0; i < KV_FORGET_BATCH; i++)
+	for (int i = 0; i < KV_LATER_BATCH; i++)
 		kv_catalogue_forget_later(p->cat, 1);
 	insert(p, 2, "b");
 	assert_int_equal(kv_catalogue_get(p->cat, 1, &got), 0);
@@ -545,7 +545,9 @@ static void hostile_rows_are_refused(void **state)
 		"id = 16777216",
 		"id = 4294967297",
 		"kind = 0",
-		"kind = 3",
+		"kind = 3", /* of a name that no template has */
+		"kind = 4",
+		"name = 'template/a'",
 		"kind = 4294967297",
 		"bytes = 0",
 		"bytes = -4096",
@@ -573,6 +575,11 @@ static void hostile_rows_are_refused(void **state)
 		(void)snprintf(text, sizeof(text), "UPDATE volume SET %s", bad[i]);
 		sql(p, text);
 		assert_int_equal(kv_cursor_open(p->cat, 0, &cur), 0);
+		if (!strncmp(bad[i], "kind = 3", 8)) { /* not among the volumes */
+			assert_int_equal(kv_cursor_next(cur, &got), 0);
+			kv_cursor_close(cur);
+			assert_int_equal(kv_cursor_open(p->cat, 3, &cur), 0);
+		}
 		if (kv_cursor_next(cur, &got) != -EUCLEAN)
 			print_error("hostile row: %s\n", bad[i]);
 		assert_int_equal(kv_cursor_next(cur, &got), -EUCLEAN);

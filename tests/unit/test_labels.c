@@ -351,7 +351,7 @@ static void bad_filters_are_refused(void **state)
 	struct fixture *f = *state;
 
 	fails(f, kvol_list_filtered(f->pool, &o, &iter, &f->e), -EINVAL, KVOL_R_INVALID);
-	o = (struct kvol_list_opts){ .size = sizeof(o), .flags = 4 };
+	o = (struct kvol_list_opts){ .size = sizeof(o), .flags = 8 };
 	fails(f, kvol_list_filtered(f->pool, &o, &iter, &f->e), -EINVAL, KVOL_R_INVALID);
 	o = (struct kvol_list_opts){ .size = sizeof(o), .label_key = "a b" };
 	fails(f, kvol_list_filtered(f->pool, &o, &iter, &f->e), -EINVAL, KVOL_R_INVALID);

@@ -25,7 +25,9 @@ static void bad_arguments_are_refused(void **state)
 	fails(f, kvol_stat(f->pool, "none", &info, &f->e), -ENOENT, KVOL_R_NOT_FOUND);
 	fails(f, kvol_list(NULL, 0, &iter, &f->e), -EINVAL, KVOL_R_INVALID);
 	fails(f, kvol_list(f->pool, 0, NULL, &f->e), -EINVAL, KVOL_R_INVALID);
-	fails(f, kvol_list(f->pool, 4, &iter, &f->e), -EINVAL, KVOL_R_INVALID);
+	fails(f, kvol_list(f->pool, 8, &iter, &f->e), -EINVAL, KVOL_R_INVALID);
+	fails(f, kvol_list(f->pool, KVOL_LIST_TEMPLATES | KVOL_LIST_VOLUMES, &iter, &f->e),
+	      -EINVAL, KVOL_R_INVALID);
 	assert_null(iter);
 	assert_int_equal(kvol_iter_next(NULL, &info), -EINVAL);
 	succeeds(f, kvol_list(f->pool, 0, &iter, &f->e));
@@ -204,7 +206,7 @@ static void damaged_row_ends_the_listing_with_an_error(void **state)
 {
 	static const char *const bad[] = {
 		"bytes = 0",	 "bytes = 4097",
-		"bytes = -4096", "kind = 3",
+		"bytes = -4096", "kind = 4",
 		"name = 'a/b'",	 "uuid = 'x'",
 		"name = ''",	 "fs_type = '0123456789abcdefg'",
 		"id = 16777216", "id = -1",
