@@ -244,6 +244,7 @@ system_tests = \
 	tests/system/test_repair \
 	tests/system/test_snapshot \
 	tests/system/test_standing \
+	tests/system/test_template \
 	tests/system/test_thick \
 	tests/system/test_udev \
 	tests/system/test_usage \
@@ -353,6 +354,8 @@ tests_system_test_snapshot_LDADD = $(system_ldadd)
 tests_system_test_snapshot_LDFLAGS = $(AM_LDFLAGS) -no-install
 tests_system_test_standing_LDADD = $(system_ldadd)
 tests_system_test_standing_LDFLAGS = $(AM_LDFLAGS) -no-install
+tests_system_test_template_LDADD = $(system_ldadd)
+tests_system_test_template_LDFLAGS = $(AM_LDFLAGS) -no-install
 tests_system_test_thick_LDADD = $(system_ldadd)
 tests_system_test_thick_LDFLAGS = $(AM_LDFLAGS) -no-install
 tests_system_test_udev_LDADD = $(system_ldadd)

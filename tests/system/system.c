@@ -703,20 +703,30 @@ static void check_metadata(const uint64_t *allocated, size_t n,
 		assert_int_equal(found[i], allocated[i]);
 }
 
-void pool_rest(void)
+/* Of the volumes and snapshots, or of the templates. */
+static size_t list_allocated(uint32_t flags, uint64_t *ret, size_t room)
 {
 	struct kvol_info info = { .size = sizeof(info) };
-	struct kvol_pool_info p = pool_info();
-	uint64_t allocated[4096];
 	struct kvol_iter *iter;
 	size_t n = 0;
 
-	pool_cycle(); /* all volumes inactive: what is allocated is what is on the disk */
-	assert_ok(kvol_list(pool, 0, &iter, &err));
-	while (n < N_OF(allocated) && kvol_iter_next(iter, &info) == 1)
-		allocated[n++] = info.allocated;
+	assert_ok(kvol_list(pool, flags, &iter, &err));
+	while (n < room && kvol_iter_next(iter, &info) == 1)
+		ret[n++] = info.allocated;
 	kvol_iter_free(iter);
+	return n;
+}
+
+void pool_rest(void)
+{
+	struct kvol_pool_info p = pool_info();
+	uint64_t allocated[4096];
+	size_t n;
+
+	pool_cycle(); /* all volumes inactive: what is allocated is what is on the disk */
+	n = list_allocated(0, allocated, N_OF(allocated));
 	assert_int_equal(n, p.n_volumes + p.n_snapshots);
+	n += list_allocated(KVOL_LIST_TEMPLATES, allocated + n, N_OF(allocated) - n);
 	assert_ok(kvol_pool_deactivate(pool, &err));
 	kvol_pool_close(pool);
 	pool = NULL;
