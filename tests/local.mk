@@ -372,6 +372,7 @@ tests_bench_bench_SOURCES = \
 	tests/bench/bare.c \
 	tests/bench/bench.c \
 	tests/bench/bench.h \
+	tests/bench/fleet.c \
 	tests/bench/kvol.c \
 	tests/bench/luks.c \
 	tests/bench/luks.h \

@@ -32,10 +32,16 @@
 #define VOLUME	     2u
 #define SCRATCH	     3u
 #define SAFE	     4u
+#define EMPTY	     5u /* file systems that were never mounted */
+#define EMPTY_LARGE  6u
 #define CYCLE_ORIGIN 100u
-#define CYCLE	     200u
+#define BUSY	     20u
+#define FLEET	     300u
+#define BUSY_COPY    500u
+#define CYCLE	     1000u
 
 #define GIB    (UINT64_C(1) << 30)
+#define TIB    (UINT64_C(1) << 40)
 #define OPENED "bench-safe" /* what libcryptsetup calls the device */
 
 static struct kv_dm dm;
@@ -44,6 +50,7 @@ static struct kv_stack stack;
 static struct kv_dm_id pool_id;
 static int disk_fd;
 static char mounted[256], target[256], block[N_THREADS][256];
+static char busy[N_THREADS][256], fleet[N_FLEET][256];
 
 /* A thread's own 4 KiB of the catalogue partition, which nothing else uses here. */
 static void write_flush(int slot)
@@ -131,11 +138,19 @@ static void make_fs(dev_t dev)
 	check(kv_fs_find("ext4")->make(path, layout.uuid, true, NULL, 0), "mkfs");
 }
 
-static void make_volume(uint32_t id)
+static void make_volume(uint32_t id, uint64_t bytes)
 {
 	message(kv_thin_msg_create, id);
-	make_fs(activate(id, 10 * GIB));
+	make_fs(activate(id, bytes));
 	deactivate(id);
+}
+
+static void new_volume(uint32_t id, uint32_t empty, uint64_t bytes, int thread,
+		       const char *where)
+{
+	snapshot(id, empty);
+	mount_volume(activate(id, bytes), where);
+	write_flush(thread);
 }
 
 /* From the thin device to the mount. */
@@ -203,14 +218,24 @@ static void open_pool(const char *disk, const char *dir)
 	check(kv_stack_map_pool(&dm, &layout, st.st_rdev, geo.block_bytes, true, &stack),
 	      "thin pool");
 	kv_dm_id_part(&pool_id, layout.uuid, "pool");
-	make_volume(ORIGIN);
+	make_volume(ORIGIN, 10 * GIB);
 	mount_volume(activate(ORIGIN, 10 * GIB), mounted);
-	make_volume(VOLUME);
+	make_volume(VOLUME, 10 * GIB);
+	make_volume(EMPTY, 10 * GIB);
+	make_volume(EMPTY_LARGE, TIB);
 	make_encrypted();
 	for (uint32_t t = 0; t < N_THREADS; t++) {
 		message(kv_thin_msg_create, CYCLE_ORIGIN + t);
 		snprintf(block[t], sizeof(block[t]), "%s/bare-block-%" PRIu32, dir, t);
 		make_file(block[t]);
+		snprintf(busy[t], sizeof(busy[t]), "%s/bare-busy-%" PRIu32, dir, t);
+		make_dir(busy[t]);
+		make_volume(BUSY + t, 10 * GIB);
+		mount_volume(activate(BUSY + t, 10 * GIB), busy[t]);
+	}
+	for (int n = 0; n < N_FLEET; n++) {
+		snprintf(fleet[n], sizeof(fleet[n]), "%s/bare-fleet-%d", dir, n);
+		make_dir(fleet[n]);
 	}
 }
 
@@ -223,25 +248,23 @@ static void before(enum op op, int i)
 		message(kv_thin_msg_create, SCRATCH);
 }
 
-static void snapshot_mounted(void)
+static void snapshot_mounted(uint32_t id, uint32_t source, int slot)
 {
 	struct kv_dm_id origin;
 
-	kv_dm_id_volume(&origin, layout.uuid, ORIGIN, KV_FACE_THIN);
+	kv_dm_id_volume(&origin, layout.uuid, source, KV_FACE_THIN);
 	check(kv_dm_suspend(&dm, origin.uuid, KV_DM_LOCKFS | KV_DM_FLUSH), "suspend");
-	snapshot(SCRATCH, ORIGIN);
+	snapshot(id, source);
 	check(kv_dm_resume(&dm, origin.uuid), "resume");
-	write_flush(0);
+	write_flush(slot);
 }
 
 static void run(enum op op, int i)
 {
-	dev_t dev;
-
 	(void)i;
 	switch (op) {
 	case OP_SNAPSHOT:
-		snapshot_mounted();
+		snapshot_mounted(SCRATCH, ORIGIN, 0);
 		break;
 	case OP_CREATE:
 		message(kv_thin_msg_create, SCRATCH);
@@ -259,11 +282,10 @@ static void run(enum op op, int i)
 		write_flush(0);
 		break;
 	case OP_NEW:
-		message(kv_thin_msg_create, SCRATCH);
-		dev = activate(SCRATCH, 10 * GIB);
-		make_fs(dev);
-		mount_volume(dev, target);
-		write_flush(0);
+		new_volume(SCRATCH, EMPTY, 10 * GIB, 0, target);
+		break;
+	case OP_LARGE:
+		new_volume(SCRATCH, EMPTY_LARGE, TIB, 0, target);
 		break;
 	case OP_UNLOCK:
 		unlock(target);
@@ -283,7 +305,7 @@ static void after(enum op op, int i)
 		deactivate(VOLUME);
 	} else if (op == OP_UNLOCK) {
 		lock_again(target);
-	} else if (op == OP_NEW) {
+	} else if (op == OP_NEW || op == OP_LARGE) {
 		unmount(target);
 		deactivate(SCRATCH);
 		message(kv_thin_msg_delete, SCRATCH);
@@ -307,8 +329,39 @@ static void cycle(int thread, int i)
 	write_flush(thread);
 }
 
+static void appear(int n)
+{
+	new_volume(FLEET + (uint32_t)n, EMPTY, 10 * GIB, n % N_THREADS, fleet[n]);
+}
+
+static void vanish(int n)
+{
+	unmount(fleet[n]);
+	deactivate(FLEET + (uint32_t)n);
+	message(kv_thin_msg_delete, FLEET + (uint32_t)n);
+}
+
+static uint32_t busy_copy(int thread, int i)
+{
+	return BUSY_COPY + (uint32_t)(thread * 32 + i);
+}
+
+static void snapshot_busy(int thread, int i)
+{
+	snapshot_mounted(busy_copy(thread, i), BUSY + (uint32_t)thread, thread);
+}
+
+static void forget_busy(int thread, int i)
+{
+	message(kv_thin_msg_delete, busy_copy(thread, i));
+}
+
 static void close_pool(void)
 {
+	for (uint32_t t = 0; t < N_THREADS; t++) {
+		unmount(busy[t]);
+		deactivate(BUSY + t);
+	}
 	unmount(mounted);
 	deactivate(ORIGIN);
 	check(kv_stack_remove(&dm, layout.uuid), "thin pool");
@@ -317,5 +370,15 @@ static void close_pool(void)
 }
 
 const struct contestant bare = {
-	"bare", open_pool, before, run, after, cycle, close_pool
+	.name = "bare",
+	.open = open_pool,
+	.before = before,
+	.run = run,
+	.after = after,
+	.cycle = cycle,
+	.appear = appear,
+	.vanish = vanish,
+	.snapshot = snapshot_busy,
+	.forget = forget_busy,
+	.close = close_pool,
 };

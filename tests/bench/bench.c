@@ -48,11 +48,16 @@ static const struct {
 	[OP_PUBLISH] = { "publish", "publish an ext4 volume", 1.3, 15 },
 	[OP_UNPUBLISH] = { "unpublish", "unpublish it", 1.3, 5 },
 	[OP_DELETE] = { "delete", "delete an inactive volume", 1.5, 60 },
-	[OP_NEW] = { "new", "create and publish a 10 GiB ext4 volume", 0, 0 },
+	[OP_NEW] = { "new", "create and publish a 10 GiB ext4 volume", 1.4, 50 },
+	[OP_LARGE] = { "large", "... of 1 TiB", 1.4, 0 },
 	[OP_UNLOCK] = { "unlock", "publish an encrypted ext4 volume", 1.3, 0 },
 };
 
 #define OVER_PLAIN 1.05 /* bound for options of a publish */
+#define OVER_SMALL 1.1	/* 1 TiB over 10 GiB */
+#define FLEET_OVER 1.5
+#define FLEET_LVM  60
+#define SNAPSHOTS_OVER 3 /* of one thread's rate */
 
 /* --- Helpers --- */
 
@@ -157,7 +162,8 @@ static void measure(enum op op, int repeat, double ret[N_ALL])
 	static double ms[N_ALL][MAX_REPEAT];
 
 	/* Whoever comes first meets what the last one left to the kernel: take turns. */
-	unsigned n = op == OP_UNLOCK ? N_LEAST : n_run; /* LVM does not encrypt */
+	/* LVM does not encrypt, and a mkfs of 1 TiB takes it ages. */
+	unsigned n = op == OP_UNLOCK || op == OP_LARGE ? N_LEAST : n_run;
 
 	for (int i = 0; i < WARM_UP + repeat; i++) {
 		for (unsigned turn = 0; turn < n; turn++) {
@@ -236,6 +242,31 @@ static void measure_cycles(int threads, double ret[N_ALL])
 					cycles_per_second(all[c], threads, round);
 	for (unsigned c = 0; c < N_ALL; c++)
 		ret[c] = all[c]->cycle ? median(rate[c], ROUNDS) : 0;
+}
+
+static void measure_fleet(double ret[N_ALL])
+{
+	double ms[N_ALL][ROUNDS];
+
+	for (int round = 0; round < ROUNDS; round++)
+		for (unsigned c = 0; c < N_LEAST; c++)
+			ms[c][round] = fleet_ms(all[c]);
+	for (unsigned c = 0; c < N_ALL; c++)
+		ret[c] = c < N_LEAST ? median(ms[c], ROUNDS) : 0;
+	if (n_run > N_LEAST) /* minutes: once */
+		ret[N_LEAST] = fleet_ms(all[N_LEAST]);
+}
+
+static void measure_snapshots(int threads, double ret[N_LEAST])
+{
+	double rate[N_LEAST][ROUNDS];
+
+	for (int round = 0; round <= ROUNDS; round++)
+		for (unsigned c = 0; c < N_LEAST; c++)
+			rate[c][round ? round - 1 : 0] =
+				snapshots_per_second(all[c], threads, round);
+	for (unsigned c = 0; c < N_LEAST; c++)
+		ret[c] = median(rate[c], ROUNDS);
 }
 
 /* --- Telling --- */
@@ -321,9 +352,44 @@ static void print_variants(const double ms[N_VARIANTS], FILE *json)
 	fflush(stdout);
 }
 
+static void print_fleet(const double ms[N_ALL], FILE *json)
+{
+	double over = ms[0] / ms[1], under = ms[2] / ms[0];
+
+	printf("%-40s %9.0f %9.0f", "100 new volumes by 8 threads", ms[0], ms[1]);
+	column(9, 0, ms[2]);
+	printf(" %7.2f", over);
+	column(8, 1, under);
+	printf("  <= %.1f%s", FLEET_OVER, verdict(over, FLEET_OVER, 1));
+	if (under > 0)
+		printf(", >= %d%s", FLEET_LVM, verdict(under, FLEET_LVM, 0));
+	printf("\n");
+	if (json)
+		fprintf(json,
+			"  \"fleet\": {\"unit\": \"ms\", \"kvol\": %.4f, \"bare\": %.4f, "
+			"\"lvm\": %.4f, \"over_bare\": %.4f, \"under_lvm\": %.4f},\n",
+			ms[0], ms[1], ms[2], over, under);
+}
+
+static void print_snapshots(const double one[N_LEAST], const double many[N_LEAST],
+			    FILE *json)
+{
+	double more = many[0] / one[0];
+
+	printf("%-40s %9.2f %9.2f\n", "snapshots a second, 1 thread", one[0], one[1]);
+	printf("%-40s %9.2f %9.2f   %.2f x one thread's >= %d%s\n",
+	       "snapshots a second, 8 threads", many[0], many[1], more, SNAPSHOTS_OVER,
+	       verdict(more, SNAPSHOTS_OVER, 0));
+	if (json)
+		fprintf(json,
+			"  \"snapshots\": {\"unit\": \"1/s\", \"one\": %.4f, \"many\": %.4f, "
+			"\"bare_one\": %.4f, \"bare_many\": %.4f},\n",
+			one[0], many[0], one[1], many[1]);
+}
+
 static void run_all(int repeat, FILE *json)
 {
-	double value[N_ALL], of_variants[N_VARIANTS];
+	double value[N_ALL], of_variants[N_VARIANTS], many[N_LEAST], small = 0;
 
 	printf("%-40s %9s %9s %9s %7s %8s  %s\n", "medians, ms", "kvol", "bare", "LVM",
 	       "x bare", "LVM is x", "bounds");
@@ -334,11 +400,22 @@ static void run_all(int repeat, FILE *json)
 		}
 		measure((enum op)op, repeat, value);
 		print_op((enum op)op, value, json);
+		if (op == OP_NEW)
+			small = value[0];
+		if (op == OP_LARGE)
+			printf("%-40s %9.2f x that of 10 GiB  <= %.1f%s\n", "",
+			       value[0] / small, OVER_SMALL,
+			       verdict(value[0] / small, OVER_SMALL, 1));
 	}
 	measure_cycles(1, value);
 	print_cycles(1, value, 0, json);
 	measure_cycles(N_THREADS, value);
 	print_cycles(N_THREADS, value, 1.5, json);
+	measure_fleet(value);
+	print_fleet(value, json);
+	measure_snapshots(1, value);
+	measure_snapshots(N_THREADS, many);
+	print_snapshots(value, many, json);
 	measure_variants(repeat, of_variants);
 	print_variants(of_variants, json);
 }

@@ -14,6 +14,7 @@ enum op {
 	OP_UNPUBLISH,
 	OP_DELETE, /* an inactive raw volume */
 	OP_NEW,	   /* create and publish a 10 GiB ext4 volume */
+	OP_LARGE,  /* the same of 1 TiB */
 	OP_UNLOCK, /* publish an inactive encrypted 1 GiB ext4 volume */
 	N_OPS,
 };
@@ -31,6 +32,12 @@ struct contestant {
 	/* One thread's whole life cycle: snapshot, publish as a block device, unpublish,
 	 * delete. */
 	void (*cycle)(int thread, int i);
+	/* One of many: a new 10 GiB ext4 volume, created and published; and its end. */
+	void (*appear)(int n);
+	void (*vanish)(int n);
+	/* A snapshot of a published ext4 volume, a thread's own; and its end, not timed. */
+	void (*snapshot)(int thread, int i);
+	void (*forget)(int thread, int i);
 	void (*close)(void);
 };
 
@@ -57,5 +64,11 @@ void make_dir(const char *path);
 void make_file(const char *path);
 
 #define N_THREADS 8
+#define N_FLEET   100
+
+/* Many at a time (fleet.c): how long it takes N_THREADS threads to have N_FLEET volumes
+ * appear, in ms; and how many snapshots a second so many threads take. */
+double fleet_ms(const struct contestant *c);
+double snapshots_per_second(const struct contestant *c, int threads, int round);
 
 #endif

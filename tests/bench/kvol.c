@@ -11,9 +11,13 @@
 #include "bench.h"
 #include "luks.h"
 
+#define GIB10 (UINT64_C(10) << 30)
+#define TIB   (UINT64_C(1) << 40)
+
 static struct kvol_ctx *ctx;
 static struct kvol_pool *pool;
 static char mounted[256], target[256], block[N_THREADS][256];
+static char busy[N_THREADS][256], fleet[N_FLEET][256];
 
 static void ok(int r, const struct kvol_error *e)
 {
@@ -159,7 +163,17 @@ static void open_pool(const char *disk, const char *dir)
 		create(name, UINT64_C(1) << 30, NULL);
 		snprintf(block[t], sizeof(block[t]), "%s/kvol-block-%d", dir, t);
 		make_file(block[t]);
+		snprintf(name, sizeof(name), "busy-%d", t);
+		snprintf(busy[t], sizeof(busy[t]), "%s/kvol-busy-%d", dir, t);
+		make_dir(busy[t]);
+		create(name, GIB10, "ext4");
+		publish(name, busy[t], 0);
 	}
+	for (int n = 0; n < N_FLEET; n++) {
+		snprintf(fleet[n], sizeof(fleet[n]), "%s/kvol-fleet-%d", dir, n);
+		make_dir(fleet[n]);
+	}
+	ok(kvol_template_make(pool, "ext4", TIB, &e), &e);
 }
 
 static void before(enum op op, int i)
@@ -194,6 +208,10 @@ static void run(enum op op, int i)
 		create("new", UINT64_C(10) << 30, "ext4");
 		publish("new", target, 0);
 		break;
+	case OP_LARGE:
+		create("new", TIB, "ext4");
+		publish("new", target, 0);
+		break;
 	case OP_UNLOCK:
 		unlock("safe", target);
 		break;
@@ -213,7 +231,7 @@ static void after(enum op op, int i)
 		unpublish("volume", target);
 	else if (op == OP_UNLOCK)
 		unpublish("safe", target);
-	else if (op == OP_NEW) {
+	else if (op == OP_NEW || op == OP_LARGE) {
 		unpublish("new", target);
 		delete ("new");
 	}
@@ -231,10 +249,50 @@ static void cycle(int thread, int i)
 	delete (name);
 }
 
+static void appear(int n)
+{
+	char name[32];
+
+	snprintf(name, sizeof(name), "fleet-%d", n);
+	create(name, GIB10, "ext4");
+	publish(name, fleet[n], 0);
+}
+
+static void vanish(int n)
+{
+	char name[32];
+
+	snprintf(name, sizeof(name), "fleet-%d", n);
+	unpublish(name, fleet[n]);
+	delete (name);
+}
+
+static void snapshot_busy(int thread, int i)
+{
+	char origin[32], name[32];
+
+	snprintf(origin, sizeof(origin), "busy-%d", thread);
+	snprintf(name, sizeof(name), "busy-%d-%d", thread, i);
+	snapshot(origin, name);
+}
+
+static void forget_busy(int thread, int i)
+{
+	char name[32];
+
+	snprintf(name, sizeof(name), "busy-%d-%d", thread, i);
+	delete (name);
+}
+
 static void close_pool(void)
 {
 	struct kvol_error e;
+	char name[32];
 
+	for (int t = 0; t < N_THREADS; t++) {
+		snprintf(name, sizeof(name), "busy-%d", t);
+		unpublish(name, busy[t]);
+	}
 	unpublish("origin", mounted);
 	ok(kvol_pool_deactivate(pool, &e), &e);
 	kvol_pool_close(pool);
@@ -242,5 +300,15 @@ static void close_pool(void)
 }
 
 const struct contestant kvol = {
-	"kvol", open_pool, before, run, after, cycle, close_pool
+	.name = "kvol",
+	.open = open_pool,
+	.before = before,
+	.run = run,
+	.after = after,
+	.cycle = cycle,
+	.appear = appear,
+	.vanish = vanish,
+	.snapshot = snapshot_busy,
+	.forget = forget_busy,
+	.close = close_pool,
 };

@@ -9,8 +9,19 @@ static char mounted[256], target[256];
 
 #define RUN(...) spawn((const char *const[]){ __VA_ARGS__, NULL })
 
+static const char *fleet_dir;
+
+static const char *where(int n)
+{
+	static _Thread_local char path[256];
+
+	snprintf(path, sizeof(path), "%s/lvm-fleet-%d", fleet_dir, n);
+	return path;
+}
+
 static void open_pool(const char *disk, const char *dir)
 {
+	fleet_dir = dir;
 	/* No udevd runs in the guest; without this LVM would wait for device nodes that
 	 * never come. */
 	setenv("DM_DISABLE_UDEV", "1", 1);
@@ -83,6 +94,7 @@ static void run(enum op op, int i)
 		RUN("mkfs.ext4", "-q", "-E", "nodiscard", "/dev/benchvg/new");
 		RUN("mount", "/dev/benchvg/new", target);
 		break;
+	case OP_LARGE:
 	case OP_UNLOCK:
 	case N_OPS:
 		break;
@@ -104,10 +116,40 @@ static void after(enum op op, int i)
 	}
 }
 
+static void appear(int n)
+{
+	char name[32], device[64];
+
+	snprintf(name, sizeof(name), "fleet-%d", n);
+	snprintf(device, sizeof(device), "/dev/benchvg/%s", name);
+	RUN("lvcreate", "-qq", "-y", "-T", "-V", "10G", "-n", name, "benchvg/pool");
+	RUN("mkfs.ext4", "-q", "-E", "nodiscard", device);
+	make_dir(where(n));
+	RUN("mount", device, where(n));
+}
+
+static void vanish(int n)
+{
+	char name[64];
+
+	snprintf(name, sizeof(name), "benchvg/fleet-%d", n);
+	RUN("umount", where(n));
+	RUN("lvremove", "-qq", "-f", name);
+}
+
 static void close_pool(void)
 {
 	RUN("umount", mounted);
 	RUN("vgremove", "-qq", "-f", "benchvg");
 }
 
-const struct contestant lvm = { "lvm", open_pool, before, run, after, NULL, close_pool };
+const struct contestant lvm = {
+	.name = "lvm",
+	.open = open_pool,
+	.before = before,
+	.run = run,
+	.after = after,
+	.appear = appear,
+	.vanish = vanish,
+	.close = close_pool,
+};

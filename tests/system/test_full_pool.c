@@ -186,7 +186,8 @@ static void out_of_data(void **state)
 	assert_true(write_file_out(in_dir("dirty/file")) <= 0);
 	while (write_blocks(filler, written * BLOCK_BYTES, BLOCK_BYTES, BLOCK_BYTES, 1))
 		written++;
-	assert_int_equal(free_data(), 0);
+	/* A block that was taken for a write that failed comes back with the next commit. */
+	assert_true(free_data() <= 1);
 	try_all(OUT_OF_DATA);
 	assert_true(write_file_out(in_dir("dirty/more")) < 0);
 	watched("snapshot of a volume that cannot be written out");
