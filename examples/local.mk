@@ -14,6 +14,7 @@ examples_kvolctl_kvolctl_SOURCES = \
 	examples/kvolctl/size.c \
 	examples/kvolctl/stat.c \
 	examples/kvolctl/table.c \
+	examples/kvolctl/template.c \
 	examples/kvolctl/volume.c \
 	examples/kvolctl/why.c
 examples_kvolctl_kvolctl_LDADD = lib/libkvol.la

@@ -201,6 +201,8 @@ static const struct command commands[] = {
 	{ "publishes", "[NAME]", 0, 1, true, "show where volumes are published",
 	  json_option, run_publishes },
 	{ "list", "", 0, 0, true, "list volumes and snapshots", list_options, run_list },
+	{ "template", "make|list|delete [FS [SIZE]]", 1, 3, true,
+	  "keep ready what formatted volumes are cloned of", json_option, run_template },
 	{ "show", "NAME", 1, 1, true, "show one volume or snapshot", json_option,
 	  run_show },
 	{ "why", "NAME", 1, 1, true, "tell who holds a volume or snapshot", json_option,

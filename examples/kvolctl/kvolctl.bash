@@ -21,9 +21,9 @@ _kvolctl_names()
 _kvolctl()
 {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
-	local pool=$KVOL_POOL command= operands=0 i word line
+	local pool=$KVOL_POOL command= action= operands=0 i word line
 	local commands='format pool set deactivate repair create snapshot clone expand change-secret publish
-		unpublish delete label label-pool labels publishes list show stat usage why limit-io version help'
+		unpublish delete label label-pool labels publishes list template show stat usage why limit-io version help'
 	local options='--help --pool' words= files= names=no
 
 	COMPREPLY=()
@@ -47,7 +47,13 @@ _kvolctl()
 			;;
 		-p*) pool=${word#-p} ;;
 		-*) ;;
-		*) if [[ $command ]]; then ((operands++)); else command=$word; fi ;;
+		*)
+			if [[ $command ]]; then
+				((operands++)) || action=$word
+			else
+				command=$word
+			fi
+			;;
 		esac
 	done
 	# What stands on the line is quoted for the shell, at most by one layer.
@@ -70,6 +76,8 @@ _kvolctl()
 			limit-io/0 | label/0 | labels/0 | publishes/0) names= ;;
 		expand/0) names=--volumes ;;
 		change-secret/0) names= ;;
+		template/0) words='make list delete' ;;
+		template/1) [[ $action == list ]] || words='ext4 xfs btrfs' ;;
 		help/0) words=$commands ;;
 		esac
 		case $command in
@@ -86,7 +94,7 @@ _kvolctl()
 		unpublish) options+=' --mntns' ;;
 		list) options+=' --volumes --snapshots --label --json' ;;
 		pool) options+=' --json --takeover' ;;
-		show | stat | usage | why | labels | publishes) options+=' --json' ;;
+		template | show | stat | usage | why | labels | publishes) options+=' --json' ;;
 		esac
 		[[ $cur == -* ]] && words=$options files= names=no
 		;;

@@ -163,7 +163,8 @@ void json_pair_string(const char *key, const char *value);
 void json_pair_number(const char *key, uint64_t value);
 void json_line(void); /* a line break between values */
 
-/* list.c: "MAJOR:MINOR", or "". */
+/* list.c: opens the pool and prints what is asked for; "MAJOR:MINOR", or "". */
+int print_list(struct invocation *inv, const struct kvol_list_opts *opts);
 #define DEVICE_TEXT 24
 const char *format_device(uint32_t dev_major, uint32_t dev_minor, char buf[DEVICE_TEXT]);
 
@@ -199,6 +200,7 @@ int run_label_pool(struct invocation *inv);
 int run_labels(struct invocation *inv);
 int run_publishes(struct invocation *inv);
 int run_list(struct invocation *inv);
+int run_template(struct invocation *inv);
 int run_stat(struct invocation *inv);
 int run_usage(struct invocation *inv);
 int run_limit_io(struct invocation *inv);

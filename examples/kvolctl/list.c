@@ -28,6 +28,7 @@ static const char *kind_word(uint32_t kind)
 {
 	return kind == KVOL_KIND_VOLUME	    ? "volume"
 	       : kind == KVOL_KIND_SNAPSHOT ? "snapshot"
+	       : kind == KVOL_KIND_TEMPLATE ? "template"
 					    : "unknown";
 }
 
@@ -133,7 +134,7 @@ static int list_table(struct kvol_iter *iter)
 	return r;
 }
 
-static int list(struct invocation *inv, const struct kvol_list_opts *opts)
+int print_list(struct invocation *inv, const struct kvol_list_opts *opts)
 {
 	struct kvol_error error;
 	struct kvol_iter *iter;
@@ -169,7 +170,7 @@ int run_list(struct invocation *inv)
 		opts.label_key = label;
 		opts.label_value = equals ? equals + 1 : NULL;
 	}
-	code = list(inv, &opts);
+	code = print_list(inv, &opts);
 	free(label);
 	return code;
 }

@@ -135,6 +135,28 @@ refused "an owner of a raw volume" KVOL_R_INVALID create x 32M --owner 1:2
 refused "create too small" KVOL_R_INVALID create tiny 4K --fs ext4
 refused "create with an unknown file system" KVOL_R_UNSUPPORTED create x 1G --fs ntfs
 refused "create with a bad name" KVOL_R_INVALID create a/b 1G
+quiet "template make" template make ext4 32M
+quiet "template make again" template make ext4 32M
+quiet "template make of another size" template make ext4 48M
+refused "template make with an unknown file system" KVOL_R_UNSUPPORTED template make ntfs 1G
+refused "template make too small" KVOL_R_INVALID template make ext4 4K
+done_ "template list" template list
+check "it has a line for each" test "$(grep -c '^template/ext4/[0-9]*/[0-9a-f]*  *template ' "$work/out")" = 2
+done_ "template list --json" template list --json
+json "create has made one, and make the other" "[(i['kind'], i['fs_type'], i['bytes'], i['name'].split('/')[:3]) for i in v] ==
+	[('template', 'ext4', n, ['template', 'ext4', str(n)]) for n in (32 << 20, 48 << 20)]"
+done_ "list" list --json
+json "templates are no volumes" "[i['name'] for i in v] == ['fs', 'raw']"
+refused "show does not find one" KVOL_R_INVALID show template/ext4/33554432/0
+quiet "template delete of a size" template delete ext4 48M
+quiet "template delete of it again" template delete ext4 48M
+quiet "template delete of another file system" template delete xfs
+refused "template delete of an unknown file system" KVOL_R_UNSUPPORTED template delete ntfs
+done_ "template list --json after it" template list --json
+json "the other is left" "[i['bytes'] for i in v] == [32 << 20]"
+quiet "template delete of all" template delete
+done_ "template list --json of none" template list --json
+json "none is left" "v == []"
 quiet "set" set --overcommit 150 --max-published 9 --publish-flags nosuid,nodev
 refused "a policy that is none" KVOL_R_INVALID set --max-volumes 999999999
 done_ "pool --json with a policy" pool --json

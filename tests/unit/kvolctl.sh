@@ -53,7 +53,7 @@ refused() {
 }
 
 commands="format pool set deactivate repair create snapshot clone expand change-secret publish unpublish
-	delete label label-pool labels publishes list show stat usage why limit-io
+	delete label label-pool labels publishes list template show stat usage why limit-io
 	version help"
 absent=$work/absent
 
@@ -76,6 +76,14 @@ usage "a label that is none" "neither KEY=VALUE nor KEY-: key" -p x label v a=1 
 usage "a label that is no more than a dash" "neither KEY=VALUE nor KEY-: -" -p x label v -- -
 usage "set without an option" "set needs an option" -p x set
 usage "a publish flag that is none" "not of noexec, nosuid, nodev: nodev,suid" -p x set --publish-flags nodev,suid
+usage "template without a word" "template needs make|list|delete [FS [SIZE]]" -p x template
+usage "a word that template has not" "template: not make, list or delete: lis" -p x template lis
+usage "a template of no file system" "template make needs FS SIZE" -p x template make
+usage "a template of no size" "template make needs FS SIZE" -p x template make ext4
+usage "template list takes none" "template list: one argument too many: ext4" -p x template list ext4
+usage "template delete takes two" "template: one argument too many: x" -p x template delete ext4 1G x
+usage "template make prints nothing" "template make takes no option --json" -p x template make ext4 1G --json
+usage "template delete prints nothing" "template delete takes no option --json" -p x template delete --json
 usage "no pool" "no pool given: use -p POOL or set KVOL_POOL" list
 usage "an empty POOL is none" "no pool given: use -p POOL or set KVOL_POOL" -p "" list
 KVOL_POOL=''
@@ -112,6 +120,8 @@ while [ $# -lt 130 ]; do set -- "$@" --label a=1; done
 usage "more labels than there can be" "more than 64 times --label" -p "$absent" snapshot v s "$@"
 refused "as many as there can be" -p "$absent" create v 1G --fs ext4 --owner 0:4294967295 --mode 07777 --label a=1 --label b=
 usage "expand checks its size" "expand: not a size: big" -p "$absent" expand v big
+usage "template make checks its size" "template: not a size: big" -p "$absent" template make ext4 big
+usage "template delete checks its size" "template: not a size: -1" -p "$absent" template delete ext4 -- -1
 usage "clone checks --size" "clone: not a size: big" -p "$absent" clone v w --size big
 usage "format checks --size" "format: not a size: big" format p "$absent" --size=big
 usage "format checks --block-size" "format: not a size: -64K" \
@@ -138,6 +148,12 @@ refused "--option=value" --pool="$absent" create --fs=ext4 v 1G
 refused "-pPOOL" "-p$absent" list
 refused "-- ends the options" -p "$absent" delete -- --help
 refused "no JSON on failure" -p "$absent" list --json
+refused "template make" -p "$absent" template make ext4 1G
+refused "template list" -p "$absent" template list --json
+for operands in "" ext4 "ext4 1G"; do
+	# shellcheck disable=SC2086 # several words
+	refused "template delete $operands" -p "$absent" template delete $operands
+done
 refused "a bad pool name" format --size 1G -- .hidden "$absent"
 check "a refused format made no file" test ! -e "$absent"
 KVOL_POOL=$absent
@@ -228,6 +244,9 @@ if command -v bash >/dev/null; then
 			"$(completes "$command" -- | tr ' ' '\n' | sort | tr -d '\n')" = \
 			"$(tr ' ' '\n' <"$work/options" | sort | tr -d '\n')"
 	done
+	check "completion of what template does" test "$(completes template "")" = "delete list make "
+	check "completion of a template's file system" test "$(completes template make b)" = "btrfs "
+	check "completion knows that template list has none" test -z "$(completes template list "" | tr -d ' ')"
 	check "completion of a value" test "$(completes create v 1G --fs x)" = "xfs "
 else
 	skip "completion" "no bash"
