@@ -8,6 +8,7 @@ dist_man_MANS = \
 	doc/kvol_pool_repair.3 \
 	doc/kvol_publish.3 \
 	doc/kvol_snapshot.3 \
+	doc/kvol_template.3 \
 	doc/kvol_why.3 \
 	doc/kvol.7 \
 	doc/kvolctl.8
@@ -47,6 +48,8 @@ man_aliases = \
 	kvol_publish_list.3:kvol_publish.3 \
 	kvol_reason_str.3:kvol_context.3 \
 	kvol_stat.3:kvol_list.3 \
+	kvol_template_delete.3:kvol_template.3 \
+	kvol_template_make.3:kvol_template.3 \
 	kvol_unpublish.3:kvol_publish.3 \
 	kvol_usage.3:kvol_list.3 \
 	kvol_version.3:kvol_context.3 \
