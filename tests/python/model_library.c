@@ -22,6 +22,7 @@ EXPORT const char *test_model_disaster(void);
 void test_model_start(void)
 {
 	model_start();
+	model->mkfs_bytes = 4096; /* templates are made */
 }
 
 void test_model_end(void)

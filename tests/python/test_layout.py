@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Holds the Python package's structs, constants and signatures against <kvol/kvol.h>.
+"""Holds the Python package's structs, constants and signatures against <kvol/kvol.h>,
+and what that includes.
 
 The header is read for what there is, and a C compiler is asked for where it is: a field that is in
 one of the two only fails, as does one that lies elsewhere. Run by tests/python/run.
@@ -20,12 +21,12 @@ SRCDIR = os.environ["KV_SRCDIR"]
 BUILDDIR = os.environ["KV_BUILDDIR"]
 
 
-def read_header():
-    with open(os.path.join(SRCDIR, "include", "kvol", "kvol.h"), encoding="utf-8") as f:
+def read_header(name):
+    with open(os.path.join(SRCDIR, "include", "kvol", name), encoding="utf-8") as f:
         return re.sub(r"/\*.*?\*/", " ", f.read(), flags=re.S)
 
 
-HEADER = read_header()
+HEADER = "".join(map(read_header, ("kvol.h", "template.h")))
 
 
 def header_structs():

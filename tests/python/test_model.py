@@ -71,6 +71,38 @@ def test_a_volume_s_life(pool, model):
         pool.volume("copy")
 
 
+def test_templates(pool, model):
+    assert list(pool.templates()) == []
+    pool.create("db", SIZE, fs_type="ext4")
+    pool.make_template("xfs", 2 * SIZE)
+    pool.make_template("xfs", SIZE)
+    pool.make_template("xfs", SIZE)
+    assert sorted((v.kind, v.fs_type, v.size) for v in pool.templates()) == [
+        (kvol.Kind.TEMPLATE, "ext4", SIZE), (kvol.Kind.TEMPLATE, "xfs", SIZE),
+        (kvol.Kind.TEMPLATE, "xfs", 2 * SIZE)]
+    assert [v.name for v in pool.list()] == ["db"]
+    assert pool.stat().n_volumes == 1
+    pool.delete_templates("xfs", SIZE)
+    assert sorted((v.fs_type, v.size) for v in pool.templates()) == [
+        ("ext4", SIZE), ("xfs", 2 * SIZE)]
+    pool.delete_templates("xfs")
+    pool.delete_templates(size=2 * SIZE)
+    assert [v.fs_type for v in pool.list(kind=kvol.Kind.TEMPLATE)] == ["ext4"]
+    pool.delete_templates()
+    pool.delete_templates()
+    assert list(pool.templates()) == []
+    for call in (pool.make_template, pool.delete_templates):
+        with pytest.raises(kvol.Unsupported):
+            call("ntfs", SIZE)
+        with pytest.raises(ValueError, match="must be 0 to"):
+            call("ext4", -1)
+        with pytest.raises(TypeError):
+            call(b"ext4", SIZE)
+    for fs_type, size in (("", SIZE), ("ext4", 0), ("ext4", 4096)):
+        with pytest.raises(kvol.Invalid):
+            pool.make_template(fs_type, size)
+
+
 def test_publishing(pool, model):
     target, device = model.file("/t"), model.file("/f", directory=False)
     pool.create("db", SIZE, fs_type="ext4")

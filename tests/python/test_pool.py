@@ -96,6 +96,17 @@ def test_a_volume_s_life(pool, tmp_path):
     assert 0 < stats.fs_used < stats.fs_bytes and stats.fs_inodes_used > 0
 
 
+def test_templates(pool):
+    pool.delete_templates()
+    pool.make_template("ext4", SIZE)
+    pool.create("db", SIZE, fs_type="ext4")
+    assert [(v.fs_type, v.size) for v in pool.templates()] == [("ext4", SIZE)]
+    assert [v.name for v in pool.list()] == ["db"]
+    pool.delete_templates("ext4", SIZE)
+    assert list(pool.templates()) == []
+    assert pool.volume("db").source == ""
+
+
 def test_a_device_is_published_as_a_file(pool, tmp_path):
     pool.create("raw", SIZE)
     target = make(tmp_path, "raw", "")

@@ -56,6 +56,7 @@ class Kind(_Enum):
 
     VOLUME = c.KIND_VOLUME
     SNAPSHOT = c.KIND_SNAPSHOT
+    TEMPLATE = c.KIND_TEMPLATE
 
 
 class Access(_Enum):

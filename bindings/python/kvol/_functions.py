@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The public functions of <kvol/kvol.h>: each function's types."""
+"""The public functions of <kvol/kvol.h> and what it includes: each function's types."""
 
 from ctypes import POINTER, c_char_p, c_int, c_uint32, c_uint64, c_void_p
 
@@ -51,4 +51,6 @@ FUNCTIONS = {
     "kvol_why": (c_int, [_pool, c_char_p, c_uint32, _out, _err]),
     "kvol_why_next": (c_int, [_iter, POINTER(s.kvol_why_info)]),
     "kvol_why_free": (None, [_iter]),
+    "kvol_template_make": (c_int, [_pool, c_char_p, c_uint64, _err]),
+    "kvol_template_delete": (c_int, [_pool, c_char_p, c_uint64, _err]),
 }

@@ -227,7 +227,7 @@ class Pool(Closing):
              after: Optional[str] = None, limit: int = 0) -> Listing[t.Volume]:
         """Lists volumes and snapshots by name, as they stood at the call.
 
-        kind    only volumes, or only snapshots
+        kind    only volumes, or only snapshots; or templates, as templates() does
         label   only what has this label; with `value`: only with this value
         source  only what was copied from this name
         after   only names behind this one
@@ -235,13 +235,37 @@ class Pool(Closing):
         """
         opts = a.options(s.kvol_list_opts,
                          _flags((c.LIST_VOLUMES, kind == e.Kind.VOLUME),
-                                (c.LIST_SNAPSHOTS, kind == e.Kind.SNAPSHOT)),
+                                (c.LIST_SNAPSHOTS, kind == e.Kind.SNAPSHOT),
+                                (c.LIST_TEMPLATES, kind == e.Kind.TEMPLATE)),
                          label_key=a.optional_name(label), label_value=a.optional_name(value),
                          source=a.optional_name(source), after=a.optional_name(after),
                          limit=limit)
         return self._listing("kvol_list_filtered", "kvol_iter_next", "kvol_iter_free",
                              s.kvol_info, lambda info: t.from_struct(t.Volume, info),
                              ctypes.byref(opts))
+
+    # --- Templates ---
+
+    def make_template(self, fs_type: str, size: int) -> None:
+        """Makes ready what volumes of so many bytes with this file system are cloned of. Without
+        it the first create() of one does so.
+
+        Raises Unsupported.
+        """
+        self._call("kvol_template_make", a.name(fs_type), a.number(size))
+
+    def delete_templates(self, fs_type: Optional[str] = None, size: Optional[int] = None) -> None:
+        """Deletes the templates with this file system (None: any) for volumes of this size (None:
+        any). Volumes that were cloned of them stay whole.
+
+        Raises Unsupported (an unknown file system).
+        """
+        self._call("kvol_template_delete", a.optional_name(fs_type),
+                   0 if size is None else a.number(size))
+
+    def templates(self) -> Listing[t.Volume]:
+        """Lists the pool's templates, as they stood at the call."""
+        return self.list(kind=e.Kind.TEMPLATE)
 
     # --- Labels ---
 

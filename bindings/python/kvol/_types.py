@@ -59,7 +59,7 @@ class RepairInfo:
 
 @dataclass(frozen=True)
 class Volume:
-    """A volume or a snapshot."""
+    """A volume, a snapshot, or (of Pool.templates()) a template."""
 
     name: str
     kind: e.Kind
