@@ -17,5 +17,6 @@ EXTRA_DIST += \
 	bindings/go/kvol/pool_test.go \
 	bindings/go/kvol/publish.go \
 	bindings/go/kvol/repair.go \
+	bindings/go/kvol/template.go \
 	bindings/go/kvol/volume.go \
 	bindings/go/kvol/why.go

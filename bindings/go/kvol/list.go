@@ -12,6 +12,7 @@ import "unsafe"
 type ListOptions struct {
 	Volumes    bool // KVOL_LIST_VOLUMES; neither of the two is both
 	Snapshots  bool // KVOL_LIST_SNAPSHOTS
+	Templates  bool // KVOL_LIST_TEMPLATES; by itself
 	LabelKey   string
 	LabelValue *string // nil: any
 	Source     string
@@ -28,8 +29,9 @@ func (p *Pool) List(o *ListOptions) ([]Info, error) {
 	err := p.call(func(a *arena, e *C.struct_kvol_error) C.int {
 		var iter *C.struct_kvol_iter
 		opts := C.struct_kvol_list_opts{
-			size:      C.sizeof_struct_kvol_list_opts,
-			flags:     flag(o.Volumes, C.KVOL_LIST_VOLUMES) | flag(o.Snapshots, C.KVOL_LIST_SNAPSHOTS),
+			size: C.sizeof_struct_kvol_list_opts,
+			flags: flag(o.Volumes, C.KVOL_LIST_VOLUMES) | flag(o.Snapshots, C.KVOL_LIST_SNAPSHOTS) |
+				flag(o.Templates, C.KVOL_LIST_TEMPLATES),
 			label_key: a.str(o.LabelKey),
 			source:    a.str(o.Source),
 			after:     a.str(o.After),

@@ -106,6 +106,31 @@ func TestPool(t *testing.T) {
 	}
 }
 
+func TestPoolTemplates(t *testing.T) {
+	p := openPool(t, nil)
+	must(t, p.MakeTemplate("ext4", 64<<20))
+	must(t, p.MakeTemplate("ext4", 32<<20))
+	must(t, p.Create("v", 64<<20, &CreateOptions{FSType: "ext4"}))
+	list, err := p.Templates()
+	if err != nil || len(list) != 2 || list[0].Kind != KindTemplate || list[0].FSType != "ext4" {
+		t.Errorf("the templates: %+v %v", list, err)
+	}
+	if list, err = p.List(nil); err != nil || len(list) != 1 || list[0].Name != "v" {
+		t.Errorf("the volumes: %+v %v", list, err)
+	}
+	must(t, p.DeleteTemplates("ext4", 32<<20))
+	if list, err = p.Templates(); err != nil || len(list) != 1 || list[0].Bytes != 64<<20 {
+		t.Errorf("what is left of the templates: %+v %v", list, err)
+	}
+	must(t, p.DeleteTemplates("", 0))
+	if list, err = p.Templates(); err != nil || len(list) != 0 {
+		t.Errorf("they are gone: %+v %v", list, err)
+	}
+	if err := p.MakeTemplate("ntfs", 64<<20); !errors.Is(err, ErrUnsupported) {
+		t.Errorf("an unknown file system: %v", err)
+	}
+}
+
 func TestPoolSecrets(t *testing.T) {
 	p := openPool(t, nil)
 	target := t.TempDir()

@@ -101,12 +101,13 @@ func (p *Pool) ChangeSecret(name string, from, to []byte) error {
 	})
 }
 
-// Kind tells volumes from snapshots.
+// Kind tells volumes, snapshots and templates from each other.
 type Kind uint32
 
 const (
 	KindVolume   = Kind(C.KVOL_KIND_VOLUME)
 	KindSnapshot = Kind(C.KVOL_KIND_SNAPSHOT)
+	KindTemplate = Kind(C.KVOL_KIND_TEMPLATE)
 )
 
 // Info is struct kvol_info.
