@@ -453,6 +453,28 @@ int kv_catalogue_boot(struct kv_catalogue *cat, uint32_t id, char ret[KV_UUID_LE
 	return kv_catalogue_unlock(cat, r);
 }
 
+int kv_catalogue_buried_bytes(struct kv_catalogue *cat, uint32_t id, uint64_t *ret)
+{
+	struct kv_stmt *stmt;
+	int r;
+
+	kv_catalogue_lock(cat);
+	r = kv_db_query(cat->db, &stmt,
+			"SELECT bytes FROM volume WHERE id = ? AND name IS NULL", "i",
+			(int64_t)id);
+	if (r < 0)
+		return kv_catalogue_unlock(cat, r);
+	r = kv_stmt_step(stmt);
+	if (r == 1) {
+		*ret = (uint64_t)kv_stmt_int(stmt, 0);
+		r = kv_stmt_check(stmt, "i") == 0 && *ret <= KV_ROW_BYTES_MAX ? 0 : -EUCLEAN;
+	} else if (r == 0) {
+		r = -ENOENT;
+	}
+	kv_stmt_reset(stmt);
+	return kv_catalogue_unlock(cat, r);
+}
+
 int kv_catalogue_id_used(struct kv_catalogue *cat, uint32_t id)
 {
 	struct kv_stmt *stmt;

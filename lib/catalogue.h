@@ -182,6 +182,9 @@ int kv_catalogue_ephemerals(struct kv_catalogue *cat, uint32_t from, uint32_t *r
 /* 1: a row or tombstone has this id, 0: none. */
 int kv_catalogue_id_used(struct kv_catalogue *cat, uint32_t id);
 
+/* Of a tombstone; -ENOENT: there is none. */
+int kv_catalogue_buried_bytes(struct kv_catalogue *cat, uint32_t id, uint64_t *ret);
+
 /* A reservation that is over, and how many of its snapshots were not taken. */
 struct kv_finished {
 	int64_t row;

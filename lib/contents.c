@@ -21,10 +21,11 @@
 #include "mount.h"
 #include "verb.h"
 
-int kv_no_mkfs(const struct kv_fs *fs, const char *name, struct kvol_error *e)
+int kv_no_mkfs(const struct kv_fs *fs, const char *what, const char *name,
+	       struct kvol_error *e)
 {
-	return kv_error(e, -EINVAL, KVOL_R_UNSUPPORTED,
-			"volume '%s': mkfs.%s is not installed", name, fs->name);
+	return kv_error(e, -EINVAL, KVOL_R_UNSUPPORTED, "%s '%s': mkfs.%s is not installed",
+			what, name, fs->name);
 }
 
 static int make_fs(const struct kv_row *row, const struct kv_fs *fs, const char *device,
@@ -37,7 +38,7 @@ static int make_fs(const struct kv_row *row, const struct kv_fs *fs, const char 
 	r = fs->make(device, row->uuid, !(row->flags & KV_ROW_ENCRYPTED), detail,
 		     sizeof(detail));
 	if (r == -ENOENT)
-		return kv_no_mkfs(fs, row->name, e);
+		return kv_no_mkfs(fs, "volume", row->name, e);
 	return r < 0 ? kv_error_errno(e, r, "volume '%s': make %s (%s)", row->name,
 				      fs->name, detail)
 		     : 0;

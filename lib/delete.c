@@ -44,7 +44,7 @@ int kv_volume_bury(struct kvol_pool *pool, const struct kv_row *row, struct kvol
 		return kv_error_errno(e, r, "volume '%s': commit to the catalogue",
 				      row->name);
 	/* It is gone. What is left to do, recovery would do as well. */
-	r = kv_pool_delete_id(pool, row->id);
+	r = kv_volume_free(pool, row->id, row->bytes, kv_deadline(KV_FREE_MS));
 	if (r == 0)
 		kv_catalogue_forget_later(pool->cat, row->id);
 	else

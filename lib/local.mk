@@ -119,6 +119,7 @@ layer4_sources = \
 	lib/create.c \
 	lib/ctx.c \
 	lib/delete.c \
+	lib/drain.c \
 	lib/encrypt.c \
 	lib/ephemeral.c \
 	lib/expand.c \

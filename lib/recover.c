@@ -208,15 +208,21 @@ static int reservations(struct kvol_pool *pool)
 static int tombstone(struct kvol_pool *pool, uint32_t id)
 {
 	_cleanup_lock_ struct kv_lock lock = KV_LOCK_NONE;
+	uint64_t bytes;
 	int r;
 
 	r = kv_lock_volume(pool, id, 0, &lock);
 	if (r < 0)
 		return r == -EBUSY ? 0 : r; /* being deleted just now */
-	r = erase(pool, id);
+	r = kv_catalogue_buried_bytes(pool->cat, id, &bytes);
+	if (r == 0)
+		r = kv_device_deactivate(pool, id, 0);
+	if (r == 0)
+		r = kv_volume_free(pool, id, bytes, kv_deadline(KV_FREE_RECOVER_MS));
 	if (r == 0)
 		kv_catalogue_forget_later(pool->cat, id);
-	return r == -EBUSY ? 0 : r;
+	/* In use by a child of the dead, or large: the next open goes on. */
+	return r == -EBUSY || r == -ETIMEDOUT || r == -ENOENT ? 0 : r;
 }
 
 /* A volume that is in use and was being grown. One that is not is grown by its next

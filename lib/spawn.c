@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * Helper programs (mkfs.*, btrfstune, fsck.ext4, thin_*), run so that the process around
+ * Helper programs (mkfs.*, fsck.ext4, thin_*), run so that the process around
  * us does not notice.
  *
  * A child that has called execve sends SIGCHLD whatever it was cloned with, and the

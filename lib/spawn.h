@@ -2,7 +2,7 @@
 #ifndef KV_SPAWN_H
 #define KV_SPAWN_H
 
-/* L1: running a helper program (mkfs.*, btrfstune, fsck, thin_*) with a fixed argument
+/* L1: running a helper program (mkfs.*, fsck, thin_*) with a fixed argument
  * vector; never a shell. */
 
 #include "util.h"

@@ -182,7 +182,7 @@ int kvol_template_make(struct kvol_pool *pool, const char *fs_type, uint64_t byt
 	if (r == 0)
 		r = kv_template_take(pool, fs, bytes, &t, reterr);
 	kv_template_release(&t);
-	return r == 1 ? kv_no_mkfs(fs, "template", reterr) : r;
+	return r == 1 ? kv_no_mkfs(fs, "template", fs->name, reterr) : r;
 }
 
 /* One that is asked for goes; -EBUSY: a clone is made of it just now, for too long. */

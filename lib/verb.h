@@ -128,7 +128,8 @@ static inline bool kv_contents_any(const struct kv_contents *c)
 	return c->fs || c->secret.data || c->thick;
 }
 /* The error for a file system that cannot be made here. */
-int kv_no_mkfs(const struct kv_fs *fs, const char *name, struct kvol_error *e);
+int kv_no_mkfs(const struct kv_fs *fs, const char *what, const char *name,
+	       struct kvol_error *e);
 /* Makes it, on the thin device of a row that is not committed yet; it is inactive again
  * afterwards. What fails in here is undone, device and all, by kv_volume_undo. */
 int kv_contents_make(struct kvol_pool *pool, const struct kv_row *row,
@@ -137,6 +138,14 @@ int kv_contents_make(struct kvol_pool *pool, const struct kv_row *row,
 /* Makes it a tombstone: from then on it is gone, and its blocks as soon as they can. It
  * is out of use, and under its lock. */
 int kv_volume_bury(struct kvol_pool *pool, const struct kv_row *row, struct kvol_error *e);
+
+/* Frees the blocks and the thin id of what is buried; its device is down. -ETIMEDOUT: not
+ * all of them by the deadline; the next call goes on. */
+int kv_volume_free(struct kvol_pool *pool, uint32_t id, uint64_t bytes,
+		   int64_t deadline_ms);
+/* How long a call frees blocks at most, and recovery for each volume. */
+#define KV_FREE_MS	   30000
+#define KV_FREE_RECOVER_MS 300
 
 /* An ephemeral volume that was just made: nobody has had its lock but we. */
 struct kv_made {

@@ -78,6 +78,7 @@ unit_model_tests = \
 	tests/unit/test_catalogue \
 	tests/unit/test_contents \
 	tests/unit/test_ctx \
+	tests/unit/test_drain \
 	tests/unit/test_encrypt \
 	tests/unit/test_ephemeral \
 	tests/unit/test_expand \
@@ -150,6 +151,8 @@ tests_unit_test_ctx_LDADD = $(model_ldadd)
 tests_unit_test_ctx_LDFLAGS = $(model_ldflags)
 tests_unit_test_contents_LDADD = $(model_ldadd)
 tests_unit_test_contents_LDFLAGS = $(model_ldflags)
+tests_unit_test_drain_LDADD = $(model_ldadd)
+tests_unit_test_drain_LDFLAGS = $(model_ldflags)
 tests_unit_test_encrypt_LDADD = $(model_ldadd)
 tests_unit_test_encrypt_LDFLAGS = $(model_ldflags)
 tests_unit_test_ephemeral_LDADD = $(model_ldadd)
@@ -243,6 +246,7 @@ system_tests = \
 	tests/system/test_recovery \
 	tests/system/test_repair \
 	tests/system/test_snapshot \
+	tests/system/test_space \
 	tests/system/test_standing \
 	tests/system/test_template \
 	tests/system/test_thick \
@@ -352,6 +356,8 @@ tests_system_test_repair_LDADD = $(system_ldadd)
 tests_system_test_repair_LDFLAGS = $(AM_LDFLAGS) -no-install
 tests_system_test_snapshot_LDADD = $(system_ldadd)
 tests_system_test_snapshot_LDFLAGS = $(AM_LDFLAGS) -no-install
+tests_system_test_space_LDADD = $(system_ldadd)
+tests_system_test_space_LDFLAGS = $(AM_LDFLAGS) -no-install
 tests_system_test_standing_LDADD = $(system_ldadd)
 tests_system_test_standing_LDFLAGS = $(AM_LDFLAGS) -no-install
 tests_system_test_template_LDADD = $(system_ldadd)

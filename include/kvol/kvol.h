@@ -543,7 +543,9 @@ int kvol_expand(struct kvol_pool *pool, const char *name, uint64_t bytes, uint32
  *
  * Idempotent: no such name is 0.
  * Durable: when it returns 0. After a crash the volume is wholly there or gone.
- * Blocks: two flushes of the disk, longer for a volume with many blocks of its own.
+ * Blocks: two flushes of the disk; a volume with more than 16384 blocks of the pool (1 GiB) is
+ *   emptied first, 4096 blocks at a time so that others get their turn, for at most 30 seconds: what
+ *   is left then is freed by later opens of the pool.
  * Errors:
  *   -EBUSY  KVOL_R_BUSY_PUBLISHED  it is published (the message names a target)
  *   -EBUSY  KVOL_R_BUSY_OPEN       somebody holds its device open
@@ -674,8 +676,8 @@ int kvol_usage(struct kvol_pool *pool, const char *name, struct kvol_usage_info 
 #define KVOL_LIST_TEMPLATES (1u << 2)	/* by itself */
 
 /*
- * Lists volumes and snapshots (flags 0: both), or templates, in the order of their names' bytes, as the catalogue
- * stood at the call. The iterator belongs to one thread at a time and must be freed before the
+ * Lists volumes and snapshots (flags 0: both), or templates, in the order of their names' bytes, as
+ * the catalogue stood at the call. The iterator belongs to one thread at a time and must be freed before the
  * pool is closed. May block for the catalogue. Since: 0.1
  */
 int kvol_list(struct kvol_pool *pool, uint32_t flags, struct kvol_iter **ret_iter,

@@ -310,6 +310,16 @@ static int create_ext4(struct kvol_pool *pool)
 	return create(pool, "x", "ext4");
 }
 
+static int make_template(struct kvol_pool *pool)
+{
+	return kvol_template_make(pool, "ext4", 256 * MIB, NULL);
+}
+
+static int delete_templates(struct kvol_pool *pool)
+{
+	return kvol_template_delete(pool, NULL, 0, NULL);
+}
+
 static int create_xfs(struct kvol_pool *pool)
 {
 	return create(pool, "x", "xfs");
@@ -787,6 +797,9 @@ static const struct scenario scenarios[] = {
 	{ "create raw", .verb = create_raw },
 	{ "create raw with ids in hand", .before = create_first, .verb = create_raw },
 	{ "create ext4", .verb = create_ext4 },
+	{ "create ext4 of a template", .setup = has_ext4, .verb = create_ext4 },
+	{ "make a template", .verb = make_template },
+	{ "delete templates", .setup = has_many, .verb = delete_templates },
 	{ "create xfs", .verb = create_xfs },
 	{ "create btrfs", .verb = create_btrfs },
 	{ "create beside others", .setup = has_many, .verb = create_ext4 },
