@@ -69,6 +69,7 @@ int kv_catalogue_open(int dir_fd, struct kv_catalogue **ret)
 	cat->dir_fd = dir_fd;
 	cat->unfinished_fd = -1;
 	pthread_mutex_init(&cat->mutex, NULL);
+	pthread_cond_init(&cat->ended, NULL);
 	r = kv_db_open(dir_fd, FILE_NAME, 0, &cat->db);
 	if (r == 0)
 		r = kv_schema_check(cat->db);
@@ -96,6 +97,7 @@ void kv_catalogue_close(struct kv_catalogue *cat)
 	kv_db_close(cat->db);
 	(void)kv_close(cat->unfinished_fd);
 	(void)kv_close(cat->dir_fd);
+	pthread_cond_destroy(&cat->ended);
 	pthread_mutex_destroy(&cat->mutex);
 	free(cat);
 }

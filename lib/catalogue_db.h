@@ -26,11 +26,24 @@ struct kv_later {
 	bool renewed; /* the row's KV_ROW_RENEW goes; else it is a tombstone, and goes */
 };
 
+/* A change that is in the open transaction, and waits for its commit. */
+struct kv_change {
+	struct kv_change *link;
+	bool ended;
+	int result;
+};
+
 struct kv_catalogue {
 	int dir_fd;
 	int unfinished_fd; /* -1: nobody else can be there */
 	struct kv_db *db;
 	pthread_mutex_t mutex;
+	/* The transaction that is open (transaction.c). */
+	bool open, with_later;
+	struct kv_change *changes;
+	unsigned n_changes;
+	_Atomic unsigned coming; /* threads that are about to change something */
+	pthread_cond_t ended;
 	struct kv_later later[KV_LATER_MAX];
 	unsigned n_later;
 	bool in_doubt; /* a commit failed, and may be on the disk all the same */
@@ -51,8 +64,8 @@ int kv_schema_check(struct kv_db *db); /* -EUCLEAN: it is not exactly ours */
 
 void kv_catalogue_lock(struct kv_catalogue *cat);
 int kv_catalogue_unlock(struct kv_catalogue *cat, int r); /* returns r */
-/* A transaction, under the lock. finish commits if r, the result so far, is not negative.
- */
+/* A change, under the lock: whoever changes something at the same time shares its commit.
+ * finish takes it back if r, the result so far, is negative. */
 int kv_catalogue_begin(struct kv_catalogue *cat);
 int kv_catalogue_finish(struct kv_catalogue *cat, int r);
 

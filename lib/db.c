@@ -209,6 +209,8 @@ static int prepare(struct kv_db *db, const char *sql, sqlite3_stmt **ret)
 
 /* Prepared when the connection is made: undoing must not need memory. */
 static const char rollback_sql[] = "ROLLBACK";
+static const char undo_sql[] = "ROLLBACK TO one";
+static const char release_sql[] = "RELEASE one";
 
 /* A new database gets its log; one without it is not ours to change. */
 static int set_journal_mode(struct kv_db *db, unsigned flags)
@@ -257,6 +259,10 @@ static int configure(struct kv_db *db, unsigned flags)
 		r = set_journal_mode(db, flags);
 	if (r == 0)
 		r = prepare(db, rollback_sql, &stmt);
+	if (r == 0)
+		r = prepare(db, undo_sql, &stmt);
+	if (r == 0)
+		r = prepare(db, release_sql, &stmt);
 	if (r < 0)
 		return r;
 	sqlite3_wal_autocheckpoint(db->handle, WAL_PAGES);
@@ -379,6 +385,28 @@ void kv_db_rollback(struct kv_db *db)
 {
 	if (!sqlite3_get_autocommit(db->handle))
 		(void)kv_db_do(db, rollback_sql, "");
+}
+
+int kv_db_savepoint(struct kv_db *db)
+{
+	int r = kv_db_do(db, "SAVEPOINT one", "");
+
+	return r < 0 ? r : 0;
+}
+
+void kv_db_release(struct kv_db *db, bool undo)
+{
+	int r = undo ? kv_db_do(db, undo_sql, "") : 0;
+
+	if (r >= 0)
+		r = kv_db_do(db, release_sql, "");
+	if (r < 0) /* what cannot be told apart goes together */
+		kv_db_rollback(db);
+}
+
+bool kv_db_in_transaction(struct kv_db *db)
+{
+	return !sqlite3_get_autocommit(db->handle);
 }
 
 static int bind(sqlite3_stmt *stmt, const char *types, va_list ap)

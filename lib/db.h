@@ -27,6 +27,12 @@ int kv_db_begin(struct kv_db *db);	/* takes the write lock */
 int kv_db_begin_read(struct kv_db *db); /* a snapshot to read from */
 int kv_db_commit(struct kv_db *db);	/* on failure the transaction is rolled back */
 void kv_db_rollback(struct kv_db *db);
+/* Inside a transaction: what is done between the two can be taken back by itself. Undoing
+ * it, and errors of some kinds, may end the whole transaction: kv_db_in_transaction says
+ * so. */
+int kv_db_savepoint(struct kv_db *db);
+void kv_db_release(struct kv_db *db, bool undo);
+bool kv_db_in_transaction(struct kv_db *db);
 
 /*
  * Statements are prepared once per connection and cached by the address of their text:

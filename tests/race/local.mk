@@ -4,6 +4,7 @@
 
 race_tests = \
 	tests/race/test_fork_locks \
+	tests/race/test_group \
 	tests/race/test_history_model \
 	tests/race/test_linearize \
 	tests/race/test_name_races \
@@ -22,6 +23,8 @@ tests_race_libhistory_la_SOURCES = \
 tests_race_test_fork_locks_LDADD = $(model_ldadd)
 tests_race_test_fork_locks_LDFLAGS = $(model_ldflags) \
 	-Wl,--wrap=kv_lock_drop -Wl,--wrap=kv_lock_release
+tests_race_test_group_LDADD = $(model_ldadd)
+tests_race_test_group_LDFLAGS = $(model_ldflags)
 tests_race_test_history_model_LDADD = tests/race/libhistory.la $(model_ldadd)
 tests_race_test_history_model_LDFLAGS = $(model_ldflags)
 tests_race_test_linearize_LDADD = tests/race/libhistory.la $(LDADD)
