@@ -137,6 +137,7 @@ layer4_sources = \
 	lib/publish_ephemeral.c \
 	lib/publish_job.c \
 	lib/publish_list.c \
+	lib/publish_target.c \
 	lib/recover.c \
 	lib/repair.c \
 	lib/repair.h \

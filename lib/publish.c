@@ -11,6 +11,7 @@
  * formatted here.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -24,85 +25,6 @@
 
 /* How long the giving of a volume to a group may take. */
 #define GROUP_MS (15 * 60 * 1000)
-
-static bool same_publish(const struct kv_publication *a, const struct kv_publication *b)
-{
-	return a->flags == b->flags && a->attr == b->attr && a->access == b->access &&
-	       a->group == b->group &&
-	       a->propagation == b->propagation && a->user_ns.dev == b->user_ns.dev &&
-	       a->user_ns.ino == b->user_ns.ino && !strcmp(a->uid_map, b->uid_map) &&
-	       !strcmp(a->gid_map, b->gid_map) && !strcmp(a->super, b->super);
-}
-
-/* A publish at this target whose mount went elsewhere with a directory that was renamed:
- * a second record would take the place of its own. */
-static int check_moved(const struct kv_job *job, struct kv_publication *old,
-		       struct kvol_error *e)
-{
-	int r = kv_publication_read(job->pool->dir_fd, job->row.id, &job->want.ns,
-				    job->want.target, old);
-
-	if (r == -ENOENT)
-		return 0;
-	if (r == -EUCLEAN) {
-		*old = job->want;
-		r = kv_publication_recognise(job->pool, job->ns_path, old);
-	} else if (r == 0) {
-		r = kv_publication_find(old, job->ns_path, NULL);
-	}
-	if (r < 0)
-		return kv_error_errno(e, r, "target '%s': look for its mount",
-				      job->want.target);
-	return r ? kv_error(e, -EBUSY, KVOL_R_BUSY_OPEN,
-			    "target '%s': the volume is mounted where it was before",
-			    job->want.target)
-		 : 0;
-}
-
-/* 0: free to publish; 1: it stands already as asked for; negative: refused. */
-static int check_target(struct kv_job *job, struct kvol_error *e)
-{
-	_cleanup_free_ struct kv_publication *old = malloc(sizeof(*old));
-	int r;
-
-	if (!old)
-		return kv_error_errno(e, -ENOMEM, "target '%s'", job->want.target);
-	r = kv_publication_look(&job->want, &job->target);
-	if (r < 0)
-		return kv_target_error(r, job->want.target, e);
-	if (!job->target.mount_root) {
-		r = check_moved(job, old, e);
-		if (r < 0)
-			return r;
-		if (job->block ? S_ISREG(job->target.mode) : S_ISDIR(job->target.mode))
-			return 0;
-		return kv_error(e, S_ISDIR(job->target.mode) ? -EISDIR : -ENOTDIR,
-				KVOL_R_INVALID, "target '%s': is not a %s",
-				job->want.target,
-				job->block ? "regular file" : "directory");
-	}
-	r = kv_publication_read(job->pool->dir_fd, job->row.id, &job->want.ns,
-				job->want.target, old);
-	if (r < 0 && r != -ENOENT)
-		return kv_error_errno(e, r, "target '%s': read its record",
-				      job->want.target);
-	if (r == 0 && kv_publication_stands(old, &job->target))
-		r = 1;
-	else if (r == 0)
-		r = kv_publication_stands_dead(old, job->ns_path, &job->target);
-	if (r < 0 && r != -ENOENT)
-		return kv_error_errno(e, r, "target '%s': look for its mount",
-				      job->want.target);
-	if (r != 1)
-		return kv_error(e, -EBUSY, KVOL_R_BUSY_OPEN,
-				"target '%s': something else is mounted on it",
-				job->want.target);
-	if (same_publish(old, &job->want))
-		return 1;
-	return kv_error(e, -EEXIST, KVOL_R_EXISTS_DIFFERENT,
-			"volume '%s': published at '%s' with other options",
-			job->row.name, job->want.target);
-}
 
 /* All mounts of a device share one superblock, and so the options of the file system
  * itself: the kernel would drop a second set without a word. */
@@ -427,6 +349,29 @@ undo_record:
 	return r;
 }
 
+/* Whoever gets the device may put another file system on it, whose identity is his: from
+ * here on none is given any more. What is no file system now is his already. */
+static int renew_for_good(struct kv_job *job, dev_t dev, struct kvol_error *e)
+{
+	_cleanup_close_ int fd = -1;
+	int r = kv_fs_renew(&job->row, dev, NULL);
+
+	if (r == -EUCLEAN || r == -EOPNOTSUPP)
+		r = 0;
+	if (r < 0)
+		return kv_fs_renew(&job->row, dev, e);
+	r = fd = kv_blockdev_open(dev, O_RDONLY);
+	if (r >= 0)
+		r = kv_blockdev_flush(fd);
+	if (r < 0)
+		return kv_error_errno(e, r, "volume '%s': flush", job->row.name);
+	job->row.flags &= ~KV_ROW_RENEW;
+	r = kv_catalogue_set_flags(job->pool->cat, job->row.id, job->row.flags);
+	return r < 0 ? kv_error_errno(e, r, "volume '%s': commit to the catalogue",
+				      job->row.name)
+		     : 0;
+}
+
 /* Each publish gets a device of the right size. What is on it is grown for a mount alone;
  * its identity is its own for whoever sees it first. */
 static int settle(struct kv_job *job, const struct kv_device *device, struct kvol_error *e)
@@ -439,7 +384,7 @@ static int settle(struct kv_job *job, const struct kv_device *device, struct kvo
 	if ((job->row.flags & KV_ROW_GROW) && !fresh)
 		r = kv_volume_resize(job->pool, &job->row, e);
 	if (r == 0 && (job->row.flags & KV_ROW_RENEW) && fresh && !device->readonly)
-		r = kv_volume_settle(job->pool, &job->row, device->dev, true, e);
+		r = renew_for_good(job, device->dev, e);
 	return r;
 }
 
@@ -535,7 +480,7 @@ static int check(struct kv_job *job, const struct kvol_publish_opts *o,
 	r = kv_ns_id(job->ns_path, &job->want.ns);
 	if (r < 0)
 		return kv_namespace_error(r, job->ns_path, e);
-	return check_target(job, e);
+	return kv_job_check_target(job, e);
 }
 
 /* 1: the volume's name came to mean something else. */

@@ -17,7 +17,9 @@
  * A record that somebody has damaged does not say where its mount would be. It is taken
  * to stand while the volume's device is held open, or its node is bound in the namespace
  * of any process, and is dropped after that. Before that, whoever names the target can
- * have it unmounted: the device that is seen there is the volume's, or it is not.
+ * have it unmounted: the device that is seen there is the volume's, or it is not. The same
+ * goes for a caller who has come into another mount namespace, which got the mount by
+ * propagation: the record is of the namespace that it was made in.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -117,9 +119,8 @@ static int drop_damaged(const struct kvol_pool *pool, const struct kv_publicatio
 	return r;
 }
 
-/* 1: what is seen at p's target is the volume's, and p has it. */
-static int recognise(const struct kvol_pool *pool, const char *ns_path,
-		     struct kv_publication *p)
+int kv_publication_seen(const struct kvol_pool *pool, const char *ns_path,
+			struct kv_publication *p)
 {
 	struct kv_target t;
 	dev_t dev = 0;
@@ -158,7 +159,7 @@ static int recognise(const struct kvol_pool *pool, const char *ns_path,
 int kv_publication_recognise(const struct kvol_pool *pool, const char *ns_path,
 			     struct kv_publication *p)
 {
-	int r = recognise(pool, ns_path, p);
+	int r = kv_publication_seen(pool, ns_path, p);
 
 	if (r != 0)
 		return r;

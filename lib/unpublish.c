@@ -88,6 +88,32 @@ static int drop_gone(const struct kv_publication *p, void *arg)
 	return kv_publication_remove(x->pool->dir_fd, p);
 }
 
+/* It may be here by propagation, with its record under another namespace. */
+static int take_unrecorded(struct kv_job *job, struct kvol_error *e)
+{
+	int r = kv_publication_seen(job->pool, job->ns_path, &job->want);
+
+	if (r == 0)
+		return 0;
+	if (r < 0)
+		return kv_error_errno(e, r, "target '%s': look for its mount",
+				      job->want.target);
+	return kv_job_unmount(job, e);
+}
+
+/* How many publishes are left. A record of a namespace that its maker has left may be of
+ * the mount that just went. */
+static int count_left(struct kvol_pool *pool, uint32_t id)
+{
+	unsigned live;
+	int r = kv_publication_count(pool->dir_fd, id);
+
+	if (r <= 0)
+		return r;
+	/* What cannot be looked at is left to whoever needs to know. */
+	return kv_publications_prune(pool, id, &live, NULL) < 0 ? r : (int)live;
+}
+
 static int take_away(struct kv_job *job, struct kvol_error *e)
 {
 	struct gone gone = { .job = job, .pool = job->pool };
@@ -105,7 +131,7 @@ static int take_away(struct kv_job *job, struct kvol_error *e)
 	r = kv_publication_read(job->pool->dir_fd, job->row.id, &job->want.ns,
 				job->want.target, &job->want);
 	if (r == -ENOENT)
-		return 0;
+		return take_unrecorded(job, e);
 	if (r == -EUCLEAN) {
 		r = kv_publication_recognise(job->pool, job->ns_path, &job->want);
 		if (r == 0)
@@ -151,7 +177,7 @@ int kvol_unpublish(struct kvol_pool *pool, const char *name, const char *target,
 		return r;
 	if (job->row.flags & KV_ROW_EPHEMERAL)
 		return kv_ephemeral_unpublished(pool, &job->row, reterr);
-	r = kv_publication_count(pool->dir_fd, job->row.id);
+	r = count_left(pool, job->row.id);
 	if (r == 0)
 		r = kv_device_deactivate(pool, job->row.id, KV_DM_DEFERRED);
 	if (r < 0)

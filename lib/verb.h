@@ -234,6 +234,10 @@ bool kv_publication_stands(const struct kv_publication *p, const struct kv_targe
 /* The same of a target that is dead: 1, 0, or the error that keeps us from knowing. */
 int kv_publication_stands_dead(const struct kv_publication *p, const char *ns_path,
 			       const struct kv_target *seen);
+/* 1: what is seen at p's target in this namespace is the volume's, and p has its mount,
+ * whoever put it there; 0: it is not. */
+int kv_publication_seen(const struct kvol_pool *pool, const char *ns_path,
+			struct kv_publication *p);
 /* Of a damaged record, with its volume, namespace and target given in p: 1: the volume's
  * device is seen there, and p has its mount; 0: the volume is not in use, and the record
  * is dropped; -EUCLEAN: it is in use, and nothing can be told. */

@@ -786,8 +786,8 @@ struct kvol_publish_opts {
 	uint32_t size;
 	uint32_t flags;			/* KVOL_PUBLISH_* */
 	const char *mount_options;	/* as mount(8) -o takes them, comma-separated; NULL: none */
-	/* A path such as /proc/123/ns/mnt; NULL: the caller's. A publish is known by it: who has
-	 * another namespace with each start, as a container does, names one that lasts. */
+	/* A path such as /proc/123/ns/mnt; NULL: the caller's, with what came into it by propagation:
+	 * a container that is started anew finds its earlier publishes at their targets. */
 	const char *mount_namespace;
 	uint32_t access;		/* KVOL_ACCESS_* */
 	uint32_t propagation;		/* KVOL_PROPAGATION_*; not for devices */

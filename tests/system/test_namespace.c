@@ -3,6 +3,7 @@
  * Publishing into other mount namespaces, as for containers.
  */
 #include <fcntl.h>
+#include <sched.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -264,6 +265,65 @@ static void the_caller_stays_where_it_is(void **state)
 	assert_int_equal(chdir("/"), 0);
 }
 
+/* --- A caller that is started anew, in a namespace of its own --- */
+
+static char shared[256];
+
+static int in_a_new_one(void *arg)
+{
+	struct kvol_publish_opts readonly = { .size = sizeof(readonly),
+					      .flags = KVOL_PUBLISH_READONLY };
+	struct kvol_ctx *mine = NULL;
+	struct kvol_pool *here = NULL;
+	const char *what = arg;
+	int fd;
+
+	CHILD_CHECK(unshare(CLONE_NEWNS) == 0);
+	CHILD_CHECK(kvol_new(NULL, &mine, NULL) == 0);
+	CHILD_CHECK(kvol_pool_open(mine, pool_path, NULL, &here, NULL) == 0);
+	CHILD_CHECK(is_mounted(in_dir("shared/t")));
+	if (!strcmp(what, "publish")) {
+		CHILD_CHECK(kvol_publish(here, "v", shared, NULL, NULL) == 0);
+		CHILD_CHECK(kvol_publish(here, "v", shared, NULL, NULL) == 0);
+		CHILD_CHECK(kvol_publish(here, "v", shared, &readonly, NULL) == -EEXIST);
+		CHILD_CHECK(kvol_publish(here, "raw", shared, NULL, NULL) < 0);
+	}
+	/* Not another volume's. */
+	CHILD_CHECK(kvol_unpublish(here, "raw", shared, NULL, NULL) == 0);
+	CHILD_CHECK(is_mounted(in_dir("shared/t")));
+	fd = open(in_dir("shared/t/file"), O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+	CHILD_CHECK(fd >= 0);
+	CHILD_CHECK(kvol_unpublish(here, "v", shared, NULL, NULL) == -EBUSY);
+	(void)close(fd);
+	CHILD_CHECK(kvol_unpublish(here, "v", shared, NULL, NULL) == 0);
+	CHILD_CHECK(!is_mounted(in_dir("shared/t")));
+	CHILD_CHECK(kvol_unpublish(here, "v", shared, NULL, NULL) == 0);
+	kvol_pool_close(here);
+	kvol_free(mine);
+	return 0;
+}
+
+static void started_anew(void **state)
+{
+	static char ways[][16] = { "unpublish", "publish" };
+	char path[256];
+
+	(void)state;
+	(void)snprintf(path, sizeof(path), "%s", make_dir("shared"));
+	assert_int_equal(mount("none", path, "tmpfs", 0, NULL), 0);
+	assert_int_equal(mount(NULL, path, NULL, MS_SHARED, NULL), 0);
+	(void)snprintf(shared, sizeof(shared), "%s", make_dir("shared/t"));
+	for (size_t i = 0; i < N_OF(ways); i++) {
+		assert_ok(kvol_publish(pool, "v", shared, NULL, &err));
+		assert_int_equal(in_child(in_a_new_one, ways[i]), 0);
+		assert_false(is_mounted(shared));
+		wait_for_no_device("v");
+		assert_int_equal(info_of("v").n_targets, 0);
+		assert_ok(kvol_unpublish(pool, "v", shared, NULL, &err));
+	}
+	assert_int_equal(umount(path), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -276,6 +336,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_device, start, end),
 		cmocka_unit_test_setup_teardown(the_namespace_ends, start, end),
 		cmocka_unit_test(a_copied_mount),
+		cmocka_unit_test(started_anew),
 		cmocka_unit_test_setup_teardown(the_caller_stays_where_it_is, start, end),
 	};
 

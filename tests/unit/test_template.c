@@ -77,6 +77,27 @@ static void block_device_has_its_identity_from_the_first_publish_on(void **state
 	model_file("/f", S_IFREG);
 	succeeds(f, kvol_publish(f->pool, "v", "/f", &o, &f->e));
 	assert_string_equal(thin_of(f, "v")->content.uuid, info_of(f, "v").uuid);
+	/* What its holder puts on it keeps the identity that it has. */
+	assert_int_equal(query(f, "SELECT flags FROM volume WHERE name = 'v'"), 0);
+	(void)kv_strcpy(thin_of(f, "v")->content.uuid, KV_UUID_LEN + 1,
+			"11111111-2222-4333-8444-555555555555");
+	succeeds(f, kvol_unpublish(f->pool, "v", "/f", NULL, &f->e));
+	succeeds(f, kvol_publish(f->pool, "v", "/f", &o, &f->e));
+	assert_string_equal(thin_of(f, "v")->content.uuid,
+			    "11111111-2222-4333-8444-555555555555");
+}
+
+/* A tenant has written over it: that is no reason to keep the device from him. */
+static void block_device_without_a_file_system_is_published(void **state)
+{
+	struct kvol_publish_opts o = { .size = sizeof(o), .flags = KVOL_PUBLISH_BLOCK };
+	struct fixture *f = *state;
+
+	(void)create(f, "v", "ext4", SIZE);
+	model_file("/f", S_IFREG);
+	model_fail("fs renew", 1, -EUCLEAN);
+	succeeds(f, kvol_publish(f->pool, "v", "/f", &o, &f->e));
+	assert_int_equal(query(f, "SELECT flags FROM volume WHERE name = 'v'"), 0);
 }
 
 static void copies_of_what_was_never_published_have_theirs(void **state)
@@ -319,6 +340,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		on_pool(volumes_of_one_size_are_clones_of_one_template),
 		on_pool(block_device_has_its_identity_from_the_first_publish_on),
+		on_pool(block_device_without_a_file_system_is_published),
 		on_pool(copies_of_what_was_never_published_have_theirs),
 		on_pool(root_directory_is_given_away_in_a_clone_too),
 		on_pool(encrypted_and_thick_volumes_are_made_for_themselves),
