@@ -421,7 +421,7 @@ static const struct scenario scenarios[] = {
 	  with_namespace, .call = call_publish_in_namespace, .between = KILLED },
 	{ "publish a larger clone", "kvol_publish", ANY_PUBLISH, one_of_each, open_here,
 	  .call = call_publish_larger,
-	  .between = "fs grow|commit|target attach|" KILLED },
+	  .between = "fs grow|commit|!commit|target attach|" KILLED },
 	{ "publish a twin", "kvol_publish", ANY_PUBLISH, one_of_each, open_here,
 	  .call = call_publish_twin, .between = "target attach|" KILLED },
 	{ "publish over a stranger", "kvol_publish", ANY_PUBLISH, one_of_each, covered,
