@@ -51,7 +51,15 @@ skip_all() {
 	exit 77
 }
 
-# Sets $python to a Python that has pytest: $PYTHON, the system's, or the first one.
+# Sets $python: to $PYTHON, the system's, or the first one. What comes first in PATH may be a script that
+# looks for the version that is wanted: twenty processes, and ten times as long.
+find_python() {
+	for python in ${PYTHON:-/usr/bin/python3 python3}; do
+		command -v "$python" > /dev/null && return
+	done
+}
+
+# The same, one that has pytest.
 need_pytest() {
 	for python in ${PYTHON:-/usr/bin/python3 python3}; do
 		"$python" -c 'import sys, pytest; sys.exit(sys.version_info < (3, 9))' 2> /dev/null && return
