@@ -46,7 +46,7 @@ int kv_catalogue_create(int dir_fd, const struct kv_pool_row *pool)
 		return r;
 	r = kv_schema_create(db);
 	if (r == 0)
-		r = kv_db_do(db, "INSERT INTO pool VALUES (1, ?, ?, ?, ?, ?, ?, 0, 0)",
+		r = kv_db_do(db, "INSERT INTO pool VALUES (1, ?, ?, ?, ?, ?, ?, 0, 0, 0, 0, 0, 0, 0)",
 			     "ttiiii", pool->uuid, pool->name, (int64_t)time(NULL),
 			     (int64_t)pool->block_bytes, (int64_t)pool->max_volumes,
 			     (int64_t)pool->epoch);
@@ -144,23 +144,15 @@ int kv_catalogue_pool(struct kv_catalogue *cat, struct kv_pool_row *ret)
 int kv_catalogue_counts(struct kv_catalogue *cat, uint64_t *ret_volumes,
 			uint64_t *ret_snapshots)
 {
-	struct kv_stmt *stmt;
+	struct kv_tally tally;
 	int r;
 
 	kv_catalogue_lock(cat);
-	r = kv_db_query(cat->db, &stmt,
-			"SELECT count(*), coalesce(sum(kind = 2), 0) FROM volume"
-			" WHERE name IS NOT NULL AND kind <> 3",
-			"");
-	if (r < 0)
-		return kv_catalogue_unlock(cat, r);
-	r = kv_stmt_step(stmt);
-	if (r == 1) {
-		*ret_snapshots = (uint64_t)kv_stmt_int(stmt, 1);
-		*ret_volumes = (uint64_t)kv_stmt_int(stmt, 0) - *ret_snapshots;
-		r = 0;
+	r = kv_tally_read(cat, &tally);
+	if (r == 0) {
+		*ret_volumes = tally.volumes;
+		*ret_snapshots = tally.snapshots;
 	}
-	kv_stmt_reset(stmt);
 	return kv_catalogue_unlock(cat, r);
 }
 
@@ -270,11 +262,13 @@ int kv_catalogue_insert(struct kv_catalogue *cat, const struct kv_row *row)
 /* Inside a transaction. */
 static int insert(struct kv_catalogue *cat, const struct kv_row *row)
 {
-	return kv_db_do(cat->db,
-			"INSERT INTO volume (" ROW_COLUMNS ") VALUES (?,?,?,?,?,?,?,?,?)",
-			"itiiiittt", (int64_t)row->id, row->name, (int64_t)row->kind,
-			(int64_t)row->flags, (int64_t)row->bytes, (int64_t)row->created,
-			row->source, row->fs_type, row->uuid);
+	int r = kv_db_do(cat->db,
+			 "INSERT INTO volume (" ROW_COLUMNS ") VALUES (?,?,?,?,?,?,?,?,?)",
+			 "itiiiittt", (int64_t)row->id, row->name, (int64_t)row->kind,
+			 (int64_t)row->flags, (int64_t)row->bytes, (int64_t)row->created,
+			 row->source, row->fs_type, row->uuid);
+
+	return r < 0 ? r : kv_tally_change(cat, NULL, row);
 }
 
 int kv_catalogue_insert_labelled(struct kv_catalogue *cat, const struct kv_row *row,
@@ -324,15 +318,21 @@ int kv_catalogue_resize(struct kv_catalogue *cat, uint32_t id, uint64_t bytes,
 int kv_catalogue_resize_within(struct kv_catalogue *cat, uint32_t id, uint64_t bytes,
 			       uint32_t flags, const struct kv_limit *limit)
 {
+	struct kv_row old, new;
 	int r = kv_catalogue_begin(cat);
 
 	if (r < 0)
 		return r;
-	r = kv_db_do(
-		cat->db,
-		"UPDATE volume SET bytes = ?, flags = ? WHERE id = ? AND name IS NOT NULL",
-		"iii", (int64_t)bytes, (int64_t)flags, (int64_t)id);
-	r = must_change(r);
+	r = kv_tally_row(cat, id, &old);
+	if (r == 0)
+		r = kv_db_do(cat->db, "UPDATE volume SET bytes = ?, flags = ? WHERE id = ?",
+			     "iii", (int64_t)bytes, (int64_t)flags, (int64_t)id);
+	if (r >= 0) {
+		new = old;
+		new.bytes = bytes;
+		new.flags = flags;
+		r = kv_tally_change(cat, &old, &new);
+	}
 	if (r >= 0)
 		r = kv_catalogue_within(cat, limit, 0, 0);
 	return kv_catalogue_finish(cat, r);
@@ -352,15 +352,18 @@ int kv_catalogue_set_flags(struct kv_catalogue *cat, uint32_t id, uint32_t flags
 
 int kv_catalogue_bury(struct kv_catalogue *cat, uint32_t id)
 {
+	struct kv_row row;
 	int r = kv_catalogue_begin(cat);
 
 	if (r < 0)
 		return r;
-	r = kv_db_do(
-		cat->db,
-		"UPDATE volume SET name = NULL, flags = 0 WHERE id = ? AND name IS NOT NULL",
-		"i", (int64_t)id);
-	r = must_change(r);
+	r = kv_tally_row(cat, id, &row);
+	if (r == 0)
+		r = kv_db_do(cat->db,
+			     "UPDATE volume SET name = NULL, flags = 0 WHERE id = ?", "i",
+			     (int64_t)id);
+	if (r >= 0)
+		r = kv_tally_change(cat, &row, NULL);
 	if (r >= 0)
 		r = kv_catalogue_drop_labels(cat, id);
 	if (r >= 0)

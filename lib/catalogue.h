@@ -139,6 +139,7 @@ int kv_catalogue_resize(struct kv_catalogue *cat, uint32_t id, uint64_t bytes,
 			uint32_t flags);
 int kv_catalogue_resize_within(struct kv_catalogue *cat, uint32_t id, uint64_t bytes,
 			       uint32_t flags, const struct kv_limit *limit);
+/* KV_ROW_THICK stays as it is. */
 int kv_catalogue_set_flags(struct kv_catalogue *cat, uint32_t id, uint32_t flags);
 
 /* Sets labels, or removes those without a value; name NULL: of the pool. No commit if
@@ -208,7 +209,7 @@ int kv_catalogue_count_snapshots(struct kv_catalogue *cat, uint64_t taken);
 int kv_catalogue_next_reservation(struct kv_catalogue *cat, int64_t after,
 				  struct kv_reservation *ret);
 
-/* For repair, which is alone with the catalogue. As kv_db_check. */
+/* For repair, which is alone with the catalogue. As kv_db_check, of the tally as well. */
 int kv_catalogue_check(struct kv_catalogue *cat, bool mend);
 /* The first id from `from` on that has a row, or (not named) a tombstone; -ENOENT: none.
  */

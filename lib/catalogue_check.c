@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * The catalogue as repair sees it: is the database sound, which ids does it know, and
- * taking the thin pool's word where the two do not belong together.
+ * The catalogue as repair sees it: is the database sound, is its tally that of the rows,
+ * which ids does it know, and taking the thin pool's word where the two do not belong together.
  *
  * Accepting is one commit. It drops the reservations: they are of another history, and
  * recovery would delete every id in them that has no row, which here may be somebody's
@@ -14,11 +14,15 @@
 
 int kv_catalogue_check(struct kv_catalogue *cat, bool mend)
 {
-	int r;
+	int r, tally;
 
 	kv_catalogue_lock(cat);
-	r = kv_db_check(cat->db, mend);
-	return kv_catalogue_unlock(cat, r);
+	r = kv_catalogue_unlock(cat, kv_db_check(cat->db, mend));
+	/* An index that has errors may hide rows. */
+	if (r < 0 || (r == 1 && !mend))
+		return r;
+	tally = kv_tally_check(cat, mend);
+	return tally < 0 ? tally : tally || r;
 }
 
 int kv_catalogue_next_id(struct kv_catalogue *cat, uint32_t from, uint32_t *ret_id,

@@ -13,8 +13,6 @@
 #define KV_SQL_UNGROWN "flags & 33"
 _Static_assert((KV_ROW_GROW | KV_ROW_SPARE) == 33, "KV_SQL_UNGROWN");
 _Static_assert(KV_ROW_RENEW == 2 && KVOL_KIND_TEMPLATE == 3, "as statements have them");
-#define KV_SQL_THICK "flags & 8"
-_Static_assert(KV_ROW_THICK == 8, "KV_SQL_THICK");
 
 #define KV_LATER_MAX   64
 #define KV_LATER_BATCH 16 /* done together, with the next commit */
@@ -58,6 +56,26 @@ int kv_catalogue_drop_labels(struct kv_catalogue *cat, uint32_t id);
 /* As kv_catalogue_admits, inside a transaction. */
 int kv_catalogue_within(struct kv_catalogue *cat, const struct kv_limit *limit,
 			uint64_t more_volumes, uint64_t more_bytes);
+
+/* The tally (catalogue_tally.c). Inside a transaction, or at least under the lock. */
+#define KV_TALLY_PAGE UINT64_C(4096)
+struct kv_tally {
+	uint64_t volumes;
+	uint64_t snapshots;
+	uint64_t pages;	       /* of volumes; of them, in thick ones: */
+	uint64_t thick_pages;
+	uint64_t thick_blocks; /* which these are, in whole blocks of the pool */
+	uint64_t block_bytes;
+};
+int kv_tally_read(struct kv_catalogue *cat, struct kv_tally *ret);
+/* One goes, one comes (may be NULL): of each the kind, the size and KV_ROW_THICK count.
+ * -EDQUOT: more than can be counted. */
+int kv_tally_change(struct kv_catalogue *cat, const struct kv_row *gone,
+		    const struct kv_row *come);
+/* What of a row counts. -ENOENT: none, or a tombstone. */
+int kv_tally_row(struct kv_catalogue *cat, uint32_t id, struct kv_row *ret);
+/* A transaction of its own. 1: it was not the rows', and is now if `mend`. */
+int kv_tally_check(struct kv_catalogue *cat, bool mend);
 
 int kv_schema_create(struct kv_db *db);
 int kv_schema_check(struct kv_db *db); /* -EUCLEAN: it is not exactly ours */

@@ -79,42 +79,47 @@ int kv_catalogue_set_policy(struct kv_catalogue *cat, const struct kv_policy *p,
 	return kv_catalogue_finish(cat, r);
 }
 
-/* Sums of multiples of 4096 are exact in floating point far beyond what an integer
- * holds, and are cut to that. */
 struct sums {
 	uint64_t n;
 	uint64_t bytes;	   /* of volumes */
 	uint64_t promised; /* the same, by what each counts */
 };
 
-/* 8 is KV_ROW_THICK. Such a volume has whole blocks of the pool. */
+/* Cut to what an integer holds. */
+static uint64_t bytes_of(uint64_t pages)
+{
+	return pages > INT64_MAX / KV_TALLY_PAGE ? INT64_MAX : pages * KV_TALLY_PAGE;
+}
+
+static uint64_t sum_of(uint64_t a, uint64_t b)
+{
+	return a > INT64_MAX - b ? INT64_MAX : a + b;
+}
+
+static uint64_t percent_of(uint64_t bytes, uint64_t percent)
+{
+	uint64_t whole;
+
+	if (__builtin_mul_overflow(bytes / 100, percent, &whole) || whole > INT64_MAX)
+		return INT64_MAX;
+	return sum_of(whole, bytes % 100 * percent / 100);
+}
+
+/* A thick volume has whole blocks of the pool. */
 static int provisioned(struct kv_catalogue *cat, const struct kv_limit *limit,
 		       struct sums *ret)
 {
-	int64_t percent = limit && limit->thick_percent ? (int64_t)limit->thick_percent : 100;
-	struct kv_stmt *stmt;
-	int64_t bytes, promised;
-	int r;
+	uint64_t percent = limit && limit->thick_percent ? limit->thick_percent : 100;
+	struct kv_tally t;
+	int r = kv_tally_read(cat, &t);
 
-	r = kv_db_query(cat->db, &stmt,
-			"SELECT count(*), CAST(total(CASE kind WHEN 1 THEN bytes END)"
-			" AS INTEGER), CAST(total(CASE WHEN kind <> 1 THEN 0 WHEN " KV_SQL_THICK
-			" THEN (bytes + block_bytes - 1) / block_bytes * block_bytes * ?"
-			" / 100.0 ELSE bytes END) AS INTEGER)"
-			" FROM volume, pool WHERE volume.name IS NOT NULL AND kind <> 3",
-			"i", percent);
 	if (r < 0)
 		return r;
-	r = kv_stmt_step(stmt);
-	ret->n = (uint64_t)kv_stmt_int(stmt, 0);
-	bytes = kv_stmt_int(stmt, 1);
-	promised = kv_stmt_int(stmt, 2);
-	ret->bytes = (uint64_t)bytes;
-	ret->promised = (uint64_t)promised;
-	kv_stmt_reset(stmt);
-	if (r >= 0)
-		r = bytes < 0 || promised < 0 ? -EUCLEAN : 0; /* no size is */
-	return r;
+	ret->n = t.volumes + t.snapshots;
+	ret->bytes = bytes_of(t.pages);
+	ret->promised = sum_of(bytes_of(t.pages - t.thick_pages),
+			       percent_of(t.thick_blocks * t.block_bytes, percent));
+	return 0;
 }
 
 int kv_catalogue_provisioned(struct kv_catalogue *cat, const struct kv_limit *limit,

@@ -90,6 +90,7 @@ layer3_sources = \
 	lib/catalogue_db.h \
 	lib/catalogue_label.c \
 	lib/catalogue_policy.c \
+	lib/catalogue_tally.c \
 	lib/device.c \
 	lib/host.c \
 	lib/host.h \

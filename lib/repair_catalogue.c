@@ -180,10 +180,11 @@ static int check_database(struct kv_repair *x, struct kvol_error *e)
 	r = kv_catalogue_check(x->cat, !kv_repair_checks(x));
 	if (r == 1) {
 		kv_repair_found(x, KVOL_FAULT_DATABASE,
-				"an index of the catalogue's database has errors");
+				"an index or the tally of the catalogue's database "
+				"has errors");
 		if (!kv_repair_checks(x))
 			kv_repair_mended(x, KVOL_FAULT_DATABASE,
-					 "the database's indexes were made anew");
+					 "the database's indexes and its tally were made anew");
 		r = 0;
 	}
 	if (r == -EUCLEAN)

@@ -90,18 +90,21 @@ static int free_run(struct kv_db *db, uint32_t count, uint32_t *ret_first,
 
 /* How many more there may be. Reserved ids count as used, so the limit is never overrun;
  * near it batches shrink, so that one handle's batch does not starve the others. */
-static int room(struct kv_db *db, uint32_t *count)
+static int room(struct kv_catalogue *cat, uint32_t *count)
 {
 	int64_t left = 0, n;
+	struct kv_tally tally;
 	int r;
 
-	r = get_int(db,
-		    "SELECT max_volumes - (SELECT count(name) FROM volume)"
-		    " + (SELECT count(name) FROM volume WHERE kind = 3)"
-		    " - (SELECT coalesce(sum(count), 0) FROM reservation) FROM pool",
-		    "", 0, 0, &left);
+	r = kv_tally_read(cat, &tally);
+	if (r == 0)
+		r = get_int(cat->db,
+			    "SELECT max_volumes - (SELECT coalesce(sum(count), 0)"
+			    " FROM reservation) FROM pool",
+			    "", 0, 0, &left);
 	if (r < 0)
 		return r;
+	left -= (int64_t)(tally.volumes + tally.snapshots);
 	if (left <= 0)
 		return -EDQUOT;
 	n = left / 8 > 1 ? left / 8 : 1;
@@ -110,13 +113,14 @@ static int room(struct kv_db *db, uint32_t *count)
 	return 0;
 }
 
-static int reserve(struct kv_db *db, uint64_t owner, uint32_t count,
+static int reserve(struct kv_catalogue *cat, uint64_t owner, uint32_t count,
 		   struct kv_reservation *ret, uint64_t *ret_epoch)
 {
 	int64_t row, epoch, taken;
+	struct kv_db *db = cat->db;
 	int r;
 
-	r = room(db, &count);
+	r = room(cat, &count);
 	if (r == 0)
 		r = free_run(db, count, &ret->first, &ret->count);
 	if (r < 0)
@@ -179,7 +183,7 @@ int kv_catalogue_reserve(struct kv_catalogue *cat, uint64_t owner, uint32_t coun
 		r = drop_reservation(cat->db, finished[i].row,
 				     finished[i].snapshots_left);
 	if (r >= 0)
-		r = reserve(cat->db, owner, count, &res, &epoch);
+		r = reserve(cat, owner, count, &res, &epoch);
 	r = kv_catalogue_finish(cat, r);
 	if (r < 0)
 		return r;

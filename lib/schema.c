@@ -26,7 +26,10 @@ static const char *const schema[] = {
 	"  one INTEGER PRIMARY KEY CHECK (one = 1),"
 	"  uuid TEXT NOT NULL, name TEXT NOT NULL, created INTEGER NOT NULL,"
 	"  block_bytes INTEGER NOT NULL, max_volumes INTEGER NOT NULL,"
-	"  epoch INTEGER NOT NULL, next_id INTEGER NOT NULL, snapshots INTEGER NOT NULL)",
+	"  epoch INTEGER NOT NULL, next_id INTEGER NOT NULL, snapshots INTEGER NOT NULL,"
+	"  n_volumes INTEGER NOT NULL, n_snapshots INTEGER NOT NULL,"
+	"  pages INTEGER NOT NULL,"
+	"  thick_pages INTEGER NOT NULL, thick_blocks INTEGER NOT NULL)",
 	"CREATE TABLE volume ("
 	"  id INTEGER PRIMARY KEY,"
 	"  name TEXT UNIQUE,"

@@ -315,7 +315,7 @@ struct kvol_repair_opts {
 /* What can be wrong with a pool. */
 #define KVOL_FAULT_TABLE       (1u << 0)	/* one copy of its partition table is damaged */
 #define KVOL_FAULT_CATALOGUE   (1u << 1)	/* the catalogue's file system has errors */
-#define KVOL_FAULT_DATABASE    (1u << 2)	/* an index of the catalogue has errors */
+#define KVOL_FAULT_DATABASE    (1u << 2)	/* an index of the catalogue, or its count */
 #define KVOL_FAULT_METADATA    (1u << 3)	/* the thin pool's metadata is damaged */
 #define KVOL_FAULT_NEEDS_CHECK (1u << 4)	/* it is sound, and the kernel wants to be told so */
 #define KVOL_FAULT_VOLUMES     (1u << 5)	/* it lacks volumes, or parts of them */

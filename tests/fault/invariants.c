@@ -18,6 +18,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "fixture.h"
 #include "invariants.h"
 #include "verb.h"
 
@@ -117,6 +118,8 @@ static const char *check_numbers(sqlite3_stmt *stmt, const struct model_disk *di
 		return say("%d labels are nobody's", sqlite3_column_int(stmt, 4));
 	if (sqlite3_column_int(stmt, 5))
 		return say("%d boots are nobody's", sqlite3_column_int(stmt, 5));
+	if (!sqlite3_column_int(stmt, 6))
+		return "the tally is not that of the rows";
 	if (disk->metadata.snapshot)
 		return "a metadata snapshot is held";
 	if ((uint64_t)sqlite3_column_int64(stmt, 3) != disk->metadata.transaction_id)
@@ -139,7 +142,8 @@ static const char *check_catalogue(sqlite3 *db, const struct model_disk *disk)
 				 "  volume NOT IN (SELECT id FROM volume"
 				 "   WHERE name IS NOT NULL)),"
 				 " (SELECT count(*) FROM ephemeral WHERE volume NOT IN"
-				 "  (SELECT id FROM volume WHERE flags & 16))",
+				 "  (SELECT id FROM volume WHERE flags & 16)),"
+				 " (SELECT (" TALLY_COLUMNS ") = (" TALLY_OF_ROWS ") FROM pool)",
 				 -1, &stmt, NULL);
 	if (stmt && sqlite3_step(stmt) == SQLITE_ROW)
 		bad = check_numbers(stmt, disk);

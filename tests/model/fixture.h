@@ -88,6 +88,17 @@ void killed_at(struct fixture *f, const char *step, unsigned nth, verb_fn *verb,
 
 /* SQL on the catalogue, behind the library's back. */
 void doctor(struct fixture *f, const char *sql);
+/* For who takes rows away so: the pool's tally is theirs again. */
+#define TALLY_COLUMNS "n_volumes, n_snapshots, pages, thick_pages, thick_blocks"
+#define TALLY_OF_ROWS                                                            \
+	"SELECT coalesce(sum(kind = 1), 0), coalesce(sum(kind = 2), 0),"          \
+	" coalesce(sum((kind = 1) * bytes / 4096), 0),"                           \
+	" coalesce(sum((kind = 1 AND flags & 8) * bytes / 4096), 0),"             \
+	" coalesce(sum((kind = 1 AND flags & 8) *"                                \
+	"  ((bytes + (SELECT block_bytes FROM pool) - 1) /"                       \
+	"   (SELECT block_bytes FROM pool))), 0)"                                 \
+	" FROM volume WHERE name IS NOT NULL"
+#define TALLY_ANEW "UPDATE pool SET (" TALLY_COLUMNS ") = (" TALLY_OF_ROWS ");"
 int64_t query(struct fixture *f, const char *sql);
 
 int create_volume(struct fixture *f, const char *name, const char *fs); /* of 512 MiB */

@@ -206,6 +206,78 @@ static void counts_are_of_what_has_a_name(void **state)
 	assert_int_equal(snapshots, 1);
 }
 
+/* The sums of kv_catalogue_provisioned, by a limit that counts thick bytes threefold. */
+static void assert_sums(struct place *p, uint64_t bytes, uint64_t promised)
+{
+	const struct kv_limit limit = { .thick_percent = 300 };
+	uint64_t got_bytes, got_promised;
+
+	assert_int_equal(
+		kv_catalogue_provisioned(p->cat, &limit, &got_bytes, &got_promised), 0);
+	assert_int_equal(got_bytes, bytes);
+	assert_int_equal(got_promised, promised);
+	assert_int_equal(kv_catalogue_check(p->cat, false), 0);
+}
+
+static void tally_goes_with_the_rows(void **state)
+{
+	struct kv_row row = make(1, "thin");
+	struct place *p = *state;
+
+	assert_sums(p, 0, 0);
+	row.bytes = 3 * 4096;
+	assert_int_equal(kv_catalogue_insert(p->cat, &row), 0);
+	assert_sums(p, 3 * 4096, 3 * 4096);
+	row = make(2, "snapshot");
+	row.kind = KVOL_KIND_SNAPSHOT;
+	assert_int_equal(kv_catalogue_insert(p->cat, &row), 0);
+	row = make(3, "template/ext4/4096/0123456789abcdef");
+	row.kind = KVOL_KIND_TEMPLATE;
+	assert_int_equal(kv_catalogue_insert(p->cat, &row), 0);
+	assert_sums(p, 3 * 4096, 3 * 4096);
+	row = make(4, "thick");
+	row.flags = KV_ROW_THICK;
+	row.bytes = 65536 + 4096; /* has two blocks */
+	assert_int_equal(kv_catalogue_insert(p->cat, &row), 0);
+	assert_sums(p, 65536 + 4 * 4096, 3 * 4096 + 3 * 2 * 65536);
+	assert_int_equal(kv_catalogue_insert(p->cat, &row), -EEXIST);
+	assert_sums(p, 65536 + 4 * 4096, 3 * 4096 + 3 * 2 * 65536);
+
+	assert_int_equal(kv_catalogue_resize(p->cat, 4, 3 * 65536, KV_ROW_THICK), 0);
+	assert_int_equal(kv_catalogue_resize(p->cat, 1, 4096, KV_ROW_GROW), 0);
+	assert_int_equal(kv_catalogue_resize(p->cat, 2, 8192, 0), 0);
+	assert_sums(p, 3 * 65536 + 4096, 4096 + 3 * 3 * 65536);
+	for (uint32_t id = 1; id <= 4; id++)
+		assert_int_equal(kv_catalogue_bury(p->cat, id), 0);
+	assert_int_equal(kv_catalogue_bury(p->cat, 4), -ENOENT);
+	assert_sums(p, 0, 0);
+}
+
+/* Sums are cut to what an integer holds, and exact again when they fall below it. */
+static void tally_of_huge_volumes_is_exact(void **state)
+{
+	struct place *p = *state;
+	struct kv_row row;
+	char name[16];
+
+	insert(p, 1, "small");
+	for (uint32_t i = 0; i < 9; i++) {
+		(void)snprintf(name, sizeof(name), "huge%d", (int)i);
+		row = make(10 + i, name);
+		row.bytes = KV_ROW_BYTES_MAX;
+		assert_int_equal(kv_catalogue_insert(p->cat, &row), 0);
+	}
+	assert_sums(p, INT64_MAX, INT64_MAX);
+	for (uint32_t i = 0; i < 8; i++)
+		assert_int_equal(kv_catalogue_bury(p->cat, 10 + i), 0);
+	assert_sums(p, KV_ROW_BYTES_MAX + 4096, KV_ROW_BYTES_MAX + 4096);
+	/* What cannot be counted is refused. */
+	sql(p, "UPDATE pool SET pages = 9223372036854775807");
+	row = make(9, "more");
+	assert_int_equal(kv_catalogue_insert(p->cat, &row), -EDQUOT);
+	assert_int_equal(kv_catalogue_find(p->cat, "more", &row), -ENOENT);
+}
+
 /* --- Tombstones
  * ------------------------------------------------------------------------------ */
 
@@ -753,6 +825,81 @@ static void strangers_pools_are_refused(void **state)
 	assert_int_equal(kv_catalogue_pool(p->cat, &got), 0);
 }
 
+/* Changes are refused, and nothing else: repair has to get at the rows. */
+static void strangers_tallies_are_refused(void **state)
+{
+	static const char *const changes[] = {
+		"n_volumes = -1",
+		"n_volumes = 16777217",
+		"n_volumes = 1.5",
+		"n_volumes = 'x'",
+		"n_volumes = x'31'",
+		"n_snapshots = -1",
+		"n_snapshots = 16777217",
+		"n_volumes = 16777216, n_snapshots = 1",
+		"pages = -1",
+		"pages = 1e30",
+		"thick_pages = -1",
+		"thick_pages = 2, thick_blocks = 1",	   /* of 1 page in all */
+		"thick_pages = 1",			   /* in no block */
+		"thick_blocks = -1",
+		"thick_blocks = 1 << 60",
+		"block_bytes = 0",
+	};
+	uint64_t a = 7, b = 7, epoch = 7;
+	struct kv_reservation res = { .row = -1 };
+	struct kv_row row = make(2, "b"), got;
+	struct place *p = *state;
+	char text[128];
+
+	insert(p, 1, "a");
+	for (size_t i = 0; i < KV_ARRAY_SIZE(changes); i++) {
+		sql(p, "CREATE TABLE keep AS SELECT * FROM pool");
+		(void)snprintf(text, sizeof(text), "UPDATE pool SET %s", changes[i]);
+		sql(p, text);
+		if (kv_catalogue_counts(p->cat, &a, &b) != -EUCLEAN)
+			print_error("hostile tally: %s\n", changes[i]);
+		assert_int_equal(kv_catalogue_counts(p->cat, &a, &b), -EUCLEAN);
+		assert_int_equal(kv_catalogue_provisioned(p->cat, NULL, &a, &b), -EUCLEAN);
+		assert_int_equal(kv_catalogue_insert(p->cat, &row), -EUCLEAN);
+		assert_int_equal(kv_catalogue_resize(p->cat, 1, 8192, 0), -EUCLEAN);
+		assert_int_equal(kv_catalogue_bury(p->cat, 1), -EUCLEAN);
+		assert_int_equal(
+			kv_catalogue_reserve(p->cat, OWNER, 1, NULL, 0, &res, &epoch),
+			-EUCLEAN);
+		assert_int_equal(kv_catalogue_get(p->cat, 1, &got), 0);
+		assert_int_equal(got.bytes, 4096);
+		sql(p,
+		    "DELETE FROM pool; INSERT INTO pool SELECT * FROM keep; DROP TABLE keep");
+	}
+	assert_int_equal(a + b + epoch, 21);
+	assert_int_equal(res.row, -1);
+
+	/* One that could be, and is not: what was never in it cannot go. */
+	sql(p, "UPDATE pool SET n_volumes = 0, pages = 0");
+	assert_int_equal(kv_catalogue_bury(p->cat, 1), -EUCLEAN);
+	assert_int_equal(kv_catalogue_get(p->cat, 1, &got), 0);
+	assert_int_equal(kv_catalogue_check(p->cat, false), 1);
+	assert_int_equal(kv_catalogue_check(p->cat, true), 1);
+	assert_int_equal(kv_catalogue_check(p->cat, false), 0);
+	assert_int_equal(kv_catalogue_bury(p->cat, 1), 0);
+}
+
+/* No verb will ever take one of them out of it. */
+static void strangers_rows_are_not_in_the_tally(void **state)
+{
+	struct place *p = *state;
+	uint64_t volumes, snapshots;
+
+	insert(p, 1, "a");
+	insert(p, 2, "b");
+	sql(p, "UPDATE volume SET bytes = -4096 WHERE id = 2");
+	assert_int_equal(kv_catalogue_bury(p->cat, 2), -EUCLEAN);
+	assert_int_equal(kv_catalogue_check(p->cat, true), 1);
+	assert_int_equal(kv_catalogue_counts(p->cat, &volumes, &snapshots), 0);
+	assert_int_equal(volumes, 1);
+}
+
 /* --- Two handles
  * ----------------------------------------------------------------------------- */
 
@@ -782,6 +929,8 @@ int main(void)
 		in_place(changes_need_a_row_with_a_name),
 		in_place(failed_commit_changes_nothing),
 		in_place(counts_are_of_what_has_a_name),
+		in_place(tally_goes_with_the_rows),
+		in_place(tally_of_huge_volumes_is_exact),
 		in_place(tombstones_go_with_the_next_commit_or_the_close),
 		in_place(batch_of_tombstones_goes_with_the_next_commit),
 		in_place(forgotten_tombstone_survives_a_failed_commit),
@@ -805,6 +954,8 @@ int main(void)
 		in_place(strangers_values_are_refused),
 		in_place(strangers_reservations_are_refused),
 		in_place(strangers_pools_are_refused),
+		in_place(strangers_tallies_are_refused),
+		in_place(strangers_rows_are_not_in_the_tally),
 		in_place(two_handles_see_each_others_commits),
 	};
 

@@ -290,10 +290,7 @@ static void strays_are_counted_and_stay(void **state)
 	struct fixture *f = *state;
 	unsigned n = model_thins(disk_of(f));
 
-	char sql[128];
-
-	(void)snprintf(sql, sizeof(sql), "DELETE FROM volume WHERE name = 'c'");
-	doctor(f, sql);
+	doctor(f, "DELETE FROM volume WHERE name = 'c';" TALLY_ANEW);
 	succeeds(f, repair(f, KVOL_REPAIR_ACCEPT, true));
 	assert_int_equal(info.found, KVOL_FAULT_STRAYS);
 	assert_int_equal(info.n_strays, 1);
@@ -312,7 +309,7 @@ static void epochs_are_settled_by_order_only(void **state)
 	/* An older catalogue: without the last volumes, with a reservation of its own day
 	 * that names their ids. */
 	last = (uint64_t)query(f, "SELECT max(id) FROM volume");
-	doctor(f, "DELETE FROM volume WHERE name IN ('b', 't');"
+	doctor(f, "DELETE FROM volume WHERE name IN ('b', 't');" TALLY_ANEW
 		  "INSERT INTO reservation (owner, first, count) VALUES (1, 0, 64);"
 		  "UPDATE pool SET epoch = epoch - 2, next_id = 0, snapshots = 0;");
 	open_pool(f);
@@ -435,7 +432,7 @@ static void check_finds_what_fits_no_longer(void **state)
 {
 	struct fixture *f = *state;
 
-	doctor(f, "DELETE FROM volume WHERE name = 'c'");
+	doctor(f, "DELETE FROM volume WHERE name = 'c';" TALLY_ANEW);
 	succeeds(f, repair(f, KVOL_REPAIR_CHECK, false));
 	assert_int_equal(info.found, KVOL_FAULT_STRAYS);
 	assert_int_equal(info.n_strays, 1);
@@ -445,6 +442,34 @@ static void check_finds_what_fits_no_longer(void **state)
 	assert_int_equal(info.mended, 0);
 	open_pool(f);
 	assert_true(pool_info(f).flags & KVOL_POOL_AUDIT);
+}
+
+/* The numbers that verbs go by instead of counting rows. */
+static void tally_is_found_and_made_anew(void **state)
+{
+	static const char *const wrong[] = {
+		"n_volumes = 4",	"n_snapshots = 0",	"n_volumes = -1",
+		"n_snapshots = 'many'", "pages = pages - 1",	"pages = 1e30",
+		"thick_pages = 1",	"thick_blocks = 1",	"thick_blocks = x'00'",
+	};
+	struct fixture *f = *state;
+	char sql[96];
+
+	for (size_t i = 0; i < KV_ARRAY_SIZE(wrong); i++) {
+		(void)snprintf(sql, sizeof(sql), "UPDATE pool SET %s", wrong[i]);
+		doctor(f, sql);
+		succeeds(f, repair(f, KVOL_REPAIR_CHECK, false));
+		assert_int_equal(info.found, KVOL_FAULT_DATABASE);
+		assert_int_equal(info.mended, 0);
+		succeeds(f, repair(f, 0, false));
+		assert_int_equal(info.mended, KVOL_FAULT_DATABASE);
+		assert_int_equal(query(f, "SELECT (" TALLY_COLUMNS ") = (" TALLY_OF_ROWS
+					  ") FROM pool"),
+				 1);
+		succeeds(f, repair(f, KVOL_REPAIR_CHECK, false));
+		assert_int_equal(info.found, 0);
+		assert_all_there(f);
+	}
 }
 
 /* Whatever of it fails: an error, and nothing left. */
@@ -676,6 +701,7 @@ int main(void)
 		on_pool(catalogue_that_cannot_be_mounted_is_not_called_damaged),
 		on_pool(check_tells_and_leaves),
 		on_pool(check_finds_what_fits_no_longer),
+		on_pool(tally_is_found_and_made_anew),
 		on_pool(check_that_fails_leaves_nothing),
 		on_pool(damaged_table_is_written_anew),
 		on_pool(damaged_database_is_left_to_a_person),
