@@ -408,12 +408,12 @@ int kv_catalogue_tombstones(struct kv_catalogue *cat, uint32_t from, uint32_t *r
 		from, ret, n);
 }
 
-int kv_catalogue_ungrown(struct kv_catalogue *cat, uint32_t from, uint32_t *ret,
+int kv_catalogue_spare(struct kv_catalogue *cat, uint32_t from, uint32_t *ret,
 			 unsigned n)
 {
 	return ids(
 		cat,
-		"SELECT id FROM volume WHERE " KV_SQL_UNGROWN
+		"SELECT id FROM volume WHERE " KV_SQL_SPARE
 		" AND name IS NOT NULL AND id >= ? ORDER BY id LIMIT ?",
 		from, ret, n);
 }

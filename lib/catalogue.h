@@ -174,7 +174,7 @@ void kv_catalogue_renewed_later(struct kv_catalogue *cat, uint32_t id);
 /* Up to n ids from `from` on, ascending; returns how many. */
 int kv_catalogue_tombstones(struct kv_catalogue *cat, uint32_t from, uint32_t *ret,
 			    unsigned n);
-int kv_catalogue_ungrown(struct kv_catalogue *cat, uint32_t from, uint32_t *ret,
+int kv_catalogue_spare(struct kv_catalogue *cat, uint32_t from, uint32_t *ret,
 			 unsigned n);
 int kv_catalogue_templates(struct kv_catalogue *cat, uint32_t from, uint32_t *ret,
 			   unsigned n);

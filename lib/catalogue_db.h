@@ -10,8 +10,8 @@
 #include "db.h"
 
 /* The row's flags as SQL knows them: the schema, an index of it and queries have to agree. */
-#define KV_SQL_UNGROWN "flags & 33"
-_Static_assert((KV_ROW_GROW | KV_ROW_SPARE) == 33, "KV_SQL_UNGROWN");
+#define KV_SQL_SPARE "flags & 32"
+_Static_assert(KV_ROW_SPARE == 32, "KV_SQL_SPARE");
 _Static_assert(KV_ROW_RENEW == 2 && KVOL_KIND_TEMPLATE == 3, "as statements have them");
 
 #define KV_LATER_MAX   64

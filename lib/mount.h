@@ -105,6 +105,19 @@ int kv_ns_id(const char *ns_path, struct kv_ns *ret);
  * NULL) gets where it is now; "" if that is longer than a path can be. */
 int kv_mount_find(const char *ns_path, uint64_t mnt_id, dev_t dev, bool node,
 		  char ret_point[PATH_MAX]);
+/* The mounts of a namespace as they were at one moment, for who has many to look for: each
+ * kv_mount_find reads all of them. One that is not among them may have come since. */
+struct kv_mounts {
+	struct kv_ns ns;
+	char *text; /* the lines */
+	struct kv_mountinfo *of; /* ascending by id */
+	size_t n;
+};
+#define _cleanup_mounts_ _cleanup_(kv_mounts_free)
+/* The caller's, and ns is what kv_ns_id says of it. */
+int kv_mounts_read(struct kv_mounts *ret);
+bool kv_mounts_have(const struct kv_mounts *mounts, uint64_t mnt_id, dev_t dev, bool node);
+void kv_mounts_free(struct kv_mounts *mounts);
 /* 1: the mount of that id in the namespace is of the file system on device-mapper's device
  * dev; 0: of another, or there is none. */
 int kv_mount_shows(const char *ns_path, uint64_t mnt_id, dev_t dev);

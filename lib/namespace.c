@@ -20,8 +20,10 @@
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "mount.h"
 #include "mountinfo.h"
@@ -218,6 +220,88 @@ int kv_mount_shows(const char *ns_path, uint64_t mnt_id, dev_t dev)
 	struct search x = { .is = shows_device, .mnt_id = mnt_id, .dev = dev };
 
 	return search_namespace(ns_path, &x);
+}
+
+/* All of it, with a NUL behind it. */
+static int read_lines(char **ret)
+{
+	_cleanup_close_ int proc_fd = open_proc(O_PATH), fd = -1;
+	_cleanup_free_ char *text = NULL;
+	size_t size = 0, used = 0;
+	char *larger;
+	ssize_t n;
+
+	if (proc_fd < 0)
+		return proc_fd;
+	fd = openat(proc_fd, "thread-self/mountinfo", O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT ? -EOPNOTSUPP : -errno;
+	do {
+		if (size - used < 2) {
+			size += size / 2 + 16384;
+			larger = realloc(text, size);
+			if (!larger)
+				return -ENOMEM;
+			text = larger;
+		}
+		n = read(fd, text + used, size - used - 1);
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		used += n > 0 ? (size_t)n : 0;
+	} while (n != 0);
+	text[used] = '\0';
+	*ret = text;
+	text = NULL;
+	return 0;
+}
+
+static int compare_ids(const void *a, const void *b)
+{
+	uint64_t x = ((const struct kv_mountinfo *)a)->id;
+	uint64_t y = ((const struct kv_mountinfo *)b)->id;
+
+	return (x > y) - (x < y);
+}
+
+int kv_mounts_read(struct kv_mounts *ret)
+{
+	struct kv_mounts m = { .n = 0 };
+	size_t lines = 0;
+	int r;
+
+	r = kv_ns_id(NULL, &m.ns);
+	if (r == 0)
+		r = read_lines(&m.text);
+	if (r < 0)
+		return r;
+	for (const char *s = m.text; (s = strchr(s, '\n')); s++)
+		lines++;
+	m.of = calloc(lines + 1, sizeof(*m.of));
+	if (!m.of) {
+		free(m.text);
+		return -ENOMEM;
+	}
+	for (const char *s = m.text, *end; (end = strchr(s, '\n')); s = end + 1)
+		m.n += kv_mountinfo_parse(s, &m.of[m.n]) == 0;
+	qsort(m.of, m.n, sizeof(*m.of), compare_ids);
+	*ret = m;
+	return 0;
+}
+
+bool kv_mounts_have(const struct kv_mounts *mounts, uint64_t mnt_id, dev_t dev, bool node)
+{
+	const struct kv_mountinfo key = { .id = mnt_id }, *m = NULL;
+
+	if (mounts->n)
+		m = bsearch(&key, mounts->of, mounts->n, sizeof(key), compare_ids);
+	return m && kv_mountinfo_is(m, mnt_id, dev, node);
+}
+
+void kv_mounts_free(struct kv_mounts *mounts)
+{
+	free(mounts->of);
+	free(mounts->text);
+	*mounts = (struct kv_mounts){ .n = 0 };
 }
 
 /* A process may end while it is looked at: what it had in its namespace alone is gone. */

@@ -10,7 +10,7 @@
  *
  * Living processes are not disturbed: everything here is done under a lock that was free,
  * and what is locked is left to its holder. Every step may be repeated, so a crash in
- * here needs nothing new. No step scans the metadata; the work is as large as what was
+ * here needs nothing new. No step scans the metadata or the rows; the work is as large as what was
  * left.
  */
 #include <errno.h>
@@ -29,10 +29,18 @@ static int fail(struct kvol_pool *pool, int r, const char *step, struct kvol_err
 
 /* --- Devices --- */
 
+struct tidy {
+	struct kvol_pool *pool;
+	bool looked;
+	struct kv_mounts seen; /* once: among them is each device that is published */
+	bool grows; /* some volume that is in use may have to be grown */
+};
+
 /* A device whose volume nobody is working on: resumed if it is suspended, removed if it
  * is useless, and so is its read-only face. */
-static int tidy_device(struct kvol_pool *pool, uint32_t id, bool has_face)
+static int tidy_device(struct tidy *x, uint32_t id, bool has_face)
 {
+	struct kvol_pool *pool = x->pool;
 	_cleanup_lock_ struct kv_lock lock = KV_LOCK_NONE;
 	struct kv_left left = { 0 };
 	struct kv_row row;
@@ -47,11 +55,18 @@ static int tidy_device(struct kvol_pool *pool, uint32_t id, bool has_face)
 	if (!pool->cat)
 		return 0;
 	r = kv_device_openers(pool, id, &openers);
-	if (r < 0 || (openers && !has_face))
+	if (r < 0)
 		return r;
 	r = kv_catalogue_get(pool->cat, id, &row);
+	x->grows = x->grows || (r == 0 && row.flags & KV_ROW_GROW);
+	if (openers && !has_face)
+		return 0;
+	if (r == 0 && !x->looked) {
+		x->looked = true; /* without them each is looked for by itself */
+		(void)kv_mounts_read(&x->seen);
+	}
 	if (r == 0) /* a publish as a device holds nothing open */
-		r = kv_publications_tidy(pool, id, &left);
+		r = kv_publications_tidy(pool, id, &x->seen, &left);
 	if (r < 0 && r != -ENOENT)
 		return r;
 	r = has_face && !left.faces ? kv_device_drop_face(pool, id) : 0;
@@ -63,7 +78,8 @@ static int tidy_device(struct kvol_pool *pool, uint32_t id, bool has_face)
 
 static int tidy_one(const struct kv_dm_id *id, dev_t dev, void *arg)
 {
-	struct kvol_pool *pool = arg;
+	struct tidy *x = arg;
+	struct kvol_pool *pool = x->pool;
 	struct kv_dm_info info;
 	enum kv_face face;
 	uint32_t number;
@@ -76,7 +92,7 @@ static int tidy_one(const struct kv_dm_id *id, dev_t dev, void *arg)
 	r = kv_device_info(pool, number, KV_FACE_READONLY, &info);
 	if (r < 0 && r != -ENXIO)
 		return r;
-	return tidy_device(pool, number, r == 0);
+	return tidy_device(x, number, r == 0);
 }
 
 static void uuid_prefix(const struct kvol_pool *pool, struct kv_dm_id *ret)
@@ -84,12 +100,17 @@ static void uuid_prefix(const struct kvol_pool *pool, struct kv_dm_id *ret)
 	kv_dm_id_part(ret, pool->conf.uuid, "");
 }
 
-static int tidy_devices(struct kvol_pool *pool)
+static int tidy_devices(struct kvol_pool *pool, bool *ret_grows)
 {
+	struct tidy x = { .pool = pool };
 	struct kv_dm_id prefix;
+	int r;
 
 	uuid_prefix(pool, &prefix);
-	return kv_dm_list(&pool->dm, prefix.uuid, tidy_one, pool);
+	r = kv_dm_list(&pool->dm, prefix.uuid, tidy_one, &x);
+	kv_mounts_free(&x.seen);
+	*ret_grows = x.grows;
+	return r;
 }
 
 struct deactivate {
@@ -225,12 +246,10 @@ static int tombstone(struct kvol_pool *pool, uint32_t id)
 	return r == -EBUSY || r == -ETIMEDOUT || r == -ENOENT ? 0 : r;
 }
 
-/* A volume that is in use and was being grown. One that is not is grown by its next
- * publish. What a thick one has reserved for that goes back. */
-static int ungrown(struct kvol_pool *pool, uint32_t id)
+/* What a thick volume that was being grown has reserved for that goes back. */
+static int spare(struct kvol_pool *pool, uint32_t id)
 {
 	_cleanup_lock_ struct kv_lock lock = KV_LOCK_NONE;
-	struct kv_dm_info info;
 	struct kv_row row;
 	int r;
 
@@ -238,8 +257,21 @@ static int ungrown(struct kvol_pool *pool, uint32_t id)
 	if (r <= 0)
 		return r;
 	kv_thick_forget(pool, &row);
-	if (!(row.flags & KV_ROW_GROW))
-		return 0;
+	return 0;
+}
+
+/* A volume that is in use and was being grown. One that is not is grown by its next
+ * publish: there may be many of those. */
+static int grow(struct kvol_pool *pool, uint32_t id)
+{
+	_cleanup_lock_ struct kv_lock lock = KV_LOCK_NONE;
+	struct kv_dm_info info;
+	struct kv_row row;
+	int r;
+
+	r = kv_volume_try_lock(pool, id, &lock, &row);
+	if (r <= 0 || !(row.flags & KV_ROW_GROW))
+		return r < 0 ? r : 0;
 	r = kv_device_info(pool, id, KV_FACE_THIN, &info);
 	if (r < 0)
 		return r == -ENXIO ? 0 : r;
@@ -250,6 +282,27 @@ static int ungrown(struct kvol_pool *pool, uint32_t id)
 		       "next publish tries again",
 		       row.name, strerror(-r));
 	return 0;
+}
+
+static int grow_one(const struct kv_dm_id *id, dev_t dev, void *arg)
+{
+	struct kvol_pool *pool = arg;
+	enum kv_face face;
+	uint32_t number;
+
+	(void)dev;
+	return kv_dm_uuid_volume(id->uuid, pool->conf.uuid, &number, &face) &&
+			       face == KV_FACE_THIN
+		       ? grow(pool, number)
+		       : 0;
+}
+
+static int grow_devices(struct kvol_pool *pool)
+{
+	struct kv_dm_id prefix;
+
+	uuid_prefix(pool, &prefix);
+	return kv_dm_list(&pool->dm, prefix.uuid, grow_one, pool);
 }
 
 /* One that cannot be judged, or not be deleted now, keeps nobody from opening. */
@@ -350,13 +403,14 @@ static bool no_writes(int r)
 int kv_recover(struct kvol_pool *pool, struct kvol_error *e)
 {
 	_cleanup_lock_ struct kv_lock lock = KV_LOCK_NONE;
+	bool grows;
 	int r;
 
 	r = kv_lock_take(pool->dir_fd, KV_LOCK_RECOVERY, kv_deadline(KV_LOCK_WAIT_MS),
 			 &lock);
 	if (r < 0)
 		return fail(pool, r, "wait for another one", e);
-	r = tidy_devices(pool);
+	r = tidy_devices(pool, &grows);
 	if (r < 0)
 		return fail(pool, r, "look at the volumes' devices", e);
 	if (pool->unflushed)
@@ -375,7 +429,9 @@ int kv_recover(struct kvol_pool *pool, struct kvol_error *e)
 	if (r == 0)
 		r = kv_catalogue_forget_now(pool->cat);
 	if (r == 0)
-		r = each_id(pool, kv_catalogue_ungrown, ungrown);
+		r = each_id(pool, kv_catalogue_spare, spare);
+	if (r == 0 && grows)
+		r = grow_devices(pool);
 	/* A pool that goes read-only under our hands, or a disk that takes no writes, is
 	 * what the verbs report, not a reason to be kept from reading and unpublishing.
 	 * What is left can wait: it has waited for this open. */

@@ -37,7 +37,7 @@ static const char *const schema[] = {
 	"  created INTEGER NOT NULL, source TEXT NOT NULL, fs_type TEXT NOT NULL,"
 	"  uuid TEXT NOT NULL)",
 	"CREATE INDEX template ON volume (id) WHERE kind = 3",
-	"CREATE INDEX ungrown ON volume (id) WHERE " KV_SQL_UNGROWN,
+	"CREATE INDEX spare ON volume (id) WHERE " KV_SQL_SPARE,
 	"CREATE TABLE reservation ("
 	"  row INTEGER PRIMARY KEY AUTOINCREMENT,"
 	"  owner INTEGER NOT NULL, first INTEGER NOT NULL, count INTEGER NOT NULL)",

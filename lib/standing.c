@@ -201,17 +201,23 @@ static int is_live(const struct kvol_pool *pool, const struct kv_publication *p)
 
 /* As far as can be seen from here: not what a namespace that is not ours to look into may
  * have. */
-static bool is_gone(const struct kv_publication *p)
+static bool is_gone(const struct kv_publication *p, const struct kv_mounts *seen)
 {
+	const bool node = p->flags & KVOL_PUBLISH_BLOCK;
 	const char *ns_path = p->ns_path[0] ? p->ns_path : NULL;
 	struct kv_ns ns;
 
-	return kv_ns_id(ns_path, &ns) == 0 && ns.dev == p->ns.dev &&
-	       ns.ino == p->ns.ino && kv_publication_find(p, ns_path, NULL) == 0;
+	if (kv_ns_id(ns_path, &ns) < 0 || ns.dev != p->ns.dev || ns.ino != p->ns.ino)
+		return false;
+	if (seen->ns.dev == ns.dev && seen->ns.ino == ns.ino &&
+	    kv_mounts_have(seen, p->mnt_id, p->dev, node))
+		return false;
+	return kv_publication_find(p, ns_path, NULL) == 0;
 }
 
 struct tidy {
 	struct kvol_pool *pool;
+	const struct kv_mounts *seen;
 	struct kv_left *left;
 };
 
@@ -220,17 +226,18 @@ static int tidy_one(const struct kv_publication *p, void *arg)
 	const uint32_t face = KVOL_PUBLISH_BLOCK | KVOL_PUBLISH_READONLY;
 	struct tidy *x = arg;
 
-	if (!p->damaged[0] && is_gone(p))
+	if (!p->damaged[0] && is_gone(p, x->seen))
 		return kv_publication_remove(x->pool->dir_fd, p);
 	x->left->publishes++;
 	x->left->faces += p->damaged[0] || (p->flags & face) == face;
 	return 0;
 }
 
-int kv_publications_tidy(struct kvol_pool *pool, uint32_t id, struct kv_left *ret)
+int kv_publications_tidy(struct kvol_pool *pool, uint32_t id, const struct kv_mounts *seen,
+			 struct kv_left *ret)
 {
 	struct kv_left left = { 0 };
-	struct tidy x = { pool, &left };
+	struct tidy x = { pool, seen, &left };
 	int r;
 
 	r = kv_publication_each(pool->dir_fd, id, tidy_one, &x);

@@ -261,12 +261,14 @@ int kv_volume_in_use(const struct kvol_pool *pool, uint32_t id);
 void kv_volume_put_down(struct kvol_pool *pool, uint32_t id);
 
 /* What recovery found to stand, or could not see; `faces`: of them, those as a read-only
- * device. Drops the records of the others. Under the volume's lock. */
+ * device. Drops the records of the others. Under the volume's lock. seen: from before it;
+ * what is in there is looked for nowhere else. */
 struct kv_left {
 	unsigned publishes;
 	unsigned faces;
 };
-int kv_publications_tidy(struct kvol_pool *pool, uint32_t id, struct kv_left *ret);
+int kv_publications_tidy(struct kvol_pool *pool, uint32_t id, const struct kv_mounts *seen,
+			 struct kv_left *ret);
 
 /* Before a new pool's first map: returns an fd, to be kept open until the last is gone and
  * the announcement withdrawn. */

@@ -382,7 +382,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 		check_labels(cat, NULL);
 		check_listing(cat);
 		check_ids(cat, kv_catalogue_tombstones);
-		check_ids(cat, kv_catalogue_ungrown);
+		check_ids(cat, kv_catalogue_spare);
 		check_ids(cat, kv_catalogue_ephemerals);
 		(void)known_error(kv_catalogue_boot(cat, 0, boot));
 		check_reservations(cat);

@@ -204,7 +204,7 @@ void catalogues_of_strangers(void **state)
 		"DROP TABLE volume; CREATE TABLE volume (id, name, kind, flags, bytes, "
 		"created, source, fs_type, uuid);",
 		"DROP TABLE reservation;",
-		"DROP INDEX ungrown; CREATE INDEX ungrown ON volume (abs(bytes)) WHERE "
+		"DROP INDEX spare; CREATE INDEX spare ON volume (abs(bytes)) WHERE "
 		"flags & 1;",
 		"CREATE TABLE more (x);",
 		"PRAGMA user_version = 2;",

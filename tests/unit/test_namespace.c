@@ -285,6 +285,42 @@ static void mount_is_found_wherever_it_is(void **state)
 	assert_int_equal(kv_mount_find(NS, 71, makedev(253, 7), false, point), 0);
 }
 
+static void mounts_are_read_once_for_many(void **state)
+{
+	struct kv_mounts mounts = { .n = 7 };
+	int before;
+
+	(void)state;
+	kernel.mountinfo = "no such line\n"
+			   "72 1 0:5 /dm-9 /node rw - devtmpfs udev rw\n"
+			   "71 1 253:7 / /a rw - ext4 /dev/dm-7 rw\n"
+			   "80 1 253:8 / /cut";
+	before = kernel.mountinfos;
+	assert_int_equal(kv_mounts_read(&mounts), 0);
+	assert_int_equal(mounts.n, 2);
+	assert_true(kv_mounts_have(&mounts, 71, makedev(253, 7), false));
+	assert_true(kv_mounts_have(&mounts, 72, makedev(253, 9), true));
+	assert_false(kv_mounts_have(&mounts, 71, makedev(253, 6), false));
+	assert_false(kv_mounts_have(&mounts, 72, makedev(253, 9), false));
+	assert_false(kv_mounts_have(&mounts, 70, makedev(253, 7), false));
+	assert_false(kv_mounts_have(&mounts, 80, makedev(253, 8), false));
+	assert_int_equal(kernel.mountinfos, before + 1);
+	kv_mounts_free(&mounts);
+	assert_false(kv_mounts_have(&mounts, 71, makedev(253, 7), false));
+	kv_mounts_free(&mounts);
+	kernel.mountinfo = "";
+	assert_int_equal(kv_mounts_read(&mounts), 0);
+	assert_false(kv_mounts_have(&mounts, 71, makedev(253, 7), false));
+	kv_mounts_free(&mounts);
+
+	mounts.n = 7;
+	refuse("open /proc", EMFILE);
+	assert_int_equal(kv_mounts_read(&mounts), -EMFILE);
+	refuse("mountinfo", ENOENT);
+	assert_int_equal(kv_mounts_read(&mounts), -EOPNOTSUPP);
+	assert_int_equal(mounts.n, 7);
+}
+
 static void point_that_is_no_path_is_not_told(void **state)
 {
 	static char line[PATH_MAX + 128];
@@ -374,6 +410,7 @@ int main(void)
 		here(namespace_that_cannot_be_told_is_no_other),
 		here(namespace_is_entered_on_a_thread),
 		here(mount_is_found_wherever_it_is),
+		here(mounts_are_read_once_for_many),
 		here(point_that_is_no_path_is_not_told),
 		here(mountinfo_that_cannot_be_read_is_told),
 		here(mount_that_shows_the_device_is_known),

@@ -321,6 +321,79 @@ static void publish_that_cannot_be_seen_is_left_alone(void **state)
 	assert_int_equal(info_of(f, "v").n_targets, 1);
 }
 
+/* --- What an open costs
+ * ---------------------------------------------------------------------- */
+
+static const char *counted;
+static unsigned n_counted;
+
+static int count_steps(const char *what, unsigned step)
+{
+	(void)step;
+	n_counted += !strncmp(what, counted, strlen(counted));
+	return 0;
+}
+
+/* How often the next opener does what begins with these words. */
+static unsigned steps_of_an_open(struct fixture *f, const char *what)
+{
+	counted = what;
+	n_counted = 0;
+	model_hook = count_steps;
+	kvol_pool_close(another_handle(f));
+	model_hook = NULL;
+	return n_counted;
+}
+
+/* Each look reads all that is mounted in a namespace: many times many would take minutes. */
+static void publishes_are_looked_for_all_at_once(void **state)
+{
+	struct kvol_publish_opts o = { .size = sizeof(o), .flags = KVOL_PUBLISH_BLOCK };
+	struct fixture *f = *state;
+	char name[16], target[16];
+
+	for (int i = 0; i < 8; i++) {
+		(void)snprintf(name, sizeof(name), "v%d", i);
+		(void)snprintf(target, sizeof(target), "/v%d", i);
+		model_file(target, S_IFREG);
+		succeeds(f, create_volume(f, name, NULL));
+		succeeds(f, kvol_publish(f->pool, name, target, &o, &f->e));
+		assert_int_equal(steps_of_an_open(f, "mounts read"), 1);
+		assert_int_equal(steps_of_an_open(f, "namespace enter"), 0);
+	}
+	/* Without that, one by one. */
+	model_fail("mounts read", 1, -ENOMEM);
+	assert_int_equal(steps_of_an_open(f, "namespace enter"), 8);
+	for (int i = 0; i < 8; i++) {
+		(void)snprintf(name, sizeof(name), "v%d", i);
+		assert_int_equal(info_of(f, name).n_targets, 1);
+	}
+	model_umount(NULL, "/v3");
+	kvol_pool_close(another_handle(f));
+	assert_int_equal(info_of(f, "v3").n_targets, 0);
+	assert_int_equal(info_of(f, "v4").n_targets, 1);
+}
+
+/* They wait for their next publish, and however many there are, an open does not look. */
+static void what_was_grown_out_of_use_is_left_to_its_publish(void **state)
+{
+	struct fixture *f = *state;
+	unsigned before;
+	char name[16];
+
+	succeeds(f, create_volume(f, "v", "ext4"));
+	model_file("/v", S_IFDIR);
+	succeeds(f, kvol_publish(f->pool, "v", "/v", NULL, &f->e));
+	before = steps_of_an_open(f, "");
+	for (int i = 0; i < 8; i++) {
+		(void)snprintf(name, sizeof(name), "g%d", i);
+		succeeds(f, create_volume(f, name, "ext4"));
+		succeeds(f, kvol_expand(f->pool, name, 600 * MIB, 0, &f->e));
+	}
+	doctor(f, "UPDATE volume SET flags = flags | 1 WHERE name <> 'v'");
+	assert_int_equal(steps_of_an_open(f, ""), before);
+}
+
 /* --- Epochs
  * ---------------------------------------------------------------------------------- */
 
@@ -654,6 +727,8 @@ int main(void)
 		on_pool(useless_devices_are_removed_and_used_ones_stay),
 		on_pool(what_a_killed_publish_leaves_is_removed),
 		on_pool(publish_that_cannot_be_seen_is_left_alone),
+		on_pool(publishes_are_looked_for_all_at_once),
+		on_pool(what_was_grown_out_of_use_is_left_to_its_publish),
 		on_pool(half_done_reservation_is_settled),
 		on_pool(failed_epoch_message_is_made_up_for),
 		on_pool(foreign_epoch_opens_for_audit),
