@@ -101,19 +101,6 @@ int kv_policy_publish(const struct kvol_pool *pool, uint64_t *ret_attr,
 	return 0;
 }
 
-static int count_one(uint32_t volume, void *arg)
-{
-	(void)volume;
-	++*(uint64_t *)arg;
-	return 0;
-}
-
-int kv_policy_published(const struct kvol_pool *pool, uint64_t *ret)
-{
-	*ret = 0;
-	return kv_publication_volumes(pool->dir_fd, count_one, ret);
-}
-
 /* --- Setting and telling --- */
 
 static int check(const struct kvol_pool *pool, const struct kvol_policy_opts *o,
@@ -197,7 +184,7 @@ int kv_policy_tell(struct kvol_pool *pool, const struct kv_pool_status *st,
 					     &promised);
 	if (r < 0)
 		return policy_error(pool, r, e);
-	r = kv_policy_published(pool, &info->n_published);
+	r = kv_publication_count_volumes(pool->dir_fd, &info->n_published);
 	if (r < 0)
 		return kv_error_errno(e, r, "pool '%s': look for its publishes",
 				      pool->conf.name);

@@ -48,5 +48,7 @@ int kv_publication_count(int dir_fd, uint32_t volume);
 /* Calls fn for each volume that has any, in no order, until it returns non-zero, which is
  * then returned. */
 int kv_publication_volumes(int dir_fd, int (*fn)(uint32_t volume, void *arg), void *arg);
+/* How many of them there are. */
+int kv_publication_count_volumes(int dir_fd, uint64_t *ret);
 
 #endif

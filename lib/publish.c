@@ -308,7 +308,7 @@ static int check_published(const struct kv_job *job, struct kvol_error *e)
 
 	if (!job->max_published || job->live)
 		return 0;
-	r = kv_policy_published(job->pool, &n);
+	r = kv_publication_count_volumes(job->pool->dir_fd, &n);
 	if (r < 0)
 		return kv_error_errno(e, r, "volume '%s': count publishes",
 				      job->row.name);

@@ -106,7 +106,6 @@ int kv_limit_error(const struct kvol_pool *pool, const char *name, struct kvol_e
 /* MOUNT_ATTR_* for each publish, and how many volumes may be published (0: any). */
 int kv_policy_publish(const struct kvol_pool *pool, uint64_t *ret_attr,
 		      uint64_t *ret_max, struct kvol_error *e);
-int kv_policy_published(const struct kvol_pool *pool, uint64_t *ret);
 /* Fills what kvol_pool_info tells of it. */
 int kv_policy_tell(struct kvol_pool *pool, const struct kv_pool_status *st,
 		   struct kvol_pool_info *info, struct kvol_error *e);

@@ -419,11 +419,44 @@ static void other_files_are_not_records(void **state)
 	assert_int_equal(unlinkat(p->dir_fd, "publish/7", AT_REMOVEDIR), 0);
 }
 
+/* On /dev/shm, which is a tmpfs as /run is, and where the tests are. */
+static void volumes_are_counted(void **state)
+{
+	char shm[] = "/dev/shm/kvol-pub-XXXXXX";
+	struct place *p = *state;
+	struct kv_publication of[5];
+	uint64_t n = 7;
+	int shm_fd = mkdtemp(shm) ? open(shm, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+	int fds[] = { p->dir_fd, shm_fd };
+
+	for (int k = 0; k < (shm_fd < 0 ? 1 : 2); k++) {
+		assert_int_equal(kv_publication_count_volumes(fds[k], &n), 0);
+		assert_int_equal(n, 0);
+		for (uint32_t i = 0; i < 5; i++) { /* of four volumes */
+			of[i] = make(i ? i : 1, i + 1, "/a");
+			assert_int_equal(kv_publication_write(fds[k], &of[i]), 0);
+		}
+		assert_int_equal(kv_publication_count_volumes(fds[k], &n), 0);
+		assert_int_equal(n, 4);
+		for (uint32_t i = 0; i < 5; i++) {
+			assert_int_equal(kv_publication_remove(fds[k], &of[i]), 0);
+			assert_int_equal(kv_publication_count_volumes(fds[k], &n), 0);
+			assert_int_equal(n, i ? 4 - i : 4);
+		}
+	}
+	if (shm_fd >= 0) {
+		assert_int_equal(unlinkat(shm_fd, "publish", AT_REMOVEDIR), 0);
+		(void)close(shm_fd);
+		assert_int_equal(rmdir(shm), 0);
+	}
+}
+
 #define in_place(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		in_place(volumes_are_counted),
 		in_place(record_is_read_as_it_was_written),
 		in_place(longest_strings_fit),
 		in_place(volumes_namespaces_and_targets_are_told_apart),
