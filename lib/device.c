@@ -360,11 +360,11 @@ int kv_device_info(const struct kvol_pool *pool, uint32_t id, enum kv_face face,
 	return face_info(pool, id, face, &dm_id, ret);
 }
 
-int kv_device_openers(const struct kvol_pool *pool, uint32_t id, uint32_t *ret)
+int kv_device_look(const struct kvol_pool *pool, uint32_t id, struct kv_device_look *ret)
 {
+	struct kv_device_look look = { 0 };
 	struct kv_dm_info info;
 	struct kv_dm_id dm_id;
-	uint32_t n = 0;
 	int r;
 
 	for (enum kv_face face = 0; face < KV_FACES; face++) {
@@ -375,14 +375,26 @@ int kv_device_openers(const struct kvol_pool *pool, uint32_t id, uint32_t *ret)
 			continue;
 		if (r < 0)
 			return r;
+		look.suspended = look.suspended || info.suspended;
+		look.has_readonly = face == KV_FACE_READONLY;
 		/* With a table it is itself one of those who have the lower one open. */
 		if (face == KV_FACE_THIN)
-			n = info.open_count;
+			look.openers = info.open_count;
 		else if (info.live_table)
-			n = n - (n > 0) + info.open_count;
+			look.openers = look.openers - (look.openers > 0) + info.open_count;
 	}
-	*ret = n;
+	*ret = look;
 	return 0;
+}
+
+int kv_device_openers(const struct kvol_pool *pool, uint32_t id, uint32_t *ret)
+{
+	struct kv_device_look look;
+	int r = kv_device_look(pool, id, &look);
+
+	if (r == 0)
+		*ret = look.openers;
+	return r;
 }
 
 int kv_device_drop_face(const struct kvol_pool *pool, uint32_t id)

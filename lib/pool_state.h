@@ -124,6 +124,13 @@ int kv_device_suspended(const struct kvol_pool *pool, uint32_t id);
 int kv_device_thaw(const struct kvol_pool *pool, uint32_t id);
 int kv_device_info(const struct kvol_pool *pool, uint32_t id, enum kv_face face,
 		   struct kv_dm_info *ret);
+/* All of its faces at one look. */
+struct kv_device_look {
+	uint32_t openers; /* as kv_device_openers */
+	bool suspended;	  /* one of them is */
+	bool has_readonly;
+};
+int kv_device_look(const struct kvol_pool *pool, uint32_t id, struct kv_device_look *ret);
 /* All faces' openers: each of them itself holds the one below open once. */
 int kv_device_openers(const struct kvol_pool *pool, uint32_t id, uint32_t *ret);
 /* Removes the read-only face, unless somebody has it open. */

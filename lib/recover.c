@@ -38,28 +38,27 @@ struct tidy {
 
 /* A device whose volume nobody is working on: resumed if it is suspended, removed if it
  * is useless, and so is its read-only face. */
-static int tidy_device(struct tidy *x, uint32_t id, bool has_face)
+static int tidy_device(struct tidy *x, uint32_t id)
 {
 	struct kvol_pool *pool = x->pool;
 	_cleanup_lock_ struct kv_lock lock = KV_LOCK_NONE;
 	struct kv_left left = { 0 };
+	struct kv_device_look look;
 	struct kv_row row;
-	uint32_t openers;
 	int r;
 
 	r = kv_lock_volume(pool, id, 0, &lock);
 	if (r == 0)
+		r = kv_device_look(pool, id, &look);
+	if (r == 0 && look.suspended)
 		r = kv_device_thaw(pool, id);
 	if (r < 0)
 		return r == -EBUSY ? 0 : r;
 	if (!pool->cat)
 		return 0;
-	r = kv_device_openers(pool, id, &openers);
-	if (r < 0)
-		return r;
 	r = kv_catalogue_get(pool->cat, id, &row);
 	x->grows = x->grows || (r == 0 && row.flags & KV_ROW_GROW);
-	if (openers && !has_face)
+	if (look.openers && !look.has_readonly)
 		return 0;
 	if (r == 0 && !x->looked) {
 		x->looked = true; /* without them each is looked for by itself */
@@ -69,8 +68,8 @@ static int tidy_device(struct tidy *x, uint32_t id, bool has_face)
 		r = kv_publications_tidy(pool, id, &x->seen, &left);
 	if (r < 0 && r != -ENOENT)
 		return r;
-	r = has_face && !left.faces ? kv_device_drop_face(pool, id) : 0;
-	if (r < 0 || openers || left.publishes)
+	r = look.has_readonly && !left.faces ? kv_device_drop_face(pool, id) : 0;
+	if (r < 0 || look.openers || left.publishes)
 		return r;
 	r = kv_device_deactivate(pool, id, 0);
 	return r == -EBUSY ? 0 : r;
@@ -79,20 +78,14 @@ static int tidy_device(struct tidy *x, uint32_t id, bool has_face)
 static int tidy_one(const struct kv_dm_id *id, dev_t dev, void *arg)
 {
 	struct tidy *x = arg;
-	struct kvol_pool *pool = x->pool;
-	struct kv_dm_info info;
 	enum kv_face face;
 	uint32_t number;
-	int r;
 
 	(void)dev;
-	if (!kv_dm_uuid_volume(id->uuid, pool->conf.uuid, &number, &face) ||
-	    face != KV_FACE_THIN)
-		return 0;
-	r = kv_device_info(pool, number, KV_FACE_READONLY, &info);
-	if (r < 0 && r != -ENXIO)
-		return r;
-	return tidy_device(x, number, r == 0);
+	return kv_dm_uuid_volume(id->uuid, x->pool->conf.uuid, &number, &face) &&
+			       face == KV_FACE_THIN
+		       ? tidy_device(x, number)
+		       : 0;
 }
 
 static void uuid_prefix(const struct kvol_pool *pool, struct kv_dm_id *ret)

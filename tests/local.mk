@@ -387,6 +387,12 @@ tests_bench_bench_SOURCES = \
 
 tests_bench_bench_LDADD = lib/libkvcore.la lib/libkvadapters.la lib/libkvbase.la $(CRYPTSETUP_LIBS)
 
+# What the number of volumes in a pool costs, by the public header alone.
+check_PROGRAMS += tests/bench/scale-guest
+tests_bench_scale_guest_SOURCES = tests/bench/scale.c
+tests_bench_scale_guest_LDADD = lib/libkvol.la
+tests_bench_scale_guest_LDFLAGS = $(AM_LDFLAGS) -no-install
+
 # --- scripts ---
 
 # Made by configure from tests/check.in: each runs the source tree's script of its name. A new one is
@@ -405,7 +411,9 @@ system_scripts = \
 	tests/check-system-python
 
 EXTRA_DIST += \
+	tests/bench/plot \
 	tests/bench/run \
+	tests/bench/scale \
 	tests/coverage \
 	tests/header/abi.c \
 	tests/header/alone.c \
