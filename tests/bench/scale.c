@@ -3,58 +3,28 @@
  * What each verb costs in a pool of 10, 100, ... 100,000 volumes and snapshots, by the
  * public header alone. From 1,000 on, 1,000 of them are published as block devices.
  *
- * usage: scale [-n REPETITIONS] [-m MOST] [-c COPIES] CSV DIR DISK CONTROL-DISK
+ * usage: scale [-n REPETITIONS] [-s SIZE] [-m MOST] [-c COPIES] CSV DIR DISK CONTROL-DISK
  *
  * A second pool keeps 10 volumes all along, and each repetition is done in both, so that
  * what becomes of the machine meanwhile is not taken for what the number of volumes costs.
  * At the end come a chain of COPIES snapshots, each of the one before, and as many clones
- * of one volume.
+ * of one volume. With -s it begins with that size; in pools that an earlier run with the
+ * same options has left, all that is there already takes but a look.
  *
  * CSV: what,volumes,median,control,unit. A line is written as soon as it is known.
  */
 #include <errno.h>
-#include <fcntl.h>
-#include <inttypes.h>
-#include <pthread.h>
-#include <stdarg.h>
-#include <stdatomic.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
-#include <kvol/kvol.h>
-#include <kvol/template.h>
+#include "scale.h"
 
 #define FEW	  10 /* the first size, and the control's for good */
 #define ACTIVE	  1000
-#define THREADS	  4
-#define BYTES	  (UINT64_C(64) << 20)
-#define REPEAT_MAX 200
 #define WINDOW	  100 /* of a chain, at its beginning and at its end */
-
-enum op {
-	CREATE,
-	CREATE_FS,
-	CREATE_LIMITED, /* under a policy of all kinds of limits */
-	SNAPSHOT,
-	SNAPSHOT_BUSY, /* of a published one */
-	CLONE,
-	PUBLISH,
-	UNPUBLISH,
-	EXPAND,
-	STAT,
-	STAT_ACTIVE,
-	POOL_STAT,
-	LABEL,
-	DELETE,
-	OPEN_BESIDE, /* while another handle is open */
-	CLOSE_BESIDE,
-	N_OPS,
-};
 
 static const char *const titles[N_OPS] = {
 	[CREATE] = "create",
@@ -75,41 +45,11 @@ static const char *const titles[N_OPS] = {
 	[CLOSE_BESIDE] = "close_beside",
 };
 
-/* One of the two pools. */
-struct subject {
-	const char *name, *disk;
-	char dir[128]; /* of its targets */
-	struct kvol_pool *pool;
-	long n, active;
-	double ms[N_OPS][REPEAT_MAX];
-};
-
-static struct kvol_ctx *ctx;
 static struct subject big = { .name = "big" }, control = { .name = "control" };
 static FILE *csv;
 static int repeat = 21;
 
 /* --- Helpers --- */
-
-static void die(const char *fmt, ...) __attribute__((noreturn, format(printf, 1, 2)));
-
-static void die(const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	fputs("scale: ", stderr);
-	vfprintf(stderr, fmt, ap);
-	fputc('\n', stderr);
-	va_end(ap);
-	exit(1);
-}
-
-static void ok(int r, const struct kvol_error *e)
-{
-	if (r < 0)
-		die("%s", e->msg);
-}
 
 static double now_ms(void)
 {
@@ -160,163 +100,6 @@ static void tell(const char *what, long volumes, double value, double of_control
 	fflush(stdout);
 }
 
-static void make_file(const char *path)
-{
-	int fd = open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
-
-	if (fd < 0)
-		die("%s: %s", path, strerror(errno));
-	close(fd);
-}
-
-/* --- Verbs --- */
-
-static void create(struct subject *s, const char *name, const char *fs)
-{
-	struct kvol_create_opts o = { .size = sizeof(o), .fs_type = fs };
-	struct kvol_error e;
-
-	ok(kvol_create(s->pool, name, BYTES, &o, &e), &e);
-}
-
-static void snapshot(struct subject *s, const char *of, const char *name)
-{
-	struct kvol_error e;
-
-	ok(kvol_snapshot(s->pool, of, name, NULL, &e), &e);
-}
-
-static void copy(struct subject *s, const char *of, const char *name)
-{
-	struct kvol_error e;
-
-	ok(kvol_clone(s->pool, of, name, NULL, &e), &e);
-}
-
-static void delete (struct subject *s, const char *name)
-{
-	struct kvol_error e;
-
-	ok(kvol_delete(s->pool, name, 0, &e), &e);
-}
-
-static void publish(struct subject *s, const char *name, const char *target, uint32_t flags)
-{
-	struct kvol_publish_opts o = { .size = sizeof(o),
-				       .flags = KVOL_PUBLISH_BLOCK | flags };
-	struct kvol_error e;
-
-	ok(kvol_publish(s->pool, name, target, &o, &e), &e);
-}
-
-static void unpublish(struct subject *s, const char *name, const char *target)
-{
-	struct kvol_error e;
-
-	ok(kvol_unpublish(s->pool, name, target, NULL, &e), &e);
-}
-
-static void set_limits(struct subject *s, bool on)
-{
-	struct kvol_policy_opts o = {
-		.size = sizeof(o),
-		.flags = KVOL_SET_MAX_VOLUMES | KVOL_SET_MAX_PUBLISHED |
-			 KVOL_SET_OVERCOMMIT,
-		.max_volumes = on ? 200 : 0,
-		.max_published = on ? 100000 : 0,
-		.overcommit = on ? KVOL_OVERCOMMIT_MAX : 0,
-	};
-	struct kvol_pool_info info = { .size = sizeof(info) };
-	struct kvol_error e;
-
-	ok(kvol_pool_stat(s->pool, &info, &e), &e);
-	if (on)
-		o.max_volumes += info.n_volumes + info.n_snapshots;
-	ok(kvol_pool_set(s->pool, &o, &e), &e);
-}
-
-static struct kvol_pool *open_pool(const char *disk)
-{
-	struct kvol_pool *pool;
-	struct kvol_error e;
-
-	ok(kvol_pool_open(ctx, disk, NULL, &pool, &e), &e);
-	return pool;
-}
-
-/* --- Filling --- */
-
-/* Names in an order of their own: in that of their making all would go to the index's
- * last page. Each second one is a snapshot of the one before. */
-static void name_of(long i, char ret[32])
-{
-	uint32_t mixed = (uint32_t)(i / 2) * 2654435761u;
-
-	snprintf(ret, 32, "pvc-%08" PRIx32 "%s", mixed, i % 2 ? "-snap" : "");
-}
-
-struct fill {
-	struct subject *s;
-	atomic_long next;
-	long end;
-};
-
-static void *fill_some(void *arg)
-{
-	struct fill *fill = arg;
-	char name[32], source[32];
-	long i;
-
-	while ((i = atomic_fetch_add(&fill->next, 2)) < fill->end) {
-		name_of(i, source);
-		create(fill->s, source, NULL);
-		name_of(i + 1, name);
-		snapshot(fill->s, source, name);
-	}
-	return NULL;
-}
-
-static void fill(struct subject *s, long size)
-{
-	struct fill fill = { .s = s, .next = s->n, .end = size };
-	pthread_t threads[THREADS];
-	double from = now_ms();
-
-	for (int t = 0; t < THREADS; t++)
-		if (pthread_create(&threads[t], NULL, fill_some, &fill))
-			die("pthread_create");
-	for (int t = 0; t < THREADS; t++)
-		pthread_join(threads[t], NULL);
-	if (s == &big && size > s->n)
-		tell("fill", size, (now_ms() - from) / (double)(size - s->n), -1,
-		     "ms/volume");
-	s->n = size;
-}
-
-static void target_of(const struct subject *s, long i, char ret[256])
-{
-	snprintf(ret, 256, "%s/%ld", s->dir, i);
-}
-
-/* So many of the first are published from here on. */
-static void activate(struct subject *s, long n)
-{
-	char name[32], target[256];
-
-	for (; s->active > n; s->active--) {
-		name_of(s->active - 1, name);
-		target_of(s, s->active - 1, target);
-		unpublish(s, name, target);
-	}
-	for (; s->active < n; s->active++) {
-		name_of(s->active, name);
-		target_of(s, s->active, target);
-		make_file(target);
-		publish(s, name, target,
-			s->active % 2 ? KVOL_PUBLISH_READONLY : 0);
-	}
-}
-
 /* --- Measuring --- */
 
 #define TIMED(s, op, i, call)                                  \
@@ -325,40 +108,6 @@ static void activate(struct subject *s, long n)
 		call;                                           \
 		(s)->ms[op][i] = now_ms() - from_;              \
 	} while (0)
-
-static void stat_any(struct subject *s, long i)
-{
-	struct kvol_info info = { .size = sizeof(info) };
-	struct kvol_error e;
-	char name[32] = "filled-snap";
-
-	if (i >= 0)
-		name_of(i, name);
-	ok(kvol_stat(s->pool, name, &info, &e), &e);
-}
-
-static void stat_pool(struct subject *s)
-{
-	struct kvol_pool_info info = { .size = sizeof(info) };
-	struct kvol_error e;
-
-	ok(kvol_pool_stat(s->pool, &info, &e), &e);
-}
-
-static void label(struct subject *s, const char *name)
-{
-	const struct kvol_label one = { .key = "owner", .value = "somebody" };
-	struct kvol_error e;
-
-	ok(kvol_label_set(s->pool, name, &one, 1, &e), &e);
-}
-
-static void expand(struct subject *s, const char *name)
-{
-	struct kvol_error e;
-
-	ok(kvol_expand(s->pool, name, 2 * BYTES, 0, &e), &e);
-}
 
 static void beside(struct subject *s, int i)
 {
@@ -375,7 +124,7 @@ static void round_of(struct subject *s, int i)
 	long idle = s->n > s->active ? s->active + i * 7919L % (s->n - s->active) : -1;
 	char target[256];
 
-	target_of(s, 999999, target);
+	target_of(s, SPARE_TARGET, target);
 	TIMED(s, CREATE, i, create(s, "x", NULL));
 	TIMED(s, CREATE_FS, i, create(s, "fs", "ext4"));
 	TIMED(s, SNAPSHOT, i, snapshot(s, "x", "x-snap"));
@@ -386,7 +135,7 @@ static void round_of(struct subject *s, int i)
 	TIMED(s, SNAPSHOT_BUSY, i, snapshot(s, "x", "x-busy"));
 	TIMED(s, UNPUBLISH, i, unpublish(s, "x", target));
 	TIMED(s, STAT, i, stat_any(s, idle));
-	TIMED(s, STAT_ACTIVE, i, stat_any(s, i * 7919L % s->active));
+	TIMED(s, STAT_ACTIVE, i, stat_any(s, 0));
 	TIMED(s, POOL_STAT, i, stat_pool(s));
 	TIMED(s, DELETE, i, delete (s, "x"));
 	delete (s, "x-clone");
@@ -453,15 +202,13 @@ static void measure_list(long size)
 
 static void measure_usage(long size)
 {
-	struct kvol_usage_info usage = { .size = sizeof(usage) };
 	struct subject *both[] = { &big, &control };
 	double ms[2][5], from;
-	struct kvol_error e;
 
 	for (int i = 0; i < 5; i++) {
 		for (int k = 0; k < 2; k++) {
 			from = now_ms();
-			ok(kvol_usage(both[k]->pool, "filled", &usage, &e), &e);
+			tell_usage(both[k]);
 			ms[k][i] = now_ms() - from;
 		}
 	}
@@ -477,11 +224,21 @@ static void measure_pool(long size)
 	tell("metadata", size, (double)info.metadata_used, -1, "bytes");
 }
 
+static void fill_timed(long size)
+{
+	double from = now_ms();
+	long n = size - big.n;
+
+	fill(&big, size);
+	if (n > 0)
+		tell("fill", size, (now_ms() - from) / (double)n, -1, "ms/volume");
+}
+
 static void measure(long size)
 {
 	activate(&big, 0);
 	activate(&control, 0);
-	fill(&big, size);
+	fill_timed(size);
 	measure_cold(size);
 	activate(&big, size < ACTIVE ? size / FEW : ACTIVE);
 	activate(&control, 1);
@@ -501,7 +258,8 @@ static void measure(long size)
 
 /* --- A chain, and a fan --- */
 
-/* Medians of the first and of the last WINDOW steps. */
+/* Medians of the first and of the last WINDOW steps; what comes to stand at the end is
+ * looked at as any other volume is. */
 static void measure_copies(const char *what, long n, bool chain)
 {
 	double first[WINDOW], last[WINDOW], from, all = now_ms();
@@ -526,63 +284,29 @@ static void measure_copies(const char *what, long n, bool chain)
 	tell(title, n, median(first, WINDOW), -1, "ms");
 	snprintf(title, sizeof(title), "%s_last", what);
 	tell(title, n, median(last, WINDOW), -1, "ms");
-
-	/* What is at its end is a volume like any other. */
 	snprintf(title, sizeof(title), "%s_delete", what);
 	from = now_ms();
 	delete (&big, name);
 	tell(title, n, now_ms() - from, -1, "ms");
-	measure_usage(n);
-	tell("open_cold", n, open_cold(&big), -1, "ms");
-}
-
-/* A volume with something in it: 8 MiB, 128 blocks. */
-static void make_filled(struct subject *s)
-{
-	static char data[1 << 20];
-	char target[256];
-	int fd;
-
-	target_of(s, 999999, target);
-	make_file(target);
-	create(s, "filled", NULL);
-	publish(s, "filled", target, 0);
-	memset(data, 'd', sizeof(data));
-	fd = open(target, O_WRONLY | O_CLOEXEC);
-	for (int i = 0; fd >= 0 && i < 8; i++)
-		if (write(fd, data, sizeof(data)) != sizeof(data))
-			die("%s: %s", target, strerror(errno));
-	if (fd < 0 || fsync(fd) < 0)
-		die("%s: %s", target, strerror(errno));
-	close(fd);
-	unpublish(s, "filled", target);
-	snapshot(s, "filled", "filled-snap");
-}
-
-static void start(struct subject *s, const char *dir, const char *disk, uint64_t most)
-{
-	struct kvol_format_opts o = { .size = sizeof(o), .max_volumes = most };
-	struct kvol_error e;
-
-	s->disk = disk;
-	snprintf(s->dir, sizeof(s->dir), "%s/%s", dir, s->name);
-	if (mkdir(s->dir, 0755) < 0)
-		die("%s: %s", s->dir, strerror(errno));
-	ok(kvol_pool_format(ctx, s->name, disk, &o, &e), &e);
-	s->pool = open_pool(disk);
-	make_filled(s);
-	fill(s, FEW);
+	from = now_ms();
+	tell_usage(&big);
+	snprintf(title, sizeof(title), "%s_usage", what);
+	tell(title, n, now_ms() - from, -1, "ms");
+	snprintf(title, sizeof(title), "%s_open_cold", what);
+	tell(title, n, open_cold(&big), -1, "ms");
 }
 
 int main(int argc, char **argv)
 {
-	long most = 100000, copies = 10000;
+	long first = FEW, most = 100000, copies = 10000;
 	struct kvol_error e;
 	int option;
 
-	while ((option = getopt(argc, argv, "n:m:c:")) != -1) {
+	while ((option = getopt(argc, argv, "n:s:m:c:")) != -1) {
 		if (option == 'n')
 			repeat = atoi(optarg);
+		else if (option == 's')
+			first = atol(optarg);
 		else if (option == 'm')
 			most = atol(optarg);
 		else if (option == 'c')
@@ -590,10 +314,10 @@ int main(int argc, char **argv)
 		else
 			return 2;
 	}
-	if (argc - optind != 4 || repeat < 1 || repeat > REPEAT_MAX ||
+	if (argc - optind != 4 || repeat < 1 || repeat > REPEAT_MAX || first < FEW ||
 	    (copies && copies < WINDOW)) {
-		fprintf(stderr, "usage: scale [-n REPETITIONS] [-m MOST] [-c COPIES] CSV DIR"
-				" DISK CONTROL-DISK\n");
+		fprintf(stderr, "usage: scale [-n REPETITIONS] [-s SIZE] [-m MOST]"
+				" [-c COPIES] CSV DIR DISK CONTROL-DISK\n");
 		return 2;
 	}
 	csv = fopen(argv[optind], "we");
@@ -603,7 +327,8 @@ int main(int argc, char **argv)
 	ok(kvol_new(NULL, &ctx, &e), &e);
 	start(&big, argv[optind + 1], argv[optind + 2], (uint64_t)(most + 2 * copies + 1000));
 	start(&control, argv[optind + 1], argv[optind + 3], (uint64_t)(most + 2 * copies + 1000));
-	for (long size = FEW; size <= most; size *= 10)
+	fill(&control, FEW);
+	for (long size = first; size <= most; size *= 10)
 		measure(size);
 	activate(&big, 0);
 	activate(&control, 0);
