@@ -18,7 +18,10 @@ EXTRA_DIST += \
 	doc/crash-protocol.md \
 	doc/device-mapper.md \
 	doc/on-disk-format.md \
-	doc/reliability.md
+	doc/reliability.md \
+	doc/scale.csv \
+	doc/scale.md \
+	doc/scale.svg
 
 # ALIAS:PAGE, installed as a one-line page that sources the other.
 man_aliases = \
