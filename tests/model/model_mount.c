@@ -787,12 +787,15 @@ void kv_mounts_free(struct kv_mounts *mounts)
 static int find_shown(void *arg)
 {
 	const struct model_mount *want = arg;
+	int r = 0;
 
+	model_lock();
 	for (const struct model_mount *m = model->mounts;
 	     m < model->mounts + MODEL_MOUNTS; m++)
 		if (m->used && m->ns == current_ns && m->mnt_id == want->mnt_id)
-			return !m->node && m->dev == want->dev;
-	return 0;
+			r = !m->node && m->dev == want->dev;
+	model_unlock();
+	return r;
 }
 
 int kv_mount_shows(const char *ns_path, uint64_t mnt_id, dev_t dev)
