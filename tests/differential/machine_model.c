@@ -24,6 +24,7 @@ void machine_start(const char *dir)
 
 	(void)dir;
 	model_start();
+	model->mkfs_bytes = 4096; /* as the kernel's side has one: templates are made */
 	(void)snprintf(path, sizeof(path), "%s/", model->dir);
 	for (char *slash = path + 1; (slash = strchr(slash, '/')); slash++) {
 		*slash = '\0';
