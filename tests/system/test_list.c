@@ -131,7 +131,7 @@ static void bad_arguments(void **state)
 	(void)state;
 	assert_invalid(kvol_list(NULL, 0, &iter, &err));
 	assert_invalid(kvol_list(pool, 0, NULL, &err));
-	assert_invalid(kvol_list(pool, 4, &iter, &err));
+	assert_invalid(kvol_list(pool, 8, &iter, &err));
 	assert_invalid(kvol_list(pool, UNKNOWN_FLAG, &iter, &err));
 	assert_ptr_equal(iter, (void *)0x10);
 	assert_int_equal(kvol_iter_next(NULL, &info), -EINVAL);
