@@ -94,8 +94,10 @@ func TestDraining(t *testing.T) {
 		_, err := main.DeleteVolume(ctx, &csi.DeleteVolumeRequest{VolumeId: "drained"})
 		must(t, err)
 	}
-	// Until one is seen while it is on its way.
+	// Until one is seen while it is on its way; each of a size that the pool has no template of.
 	for seen := false; !seen; {
+		r.CapacityRange.RequiredBytes += mib
+		r.CapacityRange.LimitBytes += mib
 		go func() {
 			_, err := d.CreateVolume(ctx, r)
 			done <- err
