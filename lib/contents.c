@@ -89,7 +89,9 @@ static int fill(const struct kv_row *row, const struct kv_contents *c, dev_t dev
 	r = kv_blockdev_name(dev, device, &node_fd);
 	if (r < 0)
 		return kv_error_errno(e, r, "volume '%s': find its device", row->name);
-	r = c->copied ? kv_fs_renew(row, dev, e) : make_fs(row, c->fs, device, e);
+	r = c->copied ? c->fs->renew(device, row->uuid) : make_fs(row, c->fs, device, e);
+	if (r < 0 && c->copied)
+		return kv_renew_error(r, row, e);
 	if (r == 0 && c->root.what)
 		r = give_root(row, c->fs, device, &c->root, e);
 	return r < 0 ? r : flush(row, dev, e);

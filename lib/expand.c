@@ -46,23 +46,29 @@ int kv_fs_grow(const struct kv_row *row, dev_t dev, struct kvol_error *e)
 	return 0;
 }
 
-int kv_fs_renew(const struct kv_row *row, dev_t dev, struct kvol_error *e)
+int kv_fs_renew(const struct kv_row *row, dev_t dev)
 {
 	_cleanup_close_ int node_fd = -1;
 	char device[KV_DEV_PATH];
 	const struct kv_fs *fs;
 	int r;
 
-	r = kv_row_fs(row, &fs, e);
+	r = kv_row_fs(row, &fs, NULL);
 	if (r < 0 || !fs)
 		return r;
 	r = kv_blockdev_name(dev, device, &node_fd);
-	if (r == 0)
-		r = fs->renew(device, row->uuid);
-	return r < 0 ? kv_error_errno(e, r,
-				      "volume '%s': give its %s an identity of its own",
-				      row->name, fs->name)
-		     : 0;
+	return r < 0 ? r : fs->renew(device, row->uuid);
+}
+
+int kv_renew_error(int r, const struct kv_row *row, struct kvol_error *e)
+{
+	const struct kv_fs *fs;
+	int known = kv_row_fs(row, &fs, e);
+
+	return known < 0 ? known
+			 : kv_error_errno(e, r,
+					  "volume '%s': give its %s an identity of its own",
+					  row->name, row->fs_type);
 }
 
 /* Before its first mount. What is mounted already had it then, and only the catalogue may
@@ -70,12 +76,12 @@ int kv_fs_renew(const struct kv_row *row, dev_t dev, struct kvol_error *e)
 static int renew(struct kvol_pool *pool, struct kv_row *row, dev_t dev, bool fresh,
 		 struct kvol_error *e)
 {
-	int r = kv_fs_renew(row, dev, fresh ? e : NULL);
+	int r = kv_fs_renew(row, dev);
 
 	if (r == -EBUSY && !fresh)
 		return 0;
 	if (r < 0)
-		return fresh ? r : kv_fs_renew(row, dev, e);
+		return kv_renew_error(r, row, e);
 	kv_catalogue_renewed_later(pool->cat, row->id);
 	row->flags &= ~KV_ROW_RENEW;
 	return 0;

@@ -354,12 +354,12 @@ undo_record:
 static int renew_for_good(struct kv_job *job, dev_t dev, struct kvol_error *e)
 {
 	_cleanup_close_ int fd = -1;
-	int r = kv_fs_renew(&job->row, dev, NULL);
+	int r = kv_fs_renew(&job->row, dev);
 
 	if (r == -EUCLEAN || r == -EOPNOTSUPP)
 		r = 0;
 	if (r < 0)
-		return kv_fs_renew(&job->row, dev, e);
+		return kv_renew_error(r, &job->row, e);
 	r = fd = kv_blockdev_open(dev, O_RDONLY);
 	if (r >= 0)
 		r = kv_blockdev_flush(fd);

@@ -220,7 +220,8 @@ int kv_volume_resize(const struct kvol_pool *pool, const struct kv_row *row,
  * sight. */
 int kv_fs_grow(const struct kv_row *row, dev_t dev, struct kvol_error *e);
 /* Gives the file system on an active device the identity that the row has. */
-int kv_fs_renew(const struct kv_row *row, dev_t dev, struct kvol_error *e);
+int kv_fs_renew(const struct kv_row *row, dev_t dev);
+int kv_renew_error(int r, const struct kv_row *row, struct kvol_error *e);
 /* Does what row->flags owe that needs no mount: the device's size, a copy's identity.
  * The catalogue learns of that later: to be asked again is no harm. The device is active, and `fresh` if nobody can
  * have it open. */
