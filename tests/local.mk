@@ -383,13 +383,20 @@ tests_bench_bench_SOURCES = \
 	tests/bench/luks.c \
 	tests/bench/luks.h \
 	tests/bench/lvm.c \
+	tests/bench/measure.c \
+	tests/bench/measure.h \
 	tests/bench/variants.c
 
 tests_bench_bench_LDADD = lib/libkvcore.la lib/libkvadapters.la lib/libkvbase.la $(CRYPTSETUP_LIBS)
 
 # What the number of volumes in a pool costs, by the public header alone.
 check_PROGRAMS += tests/bench/scale-guest
-tests_bench_scale_guest_SOURCES = tests/bench/scale.c tests/bench/scale.h tests/bench/scale_pool.c
+tests_bench_scale_guest_SOURCES = \
+	tests/bench/measure.c \
+	tests/bench/measure.h \
+	tests/bench/scale.c \
+	tests/bench/scale.h \
+	tests/bench/scale_pool.c
 tests_bench_scale_guest_LDADD = lib/libkvol.la
 tests_bench_scale_guest_LDFLAGS = $(AM_LDFLAGS) -no-install
 

@@ -25,6 +25,7 @@
 
 #include "bench.h"
 #include "luks.h"
+#include "measure.h"
 
 #define WARM_UP	   5
 #define ROUNDS	   7
@@ -128,19 +129,6 @@ void spawn(const char *const argv[])
 		die("%s %s failed: %s", argv[0], argv[1], out);
 	}
 	close(fd);
-}
-
-static int compare(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
-static double median(double *values, int n)
-{
-	qsort(values, (size_t)n, sizeof(*values), compare);
-	return n % 2 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
 }
 
 /* --- Operations, one at a time --- */

@@ -10,6 +10,7 @@
 #include <kvol/kvol.h>
 #include "bench.h"
 #include "luks.h"
+#include "measure.h"
 
 #define GIB10 (UINT64_C(10) << 30)
 #define TIB   (UINT64_C(1) << 40)
@@ -23,20 +24,6 @@ static void ok(int r, const struct kvol_error *e)
 {
 	if (r < 0)
 		die("kvol: %s", e->msg);
-}
-
-static long resident_kib(void)
-{
-	char line[256];
-	long kib = 0;
-	FILE *f = fopen("/proc/self/status", "re");
-
-	while (f && fgets(line, sizeof(line), f))
-		if (!strncmp(line, "VmRSS:", 6))
-			kib = atol(line + 6);
-	if (f)
-		fclose(f);
-	return kib;
 }
 
 static void create(const char *name, uint64_t bytes, const char *fs)
