@@ -447,6 +447,8 @@ EXTRA_DIST += \
 	tests/examples/docker-volume-plugin \
 	tests/examples/oci-hook \
 	tests/examples/postgresql \
+	tests/examples/storage/csi.sh \
+	tests/examples/storage/kvolctl.sh \
 	tests/guest.d/count \
 	tests/guest.d/init \
 	tests/guest.d/run-csi \

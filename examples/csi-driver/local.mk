@@ -43,5 +43,6 @@ EXTRA_DIST += \
 	examples/csi-driver/test/harness_test.go \
 	examples/csi-driver/test/health_test.go \
 	examples/csi-driver/test/node_test.go \
+	examples/csi-driver/test/call/main.go \
 	examples/csi-driver/test/restarter/main.go \
 	examples/csi-driver/test/volume_test.go
