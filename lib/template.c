@@ -167,7 +167,7 @@ int kvol_template_make(struct kvol_pool *pool, const char *fs_type, uint64_t byt
 {
 	_cleanup_call_ struct kvol_pool *call = NULL;
 	struct kv_template t = KV_TEMPLATE_NONE;
-	const struct kv_fs *fs;
+	const struct kv_fs *fs = NULL;
 	int r;
 
 	r = kv_pool_enter_to_change(pool, &call, reterr);
@@ -211,7 +211,7 @@ int kvol_template_delete(struct kvol_pool *pool, const char *fs_type, uint64_t b
 			 struct kvol_error *reterr)
 {
 	_cleanup_call_ struct kvol_pool *call = NULL;
-	const struct kv_fs *fs;
+	const struct kv_fs *fs = NULL;
 	uint32_t ids[TEMPLATES_MAX], from = 0;
 	int n, r;
 
