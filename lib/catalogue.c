@@ -24,16 +24,6 @@
 #include "catalogue_db.h"
 #include "thin.h"
 
-#define FILE_NAME "catalogue.db"
-
-#define ROW_COLUMNS "id, name, kind, flags, bytes, created, source, fs_type, uuid"
-
-struct kv_cursor {
-	struct kv_db *db;
-	struct kv_stmt *stmt;
-	int step; /* result of the step that is not handed out yet */
-};
-
 /* --- Making, opening, closing --- */
 
 int kv_catalogue_create(int dir_fd, const struct kv_pool_row *pool)
@@ -41,7 +31,7 @@ int kv_catalogue_create(int dir_fd, const struct kv_pool_row *pool)
 	struct kv_db *db;
 	int r;
 
-	r = kv_db_open(dir_fd, FILE_NAME, KV_DB_CREATE, &db);
+	r = kv_db_open(dir_fd, KV_CATALOGUE_FILE, KV_DB_CREATE, &db);
 	if (r < 0)
 		return r;
 	r = kv_schema_create(db);
@@ -70,7 +60,7 @@ int kv_catalogue_open(int dir_fd, struct kv_catalogue **ret)
 	cat->unfinished_fd = -1;
 	pthread_mutex_init(&cat->mutex, NULL);
 	pthread_cond_init(&cat->ended, NULL);
-	r = kv_db_open(dir_fd, FILE_NAME, 0, &cat->db);
+	r = kv_db_open(dir_fd, KV_CATALOGUE_FILE, 0, &cat->db);
 	if (r == 0)
 		r = kv_schema_check(cat->db);
 	if (r < 0) {
@@ -175,7 +165,7 @@ static bool name_valid(const struct kv_row *row)
 					       : kv_volume_name_valid(row->name);
 }
 
-static int row_from(struct kv_stmt *stmt, struct kv_row *ret)
+int kv_row_read(struct kv_stmt *stmt, struct kv_row *ret)
 {
 	struct kv_row row = { 0 };
 
@@ -209,7 +199,7 @@ static int one_row(struct kv_catalogue *cat, struct kv_stmt *stmt, int r,
 		return kv_catalogue_unlock(cat, r);
 	r = kv_stmt_step(stmt);
 	if (r == 1)
-		r = row_from(stmt, ret);
+		r = kv_row_read(stmt, ret);
 	else if (r == 0)
 		r = -ENOENT;
 	kv_stmt_reset(stmt);
@@ -223,7 +213,7 @@ int kv_catalogue_find(struct kv_catalogue *cat, const char *name, struct kv_row 
 
 	kv_catalogue_lock(cat);
 	r = kv_db_query(cat->db, &stmt,
-			"SELECT " ROW_COLUMNS " FROM volume WHERE name = ?", "t", name);
+			"SELECT " KV_SQL_ROW " FROM volume WHERE name = ?", "t", name);
 	return one_row(cat, stmt, r, ret);
 }
 
@@ -235,7 +225,7 @@ int kv_catalogue_find_first(struct kv_catalogue *cat, const char *name, const ch
 
 	kv_catalogue_lock(cat);
 	r = kv_db_query(cat->db, &stmt,
-			"SELECT " ROW_COLUMNS " FROM volume WHERE name IN (?1, ?2)"
+			"SELECT " KV_SQL_ROW " FROM volume WHERE name IN (?1, ?2)"
 			" ORDER BY name = ?1 DESC LIMIT 1",
 			"tt", name, other);
 	return one_row(cat, stmt, r, ret);
@@ -248,7 +238,7 @@ int kv_catalogue_get(struct kv_catalogue *cat, uint32_t id, struct kv_row *ret)
 
 	kv_catalogue_lock(cat);
 	r = kv_db_query(cat->db, &stmt,
-			"SELECT " ROW_COLUMNS
+			"SELECT " KV_SQL_ROW
 			" FROM volume WHERE id = ? AND name IS NOT NULL",
 			"i", (int64_t)id);
 	return one_row(cat, stmt, r, ret);
@@ -263,7 +253,7 @@ int kv_catalogue_insert(struct kv_catalogue *cat, const struct kv_row *row)
 static int insert(struct kv_catalogue *cat, const struct kv_row *row)
 {
 	int r = kv_db_do(cat->db,
-			 "INSERT INTO volume (" ROW_COLUMNS ") VALUES (?,?,?,?,?,?,?,?,?)",
+			 "INSERT INTO volume (" KV_SQL_ROW ") VALUES (?,?,?,?,?,?,?,?,?)",
 			 "itiiiittt", (int64_t)row->id, row->name, (int64_t)row->kind,
 			 (int64_t)row->flags, (int64_t)row->bytes, (int64_t)row->created,
 			 row->source, row->fs_type, row->uuid);
@@ -372,70 +362,6 @@ int kv_catalogue_bury(struct kv_catalogue *cat, uint32_t id)
 	return kv_catalogue_finish(cat, r);
 }
 
-static int ids(struct kv_catalogue *cat, const char *sql, uint32_t from, uint32_t *ret,
-	       unsigned n)
-{
-	struct kv_stmt *stmt;
-	unsigned found = 0;
-	int r;
-
-	kv_catalogue_lock(cat);
-	r = kv_db_query(cat->db, &stmt, sql, "ii", (int64_t)from, (int64_t)n);
-	if (r < 0)
-		return kv_catalogue_unlock(cat, r);
-	while (found < n && (r = kv_stmt_step(stmt)) == 1) {
-		int64_t id = kv_stmt_int(stmt, 0);
-
-		/* Ascending, whatever a damaged index says: callers go on behind the
-		 * last. */
-		if (id < from || id > KV_THIN_ID_MAX) {
-			r = -EUCLEAN;
-			break;
-		}
-		ret[found++] = (uint32_t)id;
-		from = (uint32_t)id + 1;
-	}
-	kv_stmt_reset(stmt);
-	return kv_catalogue_unlock(cat, r < 0 ? r : (int)found);
-}
-
-int kv_catalogue_tombstones(struct kv_catalogue *cat, uint32_t from, uint32_t *ret,
-			    unsigned n)
-{
-	return ids(
-		cat,
-		"SELECT id FROM volume WHERE name IS NULL AND id >= ? ORDER BY id LIMIT ?",
-		from, ret, n);
-}
-
-int kv_catalogue_spare(struct kv_catalogue *cat, uint32_t from, uint32_t *ret,
-			 unsigned n)
-{
-	return ids(
-		cat,
-		"SELECT id FROM volume WHERE " KV_SQL_SPARE
-		" AND name IS NOT NULL AND id >= ? ORDER BY id LIMIT ?",
-		from, ret, n);
-}
-
-int kv_catalogue_templates(struct kv_catalogue *cat, uint32_t from, uint32_t *ret,
-			   unsigned n)
-{
-	return ids(cat,
-		   "SELECT id FROM volume WHERE kind = 3 AND name IS NOT NULL"
-		   " AND id >= ? ORDER BY id LIMIT ?",
-		   from, ret, n);
-}
-
-int kv_catalogue_ephemerals(struct kv_catalogue *cat, uint32_t from, uint32_t *ret,
-			    unsigned n)
-{
-	return ids(cat,
-		   "SELECT volume FROM ephemeral WHERE volume >= ?"
-		   " ORDER BY volume LIMIT ?",
-		   from, ret, n);
-}
-
 int kv_catalogue_boot(struct kv_catalogue *cat, uint32_t id, char ret[KV_UUID_LEN + 1])
 {
 	struct kv_stmt *stmt;
@@ -493,82 +419,4 @@ int kv_catalogue_id_used(struct kv_catalogue *cat, uint32_t id)
 	r = kv_stmt_step(stmt);
 	kv_stmt_reset(stmt);
 	return kv_catalogue_unlock(cat, r);
-}
-
-/* --- Listing --- */
-
-int kv_cursor_open(struct kv_catalogue *cat, uint32_t kind, struct kv_cursor **ret)
-{
-	const struct kv_filter filter = { .kind = kind };
-
-	return kv_cursor_open_filtered(cat, &filter, ret);
-}
-
-/* Two statements: behind a name the index leads to where a page begins; without one no
- * row may be passed over, whatever a damaged name is. */
-#define FILTERED(begin)                                                     \
-	"SELECT " ROW_COLUMNS " FROM volume WHERE " begin                   \
-	" AND (kind = ?2 OR (?2 = 0 AND kind <> 3)) AND (?3 IS NULL OR source = ?3)"        \
-	" AND (?4 IS NULL OR EXISTS"                                        \
-	"  (SELECT 1 FROM label WHERE label.volume = volume.id AND key = ?4" \
-	"   AND (?5 IS NULL OR value = ?5)))"                               \
-	" ORDER BY name LIMIT ?6"
-
-static int query_filtered(struct kv_cursor *cur, const struct kv_filter *f)
-{
-	static const char from_first[] = FILTERED("name IS NOT NULL AND ?1 IS NULL");
-	static const char from_name[] = FILTERED("name > ?1");
-	const int64_t limit =
-		f->limit && f->limit < INT64_MAX ? (int64_t)f->limit : INT64_MAX;
-
-	/* The cursor outlives the call, and the filter's strings do not. */
-	return kv_db_query(cur->db, &cur->stmt, f->after ? from_name : from_first,
-			   "TiTTTi", f->after, (int64_t)f->kind, f->source, f->label_key,
-			   f->label_value, limit);
-}
-
-int kv_cursor_open_filtered(struct kv_catalogue *cat, const struct kv_filter *filter,
-			    struct kv_cursor **ret)
-{
-	struct kv_cursor *cur;
-	int r;
-
-	cur = calloc(1, sizeof(*cur));
-	if (!cur)
-		return -ENOMEM;
-	r = kv_db_open(cat->dir_fd, FILE_NAME, KV_DB_READONLY, &cur->db);
-	if (r == 0)
-		r = kv_db_begin_read(cur->db);
-	if (r >= 0)
-		r = query_filtered(cur, filter);
-	if (r >= 0)
-		r = cur->step =
-			kv_stmt_step(cur->stmt); /* from here on the listing stands */
-	if (r < 0) {
-		kv_cursor_close(cur);
-		return r;
-	}
-	*ret = cur;
-	return 0;
-}
-
-int kv_cursor_next(struct kv_cursor *cur, struct kv_row *ret)
-{
-	int r;
-
-	if (cur->step != 1)
-		return cur->step;
-	r = row_from(cur->stmt, ret);
-	if (r < 0)
-		return cur->step = r;
-	cur->step = kv_stmt_step(cur->stmt);
-	return 1;
-}
-
-void kv_cursor_close(struct kv_cursor *cur)
-{
-	if (!cur)
-		return;
-	kv_db_close(cur->db);
-	free(cur);
 }

@@ -14,6 +14,13 @@
 _Static_assert(KV_ROW_SPARE == 32, "KV_SQL_SPARE");
 _Static_assert(KV_ROW_RENEW == 2 && KVOL_KIND_TEMPLATE == 3, "as statements have them");
 
+#define KV_CATALOGUE_FILE "catalogue.db"
+
+/* A row as kv_row_read wants it, and what it holds. -EUCLEAN: nobody could have written it
+ * here. */
+#define KV_SQL_ROW "id, name, kind, flags, bytes, created, source, fs_type, uuid"
+int kv_row_read(struct kv_stmt *stmt, struct kv_row *ret);
+
 #define KV_LATER_MAX   64
 #define KV_LATER_BATCH 16 /* done together, with the next commit */
 

@@ -89,6 +89,7 @@ layer3_sources = \
 	lib/catalogue_check.c \
 	lib/catalogue_db.h \
 	lib/catalogue_label.c \
+	lib/catalogue_list.c \
 	lib/catalogue_policy.c \
 	lib/catalogue_tally.c \
 	lib/device.c \
@@ -138,6 +139,7 @@ layer4_sources = \
 	lib/publish_ephemeral.c \
 	lib/publish_job.c \
 	lib/publish_list.c \
+	lib/publish_mount.c \
 	lib/publish_target.c \
 	lib/recover.c \
 	lib/repair.c \

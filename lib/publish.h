@@ -48,6 +48,8 @@ int kv_job_plan(struct kv_job *job, const char *name, struct kvol_error *e);
 /* Makes it, under its lock. 1: somebody was faster. */
 int kv_job_make(struct kv_job *job, struct kv_lock *ret_lock, struct kvol_error *e);
 
+/* The volume's device is active: makes job->mnt_fd (publish_mount.c). */
+int kv_job_mount(struct kv_job *job, struct kvol_error *e);
 /* 0: the target is free; 1: it stands there as asked for; negative: refused. */
 int kv_job_check_target(struct kv_job *job, struct kvol_error *e);
 /* Takes the mount of job->want away, wherever it has got to. */
