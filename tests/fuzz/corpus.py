@@ -280,6 +280,64 @@ BTRFS = {
 }
 
 
+# --- The identity of an ext4, and of an XFS ------------------------------------------------------
+
+def ext4(state=1, incompat=0x22c2, csum_type=1, mounts=0, magic=0xef53):
+    b = bytearray(1024)
+    struct.pack_into("<H", b, 0x34, mounts)
+    struct.pack_into("<HH", b, 0x38, magic, state)
+    struct.pack_into("<I", b, 0x60, incompat)
+    b[0x68:0x78] = POOL.bytes
+    b[0x175] = csum_type
+    return bytes(b)
+
+
+def xfs(groups=2, group_blocks=8, block=4096, log=4, group_log=3, version=5, sector=512, incompat=3):
+    b = bytearray(512)
+    b[:4] = b"XFSB"
+    struct.pack_into(">I", b, 4, block)
+    b[32:48] = POOL.bytes
+    struct.pack_into(">Q", b, 48, log)
+    struct.pack_into(">II", b, 84, group_blocks, groups)
+    struct.pack_into(">HH", b, 100, 0xb4a0 | version, sector)
+    b[124] = group_log
+    struct.pack_into(">I", b, 216, incompat)
+    return bytes(b)
+
+
+def log_record(length=512, cycle=1, lsn=1 << 32, size=32768):
+    b = bytearray(512)
+    struct.pack_into(">IIIIQQ", b, 0, 0xfeedbabe, cycle, 2, length, lsn, lsn)
+    b[304:320] = POOL.bytes
+    struct.pack_into(">I", b, 320, size)
+    return bytes(b)
+
+
+def file_system(*patches, flags, kib=64):
+    return struct.pack("<BB", flags, kib) + b"".join(struct.pack("<BH", at, len(p)) + p for at, p in patches)
+
+
+def ext4_device(super_block, **more):
+    return file_system((2, super_block), flags=more.pop("flags", 2), **more)
+
+
+def xfs_device(record=log_record(), second=None, behind=b"", flags=3, kib=64, **more):
+    """Two groups of 32 KiB, the log in the first one."""
+    return file_system((0, xfs(**more)), (64, second or xfs(**more)), (32, record), (34, behind), flags=flags, kib=kib)
+
+
+IDENTITY = {
+    "ext4": ext4_device(ext4()), "ext4-mounted-before": ext4_device(ext4(mounts=1)), "ext4-not-clean": ext4_device(ext4(state=0)),
+    "ext4-journal": ext4_device(ext4(incompat=0x22c6)), "ext4-no-seed": ext4_device(ext4(incompat=0x2c2)), "ext4-no-checksum": ext4_device(ext4(csum_type=0)),
+    "ext4-wrong-checksum": ext4_device(ext4(), flags=0), "ext4-no-magic": ext4_device(ext4(magic=0)), "ext4-short": ext4_device(ext4(), kib=1), "ext4-nothing": ext4_device(b"", kib=0),
+    "xfs": xfs_device(), "xfs-no-log": xfs_device(log=0), "xfs-used-log": xfs_device(record=log_record(cycle=2)), "xfs-two-records": xfs_device(behind=log_record()),
+    "xfs-long-record": xfs_device(record=log_record(length=2**32 - 1)), "xfs-no-record": xfs_device(record=b"\0"), "xfs-log-outside": xfs_device(log=7 << 20),
+    "xfs-log-on-superblock": xfs_device(log=8), "xfs-many-groups": xfs_device(groups=2**32 - 1), "xfs-no-blocks": xfs_device(group_blocks=0), "xfs-version-4": xfs_device(version=4),
+    "xfs-sectors": xfs_device(sector=4096), "xfs-no-second": xfs_device(second=b"\0"), "xfs-second-older": xfs_device(second=xfs(version=4)),
+    "xfs-wrong-checksum": xfs_device(flags=1), "xfs-short": xfs_device(kib=0), "xfs-small-blocks": xfs_device(block=512), "xfs-again": xfs_device(incompat=7),
+}
+
+
 # --- Catalogue -----------------------------------------------------------------------------------
 
 def catalogue(sql="", *patches, flags=0):
@@ -362,7 +420,7 @@ API = {
 
 def main():
     for target, table in (("thin", THIN), ("mountopts", MOUNTOPTS), ("mountinfo", MOUNTINFO), ("records", RECORDS), ("idmap", IDMAP), ("procinfo", PROCINFO), ("gpt", GPT), ("thinmeta", THINMETA),
-                          ("btrfs", BTRFS), ("catalogue", CATALOGUE), ("api", API)):
+                          ("btrfs", BTRFS), ("identity", IDENTITY), ("catalogue", CATALOGUE), ("api", API)):
         for name, data in table.items():
             write(target, name, data)
     for name, data in NAMES.items():

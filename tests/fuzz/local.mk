@@ -11,6 +11,7 @@ fuzz_targets = \
 	tests/fuzz/fuzz_btrfs \
 	tests/fuzz/fuzz_catalogue \
 	tests/fuzz/fuzz_gpt \
+	tests/fuzz/fuzz_identity \
 	tests/fuzz/fuzz_idmap \
 	tests/fuzz/fuzz_mountinfo \
 	tests/fuzz/fuzz_mountopts \
@@ -49,6 +50,8 @@ tests_fuzz_fuzz_catalogue_LDADD = $(fuzz_ldadd)
 tests_fuzz_fuzz_catalogue_LDFLAGS = $(fuzz_ldflags)
 tests_fuzz_fuzz_gpt_LDADD = $(fuzz_ldadd)
 tests_fuzz_fuzz_gpt_LDFLAGS = $(fuzz_ldflags)
+tests_fuzz_fuzz_identity_LDADD = $(fuzz_ldadd)
+tests_fuzz_fuzz_identity_LDFLAGS = $(fuzz_ldflags)
 tests_fuzz_fuzz_idmap_LDADD = $(fuzz_ldadd)
 tests_fuzz_fuzz_idmap_LDFLAGS = $(fuzz_ldflags)
 tests_fuzz_fuzz_mountinfo_LDADD = $(fuzz_ldadd)
