@@ -208,7 +208,7 @@ static int create_once(struct kvol_pool *pool, struct wanted *w, struct kvol_err
 	struct kv_row row;
 	int r;
 
-	r = kv_volume_find(pool, w->name, &row, e);
+	r = kv_volume_find(pool, w->name, NULL, &row, e);
 	if (r == 0)
 		return check_existing(&row, w, e);
 	if (r != -ENOENT)
@@ -222,7 +222,7 @@ static int create_once(struct kvol_pool *pool, struct wanted *w, struct kvol_err
 	kv_template_release(&a.from);
 	if (r != AGAIN)
 		return r;
-	r = kv_volume_find(pool, w->name, &row, e);
+	r = kv_volume_find(pool, w->name, NULL, &row, e);
 	if (r == -ENOENT)
 		return AGAIN;
 	return r == 0 ? check_existing(&row, w, e) : r;

@@ -184,11 +184,7 @@ int kvol_volume_stat(struct kvol_pool *pool, const char *name,
 		r = kv_info_check(ret_stats, "kvol_volume_stats", reterr);
 	if (r < 0)
 		return r;
-	r = kv_volume_find(pool, name, &row, reterr);
-	if (r == -ENOENT)
-		return kv_error(reterr, r, KVOL_R_NOT_FOUND,
-				"volume '%s': there is none in pool '%s'", name,
-				pool->conf.name);
+	r = kv_volume_find(pool, name, "volume", &row, reterr);
 	if (r == 0)
 		r = fill(pool, &row, &stats, reterr);
 	if (r < 0)

@@ -65,9 +65,7 @@ int kvol_label_set(struct kvol_pool *pool, const char *name,
 		return r;
 	r = kv_catalogue_label(pool->cat, name, labels, n_labels);
 	if (r == -ENOENT)
-		return kv_error(reterr, r, KVOL_R_NOT_FOUND,
-				"volume '%s': there is none in pool '%s'", name,
-				pool->conf.name);
+		return kv_volume_none(pool, name, "volume", reterr);
 	return r < 0 ? kv_label_error(r, object_of(pool, name), reterr) : 0;
 }
 
@@ -77,9 +75,7 @@ static int read_labels(struct kvol_pool *pool, const char *name, struct kv_label
 	int r = kv_catalogue_labels(pool->cat, name, ret);
 
 	if (r == -ENOENT)
-		return kv_error(e, r, KVOL_R_NOT_FOUND,
-				"volume '%s': there is none in pool '%s'", name,
-				pool->conf.name);
+		return kv_volume_none(pool, name, "volume", e);
 	return r < 0 ? kv_error_errno(e, r, "'%s': read its labels from the catalogue",
 				      object_of(pool, name))
 		     : 0;

@@ -73,11 +73,7 @@ int kv_job_plan(struct kv_job *job, const char *name, struct kvol_error *e)
 					job->make.fs_type);
 		return 0;
 	}
-	r = kv_volume_find(job->pool, job->make.source, &source, e);
-	if (r == -ENOENT)
-		return kv_error(e, r, KVOL_R_NOT_FOUND,
-				"source '%s': there is none in pool '%s'",
-				job->make.source, job->pool->conf.name);
+	r = kv_volume_find(job->pool, job->make.source, "source", &source, e);
 	if (r < 0)
 		return r;
 	(void)kv_strcpy(job->row.fs_type, sizeof(job->row.fs_type), source.fs_type);

@@ -154,11 +154,7 @@ static int read_all(struct kvol_pool *pool, const char *name,
 					      pool->conf.name)
 			     : 0;
 	}
-	r = kv_volume_find(pool, name, &x.row, e);
-	if (r == -ENOENT)
-		return kv_error(e, r, KVOL_R_NOT_FOUND,
-				"volume '%s': there is none in pool '%s'", name,
-				pool->conf.name);
+	r = kv_volume_find(pool, name, "volume", &x.row, e);
 	if (r < 0)
 		return r;
 	r = kv_publication_each(pool->dir_fd, x.row.id, take_one, &x);

@@ -298,9 +298,7 @@ static int look_at_both(struct kvol_pool *pool, const char *source, const struct
 	if (r == 0)
 		return strcmp(row.name, c->name) ? 1 : check_existing(&row, source, c, e);
 	if (r == -ENOENT)
-		return kv_error(e, r, KVOL_R_NOT_FOUND,
-				"source '%s': there is none in pool '%s'", source,
-				pool->conf.name);
+		return kv_volume_none(pool, source, "source", e);
 	return kv_error_errno(e, r, "'%s': look it up in the catalogue", c->name);
 }
 
@@ -352,7 +350,7 @@ static int copy_once(struct kvol_pool *pool, const char *source, struct copy *c,
 	if (r < 0)
 		return r;
 	/* The source stays as it is from here on: so this is the moment. */
-	r = kv_volume_find(pool, c->name, &existing, e);
+	r = kv_volume_find(pool, c->name, NULL, &existing, e);
 	if (r == 0)
 		return check_existing(&existing, source, c, e);
 	if (r != -ENOENT)
@@ -376,7 +374,7 @@ static int copy_once(struct kvol_pool *pool, const char *source, struct copy *c,
 		kv_lock_release(&c->ephemeral->lock);
 	if (r != 1)
 		return r;
-	r = kv_volume_find(pool, c->name, &existing, e);
+	r = kv_volume_find(pool, c->name, NULL, &existing, e);
 	if (r == -ENOENT)
 		return 1;
 	return r == 0 ? check_existing(&existing, source, c, e) : r;

@@ -91,11 +91,7 @@ int kvol_stat(struct kvol_pool *pool, const char *name, struct kvol_info *ret_in
 		r = kv_info_check(ret_info, "kvol_info", reterr);
 	if (r < 0)
 		return r;
-	r = kv_volume_find(pool, name, &row, reterr);
-	if (r == -ENOENT)
-		return kv_error(reterr, r, KVOL_R_NOT_FOUND,
-				"volume '%s': there is none in pool '%s'", name,
-				pool->conf.name);
+	r = kv_volume_find(pool, name, "volume", &row, reterr);
 	if (r < 0)
 		return r;
 	r = fill(pool, &row, &info);

@@ -122,11 +122,7 @@ static int find_and_look(struct kvol_pool *pool, const char *name,
 	r = kv_lock_take(pool->dir_fd, KV_LOCK_SNAPSHOT, kv_deadline(USAGE_MS), &lock);
 	if (r < 0)
 		return kv_error_errno(e, r, "volume '%s': wait for another look", name);
-	r = kv_volume_find(pool, name, &row, e);
-	if (r == -ENOENT)
-		return kv_error(e, r, KVOL_R_NOT_FOUND,
-				"volume '%s': there is none in pool '%s'", name,
-				pool->conf.name);
+	r = kv_volume_find(pool, name, "volume", &row, e);
 	if (r < 0)
 		return r;
 	r = look(pool, row.id, ret);

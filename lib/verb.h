@@ -69,14 +69,16 @@ int kv_bytes_check(const char *name, uint64_t bytes, uint64_t *ret, struct kvol_
 #define KV_NAME_TRIES 100
 int kv_name_unstable(const char *name, struct kvol_error *e);
 
-/* Finds the volume, takes its lock and reads its row again under it. -ENOENT: there is
- * none; the error says so, unless `what` is NULL, for verbs to which that is success. */
+/* The error of a name that means nothing: `what` is what the name should have been. */
+int kv_volume_none(const struct kvol_pool *pool, const char *name, const char *what,
+		   struct kvol_error *e);
+/* The volume's row. -ENOENT: there is none; the error says so, unless `what` is NULL, for
+ * verbs to which that is success. */
+int kv_volume_find(struct kvol_pool *pool, const char *name, const char *what,
+		   struct kv_row *ret, struct kvol_error *e);
+/* The same with its lock, under which the row was read. */
 int kv_volume_lock(struct kvol_pool *pool, const char *name, const char *what,
 		   struct kv_lock *ret_lock, struct kv_row *ret, struct kvol_error *e);
-/* The row, or the errno and the error for anything but -ENOENT (which is left to the
- * caller). */
-int kv_volume_find(struct kvol_pool *pool, const char *name, struct kv_row *ret,
-		   struct kvol_error *e);
 /* By its id, for whoever tidies up: 1: locked, and there; 0: somebody works on it, or there
  * is none any more. */
 int kv_volume_try_lock(struct kvol_pool *pool, uint32_t id, struct kv_lock *ret_lock,

@@ -37,15 +37,23 @@ int kv_bytes_check(const char *name, uint64_t bytes, uint64_t *ret, struct kvol_
 	return 0;
 }
 
-int kv_volume_find(struct kvol_pool *pool, const char *name, struct kv_row *ret,
+int kv_volume_none(const struct kvol_pool *pool, const char *name, const char *what,
 		   struct kvol_error *e)
+{
+	return kv_error(e, -ENOENT, KVOL_R_NOT_FOUND, "%s '%s': there is none in pool '%s'",
+			what, name, pool->conf.name);
+}
+
+int kv_volume_find(struct kvol_pool *pool, const char *name, const char *what,
+		   struct kv_row *ret, struct kvol_error *e)
 {
 	int r = kv_catalogue_find(pool->cat, name, ret);
 
-	if (r < 0 && r != -ENOENT)
-		return kv_error_errno(e, r, "volume '%s': look it up in the catalogue",
-				      name);
-	return r;
+	if (r == -ENOENT)
+		return what ? kv_volume_none(pool, name, what, e) : r;
+	return r < 0 ? kv_error_errno(e, r, "volume '%s': look it up in the catalogue",
+				      name)
+		     : 0;
 }
 
 int kv_name_unstable(const char *name, struct kvol_error *e)
@@ -65,11 +73,7 @@ int kv_volume_lock(struct kvol_pool *pool, const char *name, const char *what,
 	for (int i = 0; i < KV_NAME_TRIES; i++) {
 		_cleanup_lock_ struct kv_lock lock = KV_LOCK_NONE;
 
-		r = kv_volume_find(pool, name, &row, e);
-		if (r == -ENOENT && what)
-			return kv_error(e, r, KVOL_R_NOT_FOUND,
-					"%s '%s': there is none in pool '%s'", what, name,
-					pool->conf.name);
+		r = kv_volume_find(pool, name, what, &row, e);
 		if (r < 0)
 			return r;
 		r = kv_lock_volume(pool, row.id, deadline, &lock);

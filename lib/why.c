@@ -152,11 +152,7 @@ int kvol_why(struct kvol_pool *pool, const char *name, uint32_t flags,
 		return kv_error_invalid(reterr, "kvol_why: ret_iter is NULL");
 	if (flags)
 		return kv_error_invalid(reterr, "kvol_why: unknown flags 0x%x", flags);
-	r = kv_volume_find(pool, name, &row, reterr);
-	if (r == -ENOENT)
-		return kv_error(reterr, r, KVOL_R_NOT_FOUND,
-				"volume '%s': there is none in pool '%s'", name,
-				pool->conf.name);
+	r = kv_volume_find(pool, name, "volume", &row, reterr);
 	if (r < 0)
 		return r;
 	iter = calloc(1, sizeof(*iter));
