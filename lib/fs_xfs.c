@@ -14,9 +14,10 @@
  * more in it the kernel would have to replay that first: such a copy keeps its origin's.
  *
  * A crash in make leaves a device whose contents nobody has been promised. Growing is one
- * transaction: a crash leaves the old size or the new one. Renewing writes the first
- * superblock last: before that the copy has its old UUID for whoever asks, cannot be
- * mounted, and must be renewed again.
+ * transaction: a crash leaves the old size or the new one, and until the next call the old
+ * size in the groups' superblocks, which xfs_repair reads and the kernel does not. Renewing
+ * writes the first superblock last: before that the copy has its old UUID for whoever asks,
+ * cannot be mounted, and must be renewed again.
  */
 
 #include <endian.h>
@@ -103,7 +104,9 @@ static int grow(int root_fd, uint64_t device_bytes)
 	rest = growth.newblocks % geo.agblocks;
 	if (rest < MIN_GROUP_BLOCKS)
 		growth.newblocks -= rest;
-	if (growth.newblocks <= geo.datablocks)
+	/* The kernel writes the superblocks of the groups when the growth is committed, and
+	 * does so again if there is nothing left to grow: a crash in between left old ones. */
+	if (growth.newblocks < geo.datablocks)
 		return 0;
 	if (ioctl(root_fd, GROW_DATA, &growth) < 0)
 		return -errno;
