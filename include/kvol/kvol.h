@@ -544,7 +544,7 @@ int kvol_expand(struct kvol_pool *pool, const char *name, uint64_t bytes, uint32
  * Idempotent: no such name is 0.
  * Durable: when it returns 0. After a crash the volume is wholly there or gone.
  * Blocks: two flushes of the disk; a volume with more than 16384 blocks of the pool (1 GiB) is
- *   emptied first, 4096 blocks at a time so that others get their turn, for at most 30 seconds: what
+ *   emptied first, 256 blocks at a time so that others get their turn, for at most 30 seconds: what
  *   is left then is freed by later opens of the pool.
  * Errors:
  *   -EBUSY  KVOL_R_BUSY_PUBLISHED  it is published (the message names a target)

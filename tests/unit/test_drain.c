@@ -10,7 +10,7 @@
 
 #define GIB	  (UINT64_C(1) << 30)
 #define LARGE	  (2 * GIB)
-#define SLICES	  8 /* of 256 MiB each */
+#define SLICES	  128 /* of 16 MiB each */
 
 static int discards;
 
