@@ -378,6 +378,7 @@ tests_bench_bench_SOURCES = \
 	tests/bench/bare.c \
 	tests/bench/bench.c \
 	tests/bench/bench.h \
+	tests/bench/containerd.c \
 	tests/bench/fleet.c \
 	tests/bench/kvol.c \
 	tests/bench/luks.c \
@@ -400,6 +401,16 @@ tests_bench_scale_guest_SOURCES = \
 tests_bench_scale_guest_LDADD = lib/libkvol.la
 tests_bench_scale_guest_LDFLAGS = $(AM_LDFLAGS) -no-install
 
+# How long a call takes at worst, beside a writer and beside deletes.
+check_PROGRAMS += tests/bench/tail-guest
+tests_bench_tail_guest_SOURCES = \
+	tests/bench/measure.c \
+	tests/bench/measure.h \
+	tests/bench/tail.c \
+	tests/bench/tail.h \
+	tests/bench/tail_load.c
+tests_bench_tail_guest_LDADD = lib/libkvcore.la lib/libkvadapters.la lib/libkvbase.la $(CRYPTSETUP_LIBS)
+
 # --- scripts ---
 
 # Made by configure from tests/check.in: each runs the source tree's script of its name. A new one is
@@ -418,9 +429,13 @@ system_scripts = \
 	tests/check-system-python
 
 EXTRA_DIST += \
+	tests/bench/containerd/go.mod \
+	tests/bench/containerd/go.sum \
+	tests/bench/containerd/main.go \
 	tests/bench/plot \
 	tests/bench/run \
 	tests/bench/scale \
+	tests/bench/tail \
 	tests/coverage \
 	tests/header/abi.c \
 	tests/header/alone.c \

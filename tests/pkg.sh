@@ -16,6 +16,8 @@ pkg_fuzz="clang-14 libclang-rt-14-dev"
 pkg_examples="libjson-c-dev crun runc busybox-static postgresql"
 # To boot the test guest.
 pkg_guest="qemu-system-x86 linux-image-amd64 busybox-static kmod xz-utils"
+# The benchmark's heavy writer.
+pkg_bench="fio"
 # Podman runs containers on the volume plugin's volumes, among the examples.
 pkg_podman="podman crun"
 
@@ -25,14 +27,15 @@ pkg_runtime_commands="mkfs.ext4 mkfs.xfs mkfs.btrfs thin_check"
 pkg_test_commands="cryptsetup g++ python3 gcovr lvm dmsetup udevadm sgdisk mandoc sqlite3"
 pkg_fuzz_commands="clang"
 pkg_examples_commands="crun runc busybox"
+pkg_bench_commands="fio"
 pkg_podman_commands="podman crun"
 pkg_guest_commands="qemu-system-x86_64 busybox modprobe xz"
 
 # What a go command of 1.21 or newer fetches by itself where it is too old for a module.
 pkg_go_toolchain=go1.27.3
 
-# pkg_need LIST...: makes sure that the packages of the lists build, runtime, test, fuzz, examples, podman, guest are
-# installed.
+# pkg_need LIST...: makes sure that the packages of the lists build, runtime, test, fuzz, examples, bench, podman, guest
+# are installed.
 # Asks dpkg alone as long as nothing is missing. Returns 77 if it cannot be helped here.
 pkg_need()
 {

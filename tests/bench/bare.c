@@ -37,7 +37,7 @@
 #define CYCLE_ORIGIN 100u
 #define BUSY	     20u
 #define FLEET	     300u
-#define BUSY_COPY    500u
+#define BUSY_COPY    30000u
 #define CYCLE	     1000u
 
 #define GIB    (UINT64_C(1) << 30)
@@ -49,8 +49,8 @@ static struct kv_layout layout;
 static struct kv_stack stack;
 static struct kv_dm_id pool_id;
 static int disk_fd;
-static char mounted[256], target[256], block[N_THREADS][256];
-static char busy[N_THREADS][256], fleet[N_FLEET][256];
+static char mounted[256], target[256], block[MAX_THREADS][256];
+static char busy[MAX_THREADS][256], fleet[N_FLEET][256];
 
 /* A thread's own 4 KiB of the catalogue partition, which nothing else uses here. */
 static void write_flush(int slot)
@@ -153,6 +153,28 @@ static void new_volume(uint32_t id, uint32_t empty, uint64_t bytes, int thread,
 	write_flush(thread);
 }
 
+/* The device's table, and the file system: a volume on its mount. */
+static void expand(uint32_t id, uint64_t bytes, const char *where)
+{
+	struct kv_dm_target t = { .length_sectors = bytes / KV_SECTOR, .type = "thin" };
+	char params[KV_THIN_LINE];
+	struct kv_dm_id dm_id;
+	int fd;
+
+	kv_dm_id_volume(&dm_id, layout.uuid, id, KV_FACE_THIN);
+	check(kv_thin_params(params, stack.pool, id), "table");
+	t.params = params;
+	check(kv_dm_reload(&dm, dm_id.uuid, &t, 0), "reload");
+	check(kv_dm_suspend(&dm, dm_id.uuid, 0), "suspend");
+	check(kv_dm_resume(&dm, dm_id.uuid), "resume");
+	fd = open(where, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		die("%s: %s", where, strerror(errno));
+	check(kv_fs_find("ext4")->grow(fd, bytes), "grow");
+	close(fd);
+	write_flush(0);
+}
+
 /* From the thin device to the mount. */
 static void unlock(const char *where)
 {
@@ -224,7 +246,7 @@ static void open_pool(const char *disk, const char *dir)
 	make_volume(EMPTY, 10 * GIB);
 	make_volume(EMPTY_LARGE, TIB);
 	make_encrypted();
-	for (uint32_t t = 0; t < N_THREADS; t++) {
+	for (uint32_t t = 0; t < MAX_THREADS; t++) {
 		message(kv_thin_msg_create, CYCLE_ORIGIN + t);
 		snprintf(block[t], sizeof(block[t]), "%s/bare-block-%" PRIu32, dir, t);
 		make_file(block[t]);
@@ -261,7 +283,6 @@ static void snapshot_mounted(uint32_t id, uint32_t source, int slot)
 
 static void run(enum op op, int i)
 {
-	(void)i;
 	switch (op) {
 	case OP_SNAPSHOT:
 		snapshot_mounted(SCRATCH, ORIGIN, 0);
@@ -287,6 +308,12 @@ static void run(enum op op, int i)
 	case OP_LARGE:
 		new_volume(SCRATCH, EMPTY_LARGE, TIB, 0, target);
 		break;
+	case OP_CLONE:
+		new_volume(SCRATCH, VOLUME, 10 * GIB, 0, target);
+		break;
+	case OP_EXPAND:
+		expand(ORIGIN, (11 + (uint64_t)i) * GIB, mounted);
+		break;
 	case OP_UNLOCK:
 		unlock(target);
 		break;
@@ -305,7 +332,7 @@ static void after(enum op op, int i)
 		deactivate(VOLUME);
 	} else if (op == OP_UNLOCK) {
 		lock_again(target);
-	} else if (op == OP_NEW || op == OP_LARGE) {
+	} else if (op == OP_NEW || op == OP_LARGE || op == OP_CLONE) {
 		unmount(target);
 		deactivate(SCRATCH);
 		message(kv_thin_msg_delete, SCRATCH);
@@ -358,7 +385,7 @@ static void forget_busy(int thread, int i)
 
 static void close_pool(void)
 {
-	for (uint32_t t = 0; t < N_THREADS; t++) {
+	for (uint32_t t = 0; t < MAX_THREADS; t++) {
 		unmount(busy[t]);
 		deactivate(BUSY + t);
 	}

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * The benchmark: kvol, the bare kernel calls that its operations cannot do without, and
- * LVM, in one run, on three equal disks, taking turns at every repetition so that a slow
- * moment hits all of them.
+ * The benchmark: kvol, the bare kernel calls that its operations cannot do without, LVM,
+ * and containerd's devmapper snapshotter, in one run, on equal disks, taking turns at every
+ * repetition so that a slow moment hits all of them.
  *
- * usage: bench [-n REPETITIONS] [-j JSON-FILE] DIR KVOL-DISK BARE-DISK [LVM-DISK]
+ * usage: bench [-c] [-n REPETITIONS] [-j JSON-FILE] DIR KVOL-DISK BARE-DISK [LVM-DISK
+ *	  [CONTAINERD-DISK]]
+ *
+ * -c: instead of all that, life cycles and snapshots by 1 to 16 threads and 1 to 8 processes.
  *
  * What counts are the ratios of the medians within one run; the milliseconds belong to
  * the machine. The bounds are those that the project set itself; a row that misses its
@@ -12,7 +15,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <spawn.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -29,14 +31,15 @@
 
 #define WARM_UP	   5
 #define ROUNDS	   7
-#define CYCLES	   6 /* for each thread in a round */
 #define MAX_REPEAT 1000
 
 extern char **environ;
 
-static const struct contestant *const all[] = { &kvol, &bare, &lvm };
+static const struct contestant *const all[] = { &kvol, &bare, &lvm, &containerd };
 #define N_ALL	(sizeof(all) / sizeof(all[0]))
-#define N_LEAST 2u /* LVM takes nearly all the time: it may be left out */
+#define N_LEAST 2u /* the others take nearly all the time: they may be left out */
+#define LVM	2u
+#define CONTAINERD 3u
 
 static unsigned n_run; /* how many of them run */
 
@@ -51,6 +54,8 @@ static const struct {
 	[OP_DELETE] = { "delete", "delete an inactive volume", 1.5, 60 },
 	[OP_NEW] = { "new", "create and publish a 10 GiB ext4 volume", 1.4, 50 },
 	[OP_LARGE] = { "large", "... of 1 TiB", 1.4, 0 },
+	[OP_CLONE] = { "clone", "clone an ext4 volume, publish the clone", 0, 0 },
+	[OP_EXPAND] = { "expand", "expand a published ext4 volume", 0, 0 },
 	[OP_UNLOCK] = { "unlock", "publish an encrypted ext4 volume", 1.3, 0 },
 };
 
@@ -145,23 +150,26 @@ static double one(const struct contestant *c, enum op op, int i)
 	return (double)(end - start) / 1e6;
 }
 
+static bool takes_part(unsigned c, enum op op)
+{
+	return c < n_run && (!all[c]->does || all[c]->does(op));
+}
+
 static void measure(enum op op, int repeat, double ret[N_ALL])
 {
 	static double ms[N_ALL][MAX_REPEAT];
 
 	/* Whoever comes first meets what the last one left to the kernel: take turns. */
-	/* LVM does not encrypt, and a mkfs of 1 TiB takes it ages. */
-	unsigned n = op == OP_UNLOCK || op == OP_LARGE ? N_LEAST : n_run;
-
 	for (int i = 0; i < WARM_UP + repeat; i++) {
-		for (unsigned turn = 0; turn < n; turn++) {
-			unsigned c = (turn + (unsigned)i) % n;
+		for (unsigned turn = 0; turn < n_run; turn++) {
+			unsigned c = (turn + (unsigned)i) % n_run;
 
-			ms[c][i < WARM_UP ? 0 : i - WARM_UP] = one(all[c], op, i);
+			if (takes_part(c, op))
+				ms[c][i < WARM_UP ? 0 : i - WARM_UP] = one(all[c], op, i);
 		}
 	}
 	for (unsigned c = 0; c < N_ALL; c++)
-		ret[c] = c < n ? median(ms[c], repeat) : 0;
+		ret[c] = takes_part(c, op) ? median(ms[c], repeat) : 0;
 }
 
 /* --- Options of a publish --- */
@@ -185,51 +193,20 @@ static void measure_variants(int repeat, double ret[N_VARIANTS])
 		ret[v] = median(ms[v], repeat);
 }
 
-/* --- Life cycles, many at a time --- */
+/* --- Many at a time --- */
 
-struct worker {
-	const struct contestant *c;
-	int thread, first;
-	pthread_t id;
-};
-
-static void *work(void *arg)
-{
-	const struct worker *w = arg;
-
-	for (int i = 0; i < CYCLES; i++)
-		w->c->cycle(w->thread, w->first + i);
-	return NULL;
-}
-
-static double cycles_per_second(const struct contestant *c, int threads, int round)
-{
-	struct worker workers[N_THREADS];
-	uint64_t start = now_ns();
-
-	for (int t = 0; t < threads; t++) {
-		workers[t] =
-			(struct worker){ .c = c, .thread = t, .first = round * CYCLES };
-		check(-pthread_create(&workers[t].id, NULL, work, &workers[t]),
-		      "pthread_create");
-	}
-	for (int t = 0; t < threads; t++)
-		pthread_join(workers[t].id, NULL);
-	return threads * CYCLES / ((double)(now_ns() - start) / 1e9);
-}
+typedef double rate_fn(const struct contestant *c, struct crowd crowd, int round);
 
 /* LVM's own lock makes its threads wait for each other: it is left out. */
-static void measure_cycles(int threads, double ret[N_ALL])
+static void measure_rate(rate_fn *rate, struct crowd crowd, double ret[N_ALL])
 {
-	double rate[N_ALL][ROUNDS];
+	double rates[N_LEAST][ROUNDS];
 
 	for (int round = 0; round <= ROUNDS; round++)
-		for (unsigned c = 0; c < n_run; c++)
-			if (all[c]->cycle)
-				rate[c][round ? round - 1 : 0] =
-					cycles_per_second(all[c], threads, round);
+		for (unsigned c = 0; c < N_LEAST; c++)
+			rates[c][round ? round - 1 : 0] = rate(all[c], crowd, round);
 	for (unsigned c = 0; c < N_ALL; c++)
-		ret[c] = all[c]->cycle ? median(rate[c], ROUNDS) : 0;
+		ret[c] = c < N_LEAST ? median(rates[c], ROUNDS) : 0;
 }
 
 static void measure_fleet(double ret[N_ALL])
@@ -239,22 +216,12 @@ static void measure_fleet(double ret[N_ALL])
 	for (int round = 0; round < ROUNDS; round++)
 		for (unsigned c = 0; c < N_LEAST; c++)
 			ms[c][round] = fleet_ms(all[c]);
-	for (unsigned c = 0; c < N_ALL; c++)
-		ret[c] = c < N_LEAST ? median(ms[c], ROUNDS) : 0;
-	if (n_run > N_LEAST) /* minutes: once */
-		ret[N_LEAST] = fleet_ms(all[N_LEAST]);
-}
-
-static void measure_snapshots(int threads, double ret[N_LEAST])
-{
-	double rate[N_LEAST][ROUNDS];
-
-	for (int round = 0; round <= ROUNDS; round++)
-		for (unsigned c = 0; c < N_LEAST; c++)
-			rate[c][round ? round - 1 : 0] =
-				snapshots_per_second(all[c], threads, round);
-	for (unsigned c = 0; c < N_LEAST; c++)
-		ret[c] = median(rate[c], ROUNDS);
+	for (unsigned c = 0; c < N_ALL; c++) {
+		if (c < N_LEAST)
+			ret[c] = median(ms[c], ROUNDS);
+		else
+			ret[c] = c < n_run ? fleet_ms(all[c]) : 0; /* minutes: once */
+	}
 }
 
 /* --- Telling --- */
@@ -277,7 +244,7 @@ static void column(int width, int digits, double value)
 
 static void print_op(enum op op, const double ms[N_ALL], FILE *json)
 {
-	double over = ms[0] / ms[1], under = ms[2] / ms[0];
+	double over = ms[0] / ms[1], under = ms[LVM] / ms[0];
 	char bounds[64] = "";
 
 	int n = 0;
@@ -289,16 +256,19 @@ static void print_op(enum op op, const double ms[N_ALL], FILE *json)
 		snprintf(bounds + n, sizeof(bounds) - (size_t)n, ", >= %.0f%s",
 			 ops[op].under_lvm, verdict(under, ops[op].under_lvm, 0));
 	printf("%-40s %9.2f %9.2f", ops[op].title, ms[0], ms[1]);
-	column(9, 1, ms[2]);
+	column(9, 1, ms[LVM]);
+	column(10, 1, ms[CONTAINERD]);
 	printf(" %7.2f", over);
 	column(8, 1, under);
+	column(8, 1, ms[CONTAINERD] / ms[0]);
 	printf("  %s\n", bounds);
 	fflush(stdout);
 	if (json)
 		fprintf(json,
-			"  \"%s\": {\"unit\": \"ms\", \"kvol\": %.4f, \"bare\": %.4f, \"lvm\": %.4f, "
-			"\"over_bare\": %.4f, \"under_lvm\": %.4f},\n",
-			ops[op].name, ms[0], ms[1], ms[2], over, under);
+			"  \"%s\": {\"unit\": \"ms\", \"kvol\": %.4f, \"bare\": %.4f, "
+			"\"lvm\": %.4f, \"containerd\": %.4f, \"over_bare\": %.4f, "
+			"\"under_lvm\": %.4f},\n",
+			ops[op].name, ms[0], ms[1], ms[LVM], ms[CONTAINERD], over, under);
 }
 
 static void print_cycles(int threads, const double rate[N_ALL], double bound, FILE *json)
@@ -311,8 +281,8 @@ static void print_cycles(int threads, const double rate[N_ALL], double bound, FI
 	if (bound > 0)
 		snprintf(bounds, sizeof(bounds), "<= %.1f%s", bound,
 			 verdict(over, bound, 1));
-	printf("%-40s %9.2f %9.2f %9s %7.2f %8s  %s\n", title, rate[0], rate[1], "-",
-	       over, "-", bounds);
+	printf("%-40s %9.2f %9.2f %9s %10s %7.2f %8s %8s  %s\n", title, rate[0], rate[1],
+	       "-", "-", over, "-", "-", bounds);
 	fflush(stdout);
 	if (json)
 		fprintf(json,
@@ -342,12 +312,14 @@ static void print_variants(const double ms[N_VARIANTS], FILE *json)
 
 static void print_fleet(const double ms[N_ALL], FILE *json)
 {
-	double over = ms[0] / ms[1], under = ms[2] / ms[0];
+	double over = ms[0] / ms[1], under = ms[LVM] / ms[0];
 
 	printf("%-40s %9.0f %9.0f", "100 new volumes by 8 threads", ms[0], ms[1]);
-	column(9, 0, ms[2]);
+	column(9, 0, ms[LVM]);
+	column(10, 0, ms[CONTAINERD]);
 	printf(" %7.2f", over);
 	column(8, 1, under);
+	column(8, 1, ms[CONTAINERD] / ms[0]);
 	printf("  <= %.1f%s", FLEET_OVER, verdict(over, FLEET_OVER, 1));
 	if (under > 0)
 		printf(", >= %d%s", FLEET_LVM, verdict(under, FLEET_LVM, 0));
@@ -355,12 +327,12 @@ static void print_fleet(const double ms[N_ALL], FILE *json)
 	if (json)
 		fprintf(json,
 			"  \"fleet\": {\"unit\": \"ms\", \"kvol\": %.4f, \"bare\": %.4f, "
-			"\"lvm\": %.4f, \"over_bare\": %.4f, \"under_lvm\": %.4f},\n",
-			ms[0], ms[1], ms[2], over, under);
+			"\"lvm\": %.4f, \"containerd\": %.4f, \"over_bare\": %.4f, "
+			"\"under_lvm\": %.4f},\n",
+			ms[0], ms[1], ms[LVM], ms[CONTAINERD], over, under);
 }
 
-static void print_snapshots(const double one[N_LEAST], const double many[N_LEAST],
-			    FILE *json)
+static void print_snapshots(const double one[N_ALL], const double many[N_ALL], FILE *json)
 {
 	double more = many[0] / one[0];
 
@@ -375,12 +347,44 @@ static void print_snapshots(const double one[N_LEAST], const double many[N_LEAST
 			one[0], many[0], one[1], many[1]);
 }
 
+static void print_crowd(struct crowd crowd, FILE *json)
+{
+	double cycles[N_ALL], snapshots[N_ALL];
+	const char *what = crowd.processes ? "processes" : "threads";
+
+	measure_rate(cycles_per_second, crowd, cycles);
+	measure_rate(snapshots_per_second, crowd, snapshots);
+	printf("%2d %-10s %9.1f %9.1f %7.2f   %9.1f %9.1f %7.2f\n", crowd.n, what,
+	       cycles[0], cycles[1], cycles[1] / cycles[0], snapshots[0], snapshots[1],
+	       snapshots[1] / snapshots[0]);
+	fflush(stdout);
+	if (json)
+		fprintf(json,
+			"  \"%s_%d\": {\"unit\": \"1/s\", \"cycles\": %.4f, "
+			"\"bare_cycles\": %.4f, \"snapshots\": %.4f, "
+			"\"bare_snapshots\": %.4f},\n",
+			what, crowd.n, cycles[0], cycles[1], snapshots[0], snapshots[1]);
+}
+
+/* The same work by more and more. */
+static void run_crowds(FILE *json)
+{
+	printf("%-13s %29s   %29s\n", "", "life cycles a second", "snapshots a second");
+	printf("%-13s %9s %9s %9s   %9s %9s %9s\n", "", "kvol", "bare", "x bare", "kvol",
+	       "bare", "x bare");
+	for (int n = 1; n <= MAX_THREADS; n *= 2)
+		print_crowd((struct crowd){ .n = n }, json);
+	for (int n = 1; n <= N_THREADS; n *= 2)
+		print_crowd((struct crowd){ .n = n, .processes = true }, json);
+}
+
 static void run_all(int repeat, FILE *json)
 {
-	double value[N_ALL], of_variants[N_VARIANTS], many[N_LEAST], small = 0;
+	const struct crowd one = { .n = 1 }, eight = { .n = N_THREADS };
+	double value[N_ALL], of_variants[N_VARIANTS], many[N_ALL], small = 0;
 
-	printf("%-40s %9s %9s %9s %7s %8s  %s\n", "medians, ms", "kvol", "bare", "LVM",
-	       "x bare", "LVM is x", "bounds");
+	printf("%-40s %9s %9s %9s %10s %7s %8s %8s  %s\n", "medians, ms", "kvol", "bare",
+	       "LVM", "containerd", "x bare", "LVM is x", "cd is x", "bounds");
 	for (int op = 0; op < N_OPS; op++) {
 		if (op == OP_UNLOCK && !luks_known()) {
 			printf("%-40s built without libcryptsetup\n", ops[op].title);
@@ -395,14 +399,14 @@ static void run_all(int repeat, FILE *json)
 			       value[0] / small, OVER_SMALL,
 			       verdict(value[0] / small, OVER_SMALL, 1));
 	}
-	measure_cycles(1, value);
+	measure_rate(cycles_per_second, one, value);
 	print_cycles(1, value, 0, json);
-	measure_cycles(N_THREADS, value);
+	measure_rate(cycles_per_second, eight, value);
 	print_cycles(N_THREADS, value, 1.5, json);
 	measure_fleet(value);
 	print_fleet(value, json);
-	measure_snapshots(1, value);
-	measure_snapshots(N_THREADS, many);
+	measure_rate(snapshots_per_second, one, value);
+	measure_rate(snapshots_per_second, eight, many);
 	print_snapshots(value, many, json);
 	measure_variants(repeat, of_variants);
 	print_variants(of_variants, json);
@@ -412,10 +416,13 @@ int main(int argc, char **argv)
 {
 	const char *json_path = NULL;
 	int repeat = 50, option;
+	bool crowds = false;
 	FILE *json = NULL;
 
-	while ((option = getopt(argc, argv, "n:j:")) != -1) {
-		if (option == 'n')
+	while ((option = getopt(argc, argv, "cn:j:")) != -1) {
+		if (option == 'c')
+			crowds = true;
+		else if (option == 'n')
 			repeat = atoi(optarg);
 		else if (option == 'j')
 			json_path = optarg;
@@ -425,8 +432,8 @@ int main(int argc, char **argv)
 	n_run = argc > optind ? (unsigned)(argc - optind - 1) : 0;
 	if (n_run < N_LEAST || n_run > N_ALL || repeat < 1 || repeat > MAX_REPEAT) {
 		fprintf(stderr,
-			"usage: bench [-n REPETITIONS] [-j JSON-FILE] DIR KVOL-DISK BARE-DISK "
-			"[LVM-DISK]\n");
+			"usage: bench [-c] [-n REPETITIONS] [-j JSON-FILE] DIR KVOL-DISK BARE-DISK "
+			"[LVM-DISK [CONTAINERD-DISK]]\n");
 		return 2;
 	}
 	if (json_path) {
@@ -438,7 +445,10 @@ int main(int argc, char **argv)
 	variants_start();
 	for (unsigned c = 0; c < n_run; c++)
 		all[c]->open(argv[optind + 1 + (int)c], argv[optind]);
-	run_all(repeat, json);
+	if (crowds)
+		run_crowds(json);
+	else
+		run_all(repeat, json);
 	for (unsigned c = 0; c < n_run; c++)
 		all[c]->close();
 	variants_end();

@@ -4,6 +4,7 @@
 
 /* One contestant does the same operations as the others, each on a disk of its own. */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -15,6 +16,8 @@ enum op {
 	OP_DELETE, /* an inactive raw volume */
 	OP_NEW,	   /* create and publish a 10 GiB ext4 volume */
 	OP_LARGE,  /* the same of 1 TiB */
+	OP_CLONE,  /* clone an inactive 10 GiB ext4 volume, publish the clone */
+	OP_EXPAND, /* a published ext4 volume by 1 GiB */
 	OP_UNLOCK, /* publish an inactive encrypted 1 GiB ext4 volume */
 	N_OPS,
 };
@@ -25,23 +28,29 @@ struct contestant {
 	const char *name;
 	void (*open)(const char *disk,
 		     const char *dir); /* makes the pool, and what ops need */
+	/* NULL: all of them. */
+	bool (*does)(enum op op);
 	/* before and after are not timed. i numbers the repetition. */
 	void (*before)(enum op op, int i);
 	void (*run)(enum op op, int i);
 	void (*after)(enum op op, int i);
+	/* In a process that was forked: has it work there. May be NULL. */
+	void (*join)(void);
 	/* One thread's whole life cycle: snapshot, publish as a block device, unpublish,
 	 * delete. */
 	void (*cycle)(int thread, int i);
 	/* One of many: a new 10 GiB ext4 volume, created and published; and its end. */
 	void (*appear)(int n);
 	void (*vanish)(int n);
+	/* Instead of these: N_FLEET of them by N_THREADS threads, in ms. */
+	double (*fleet)(void);
 	/* A snapshot of a published ext4 volume, a thread's own; and its end, not timed. */
 	void (*snapshot)(int thread, int i);
 	void (*forget)(int thread, int i);
 	void (*close)(void);
 };
 
-extern const struct contestant kvol, bare, lvm;
+extern const struct contestant kvol, bare, lvm, containerd;
 
 /* Options of a publish, held against none: kvol alone (variants.c). */
 #define N_VARIANTS 5
@@ -63,12 +72,20 @@ uint64_t now_ns(void);
 void make_dir(const char *path);
 void make_file(const char *path);
 
-#define N_THREADS 8
-#define N_FLEET   100
+#define N_THREADS   8
+#define MAX_THREADS 16
+#define N_FLEET	    100
 
-/* Many at a time (fleet.c): how long it takes N_THREADS threads to have N_FLEET volumes
- * appear, in ms; and how many snapshots a second so many threads take. */
+/* Many at a time (fleet.c): threads, or processes of one thread each. */
+struct crowd {
+	int n;
+	bool processes;
+};
+/* How long it takes N_THREADS threads to have N_FLEET volumes appear, in ms. */
 double fleet_ms(const struct contestant *c);
-double snapshots_per_second(const struct contestant *c, int threads, int round);
+/* How many life cycles, and snapshots of published volumes, so many make in a second.
+ * Rounds are numbered from 0. */
+double cycles_per_second(const struct contestant *c, struct crowd crowd, int round);
+double snapshots_per_second(const struct contestant *c, struct crowd crowd, int round);
 
 #endif

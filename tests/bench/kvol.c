@@ -17,8 +17,9 @@
 
 static struct kvol_ctx *ctx;
 static struct kvol_pool *pool;
-static char mounted[256], target[256], block[N_THREADS][256];
-static char busy[N_THREADS][256], fleet[N_FLEET][256];
+static const char *pool_disk;
+static char mounted[256], target[256], block[MAX_THREADS][256];
+static char busy[MAX_THREADS][256], fleet[N_FLEET][256];
 
 static void ok(int r, const struct kvol_error *e)
 {
@@ -88,6 +89,21 @@ void kvol_unpublish_variant(const struct variant *v)
 	ok(kvol_unpublish(pool, "volume", target, &o, &e), &e);
 }
 
+static void clone_and_publish(void)
+{
+	struct kvol_error e;
+
+	ok(kvol_clone(pool, "volume", "copy", NULL, &e), &e);
+	publish("copy", target, 0);
+}
+
+static void expand(int i)
+{
+	struct kvol_error e;
+
+	ok(kvol_expand(pool, "origin", (UINT64_C(11) + (uint64_t)i) << 30, 0, &e), &e);
+}
+
 static void unpublish(const char *name, const char *where)
 {
 	struct kvol_error e;
@@ -135,6 +151,7 @@ static void open_pool(const char *disk, const char *dir)
 	snprintf(target, sizeof(target), "%s/kvol-target", dir);
 	make_dir(mounted);
 	make_dir(target);
+	pool_disk = disk;
 	ok(kvol_new(NULL, &ctx, &e), &e);
 	format(disk);
 	before = resident_kib();
@@ -145,7 +162,7 @@ static void open_pool(const char *disk, const char *dir)
 	publish("origin", mounted, 0);
 	create("volume", UINT64_C(10) << 30, "ext4");
 	create_encrypted("safe", UINT64_C(1) << 30, "ext4");
-	for (int t = 0; t < N_THREADS; t++) {
+	for (int t = 0; t < MAX_THREADS; t++) {
 		snprintf(name, sizeof(name), "cycle-%d", t);
 		create(name, UINT64_C(1) << 30, NULL);
 		snprintf(block[t], sizeof(block[t]), "%s/kvol-block-%d", dir, t);
@@ -174,7 +191,6 @@ static void before(enum op op, int i)
 
 static void run(enum op op, int i)
 {
-	(void)i;
 	switch (op) {
 	case OP_SNAPSHOT:
 		snapshot("origin", "snap");
@@ -199,6 +215,12 @@ static void run(enum op op, int i)
 		create("new", TIB, "ext4");
 		publish("new", target, 0);
 		break;
+	case OP_CLONE:
+		clone_and_publish();
+		break;
+	case OP_EXPAND:
+		expand(i);
+		break;
 	case OP_UNLOCK:
 		unlock("safe", target);
 		break;
@@ -221,7 +243,19 @@ static void after(enum op op, int i)
 	else if (op == OP_NEW || op == OP_LARGE) {
 		unpublish("new", target);
 		delete ("new");
+	} else if (op == OP_CLONE) {
+		unpublish("copy", target);
+		delete ("copy");
 	}
+}
+
+/* The parent's handles are of no use here. */
+static void join_in(void)
+{
+	struct kvol_error e;
+
+	ok(kvol_new(NULL, &ctx, &e), &e);
+	ok(kvol_pool_open(ctx, pool_disk, NULL, &pool, &e), &e);
 }
 
 static void cycle(int thread, int i)
@@ -276,7 +310,7 @@ static void close_pool(void)
 	struct kvol_error e;
 	char name[32];
 
-	for (int t = 0; t < N_THREADS; t++) {
+	for (int t = 0; t < MAX_THREADS; t++) {
 		snprintf(name, sizeof(name), "busy-%d", t);
 		unpublish(name, busy[t]);
 	}
@@ -292,6 +326,7 @@ const struct contestant kvol = {
 	.before = before,
 	.run = run,
 	.after = after,
+	.join = join_in,
 	.cycle = cycle,
 	.appear = appear,
 	.vanish = vanish,

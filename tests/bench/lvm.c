@@ -58,6 +58,12 @@ static void create(void)
 	RUN("lvcreate", "-qq", "-y", "-T", "-V", "1G", "-n", "raw", "benchvg/pool");
 }
 
+/* It does not encrypt, and a mkfs of 1 TiB takes it ages. */
+static bool does(enum op op)
+{
+	return op != OP_LARGE && op != OP_UNLOCK;
+}
+
 static void before(enum op op, int i)
 {
 	(void)i;
@@ -94,6 +100,15 @@ static void run(enum op op, int i)
 		RUN("mkfs.ext4", "-q", "-E", "nodiscard", "/dev/benchvg/new");
 		RUN("mount", "/dev/benchvg/new", target);
 		break;
+	case OP_CLONE:
+		RUN("lvcreate", "-qq", "-y", "-s", "-kn", "-n", "copy", "benchvg/volume");
+		RUN("lvchange", "-qq", "-ay", "benchvg/copy");
+		RUN("mount", "/dev/benchvg/copy", target);
+		break;
+	case OP_EXPAND:
+		RUN("lvextend", "-qq", "-L", "+1G", "benchvg/origin");
+		RUN("resize2fs", "/dev/benchvg/origin");
+		break;
 	case OP_LARGE:
 	case OP_UNLOCK:
 	case N_OPS:
@@ -113,6 +128,9 @@ static void after(enum op op, int i)
 	} else if (op == OP_NEW) {
 		RUN("umount", target);
 		RUN("lvremove", "-qq", "-f", "benchvg/new");
+	} else if (op == OP_CLONE) {
+		RUN("umount", target);
+		RUN("lvremove", "-qq", "-f", "benchvg/copy");
 	}
 }
 
@@ -146,6 +164,7 @@ static void close_pool(void)
 const struct contestant lvm = {
 	.name = "lvm",
 	.open = open_pool,
+	.does = does,
 	.before = before,
 	.run = run,
 	.after = after,

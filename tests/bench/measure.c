@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* What both benchmarks measure with. */
+/* What all benchmarks measure with. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "measure.h"
 
@@ -20,6 +21,14 @@ long resident_kib(void)
 	return kib;
 }
 
+double now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (double)ts.tv_sec * 1e3 + (double)ts.tv_nsec / 1e6;
+}
+
 static int compare(const void *a, const void *b)
 {
 	double x = *(const double *)a, y = *(const double *)b;
@@ -31,4 +40,12 @@ double median(double *values, int n)
 {
 	qsort(values, (size_t)n, sizeof(*values), compare);
 	return n % 2 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
+}
+
+double percentile(double *values, int n, int percent)
+{
+	int rank = (n * percent + 99) / 100;
+
+	qsort(values, (size_t)n, sizeof(*values), compare);
+	return values[rank > 0 ? rank - 1 : 0];
 }

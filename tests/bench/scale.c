@@ -17,7 +17,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "measure.h"
@@ -51,14 +50,6 @@ static FILE *csv;
 static int repeat = 21;
 
 /* --- Helpers --- */
-
-static double now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (double)ts.tv_sec * 1e3 + (double)ts.tv_nsec / 1e6;
-}
 
 /* of_control negative: there is none. */
 static void tell(const char *what, long volumes, double value, double of_control,
