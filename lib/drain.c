@@ -20,7 +20,8 @@
 /* In blocks of the pool: what is deleted by a message alone, and what a discard frees at
  * most. The thin target works off what discards have come in before it lets a flush
  * through, and a freeze is several flushes: beside a delete by slices of 4096 blocks a
- * snapshot of another volume takes five times as long. Smaller ones cost the delete a fifth. */
+ * snapshot of another volume takes five times as long. Smaller ones cost the delete a
+ * fifth. */
 #define DRAIN_FROM 16384u
 #define SLICE	   256u
 
