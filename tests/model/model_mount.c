@@ -736,15 +736,19 @@ int kv_ns_run(const char *ns_path, int (*fn)(void *arg), void *arg)
 static int find_mount(void *arg)
 {
 	struct model_mount *want = arg;
+	int r = 0;
 
+	model_lock();
 	for (const struct model_mount *m = model->mounts;
 	     m < model->mounts + MODEL_MOUNTS; m++) {
 		if (!m->used || m->ns != current_ns || m->mnt_id != want->mnt_id)
 			continue;
 		memcpy(want->path, m->path, sizeof(want->path));
-		return (m->node ? m->dev : m->seen_dev) == want->dev;
+		r = (m->node ? m->dev : m->seen_dev) == want->dev;
+		break;
 	}
-	return 0;
+	model_unlock();
+	return r;
 }
 
 int kv_mount_find(const char *ns_path, uint64_t mnt_id, dev_t dev, bool node,
