@@ -13,7 +13,9 @@
  * with nothing else tried: if any order of the rest works, it does so with this call
  * moved to its front. (Not so for one that "returned 0" and happens to change nothing
  * here: elsewhere it might have, and others may count on it.) What is left to try are the
- * changes, and the search is short although dozens of calls run at once.
+ * changes, and the search is short although dozens of calls run at once. Of those that a
+ * pending call stands before, and which it would have to be given up for, one is tried for
+ * all.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -193,28 +195,55 @@ static unsigned candidates(const struct search *s, uint16_t ret[], uint64_t *ret
 	return kept;
 }
 
+/* A call that changes nothing, and is explained by the state as it is. */
+static bool is_read_that_fits(const struct search *s, unsigned place, const void *state)
+{
+	unsigned char copy[LIN_STATE_MAX];
+
+	if (!call_at(s, place)->reads || call_at(s, place)->pending)
+		return false;
+	memcpy(copy, state, s->h->state_size);
+	return s->h->step(s->h->arg, s->by_begin[place], copy) &&
+	       !memcmp(copy, state, s->h->state_size);
+}
+
 /* Takes whatever changes nothing and fits as it is. */
 static bool take_reads(struct search *s, const void *state)
 {
-	unsigned char copy[LIN_STATE_MAX];
 	uint16_t next[LIN_CALLS_MAX];
 	uint64_t bar;
 	unsigned n = candidates(s, next, &bar);
 	bool any = false;
 
 	for (unsigned i = 0; i < n; i++) {
-		const struct lin_call *c = call_at(s, next[i]);
-
-		if (!c->reads || c->pending || c->begin > bar)
-			continue;
-		memcpy(copy, state, s->h->state_size);
-		if (!s->h->step(s->h->arg, s->by_begin[next[i]], copy) ||
-		    memcmp(copy, state, s->h->state_size))
+		if (call_at(s, next[i])->begin > bar ||
+		    !is_read_that_fits(s, next[i], state))
 			continue;
 		take(s, next[i]);
 		any = true;
 	}
 	return any;
+}
+
+/* Leaves one of the reads behind the bar that fit, the one that began first, and so gives
+ * up fewest pending calls: where an order has another of them next, this one can be moved
+ * in front of that. */
+static unsigned leave_first_read(const struct search *s, const void *state,
+				 uint16_t next[], unsigned n)
+{
+	bool fits[LIN_CALLS_MAX];
+	unsigned kept = 0, first = n;
+
+	for (unsigned i = 0; i < n; i++) {
+		fits[i] = is_read_that_fits(s, next[i], state);
+		if (fits[i] && (first == n || call_at(s, next[i])->begin <
+						      call_at(s, next[first])->begin))
+			first = i;
+	}
+	for (unsigned i = 0; i < n; i++)
+		if (!fits[i] || i == first)
+			next[kept++] = next[i];
+	return kept;
 }
 
 static bool search(struct search *s, const void *state)
@@ -233,6 +262,7 @@ static bool search(struct search *s, const void *state)
 		return true;
 	if (remember(s, state)) {
 		n = candidates(s, next, &bar);
+		n = leave_first_read(s, state, next, n);
 		for (unsigned i = 0; i < n && !s->exhausted; i++) {
 			memcpy(next_state, state, s->h->state_size);
 			if (!s->h->step(s->h->arg, s->by_begin[next[i]], next_state))
