@@ -74,6 +74,20 @@ static inline char *take_string(struct input *in)
 	return s;
 }
 
+/* CRC-32C, as the file systems and thin metadata have it, some of them inverted at the end;
+ * written down a second time. */
+static inline uint32_t crc32c(const uint8_t *p, size_t n)
+{
+	uint32_t c = ~0u;
+
+	for (; n; n--, p++) {
+		c ^= *p;
+		for (int bit = 0; bit < 8; bit++)
+			c = c >> 1 ^ (c & 1 ? 0x82f63b78u : 0);
+	}
+	return c;
+}
+
 /* Strict UTF-8 as RFC 3629 has it, written down a second time: a table of ranges. */
 static inline size_t utf8_length(const unsigned char *s, size_t n)
 {

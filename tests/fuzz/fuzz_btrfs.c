@@ -23,18 +23,6 @@
 
 static const uint64_t places[N_PLACES] = { 64 << 10, 64 << 20, UINT64_C(256) << 30 };
 
-static uint32_t crc32c(const uint8_t *p, size_t n)
-{
-	uint32_t c = ~0u;
-
-	for (; n; n--, p++) {
-		c ^= *p;
-		for (int bit = 0; bit < 8; bit++)
-			c = c >> 1 ^ (c & 1 ? 0x82f63b78u : 0);
-	}
-	return ~c;
-}
-
 static void fix(uint8_t super[SUPER], uint64_t place)
 {
 	uint32_t crc;
@@ -42,7 +30,7 @@ static void fix(uint8_t super[SUPER], uint64_t place)
 	for (int i = 0; i < 8; i++)
 		super[0x30 + i] = (uint8_t)(place >> 8 * i);
 	memset(super, 0, 32);
-	crc = crc32c(super + 32, SUPER - 32);
+	crc = ~crc32c(super + 32, SUPER - 32);
 	for (int i = 0; i < 4; i++)
 		super[i] = (uint8_t)(crc >> 8 * i);
 }

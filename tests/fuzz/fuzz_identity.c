@@ -17,18 +17,6 @@
 #define SECTOR 512u
 #define MOST   (256u << 10)
 
-static uint32_t crc32c(const uint8_t *p, size_t n)
-{
-	uint32_t c = ~0u;
-
-	for (; n; n--, p++) {
-		c ^= *p;
-		for (int bit = 0; bit < 8; bit++)
-			c = c >> 1 ^ (c & 1 ? 0x82f63b78u : 0);
-	}
-	return c;
-}
-
 static void put_le(uint8_t *at, uint32_t value)
 {
 	for (int i = 0; i < 4; i++)

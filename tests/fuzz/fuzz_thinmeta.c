@@ -43,18 +43,6 @@ static uint64_t get_le64(const uint8_t *p)
 	return get_le32(p) | (uint64_t)get_le32(p + 4) << 32;
 }
 
-static uint32_t crc32c(const uint8_t *p, size_t n)
-{
-	uint32_t c = ~0u;
-
-	for (; n; n--, p++) {
-		c ^= *p;
-		for (int bit = 0; bit < 8; bit++)
-			c = c >> 1 ^ (c & 1 ? 0x82f63b78u : 0);
-	}
-	return c;
-}
-
 static void fix(uint8_t *b, uint8_t number)
 {
 	uint32_t crc;
