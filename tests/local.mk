@@ -386,7 +386,9 @@ tests_bench_bench_SOURCES = \
 	tests/bench/lvm.c \
 	tests/bench/measure.c \
 	tests/bench/measure.h \
-	tests/bench/variants.c
+	tests/bench/variants.c \
+	tests/bench/verbs.c \
+	tests/bench/verbs.h
 
 tests_bench_bench_LDADD = lib/libkvcore.la lib/libkvadapters.la lib/libkvbase.la $(CRYPTSETUP_LIBS)
 
@@ -408,7 +410,9 @@ tests_bench_tail_guest_SOURCES = \
 	tests/bench/measure.h \
 	tests/bench/tail.c \
 	tests/bench/tail.h \
-	tests/bench/tail_load.c
+	tests/bench/tail_load.c \
+	tests/bench/verbs.c \
+	tests/bench/verbs.h
 tests_bench_tail_guest_LDADD = lib/libkvcore.la lib/libkvadapters.la lib/libkvbase.la $(CRYPTSETUP_LIBS)
 
 # --- scripts ---

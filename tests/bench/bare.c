@@ -81,16 +81,24 @@ static void snapshot(uint32_t id, uint32_t origin)
 	check(kv_dm_message(&dm, pool_id.uuid, msg), msg);
 }
 
+/* params has the room for the target's. */
+static struct kv_dm_target table_of(uint32_t id, uint64_t bytes, struct kv_dm_id *ret_id,
+				    char params[KV_THIN_LINE])
+{
+	kv_dm_id_volume(ret_id, layout.uuid, id, KV_FACE_THIN);
+	check(kv_thin_params(params, stack.pool, id), "table");
+	return (struct kv_dm_target){ .length_sectors = bytes / KV_SECTOR,
+				      .type = "thin",
+				      .params = params };
+}
+
 static dev_t activate(uint32_t id, uint64_t bytes)
 {
-	struct kv_dm_target t = { .length_sectors = bytes / KV_SECTOR, .type = "thin" };
 	char params[KV_THIN_LINE];
 	struct kv_dm_id dm_id;
+	struct kv_dm_target t = table_of(id, bytes, &dm_id, params);
 	dev_t dev;
 
-	kv_dm_id_volume(&dm_id, layout.uuid, id, KV_FACE_THIN);
-	check(kv_thin_params(params, stack.pool, id), "table");
-	t.params = params;
 	check(kv_dm_create(&dm, &dm_id, &t, 0, &dev), "activate");
 	return dev;
 }
@@ -156,14 +164,11 @@ static void new_volume(uint32_t id, uint32_t empty, uint64_t bytes, int thread,
 /* The device's table, and the file system: a volume on its mount. */
 static void expand(uint32_t id, uint64_t bytes, const char *where)
 {
-	struct kv_dm_target t = { .length_sectors = bytes / KV_SECTOR, .type = "thin" };
 	char params[KV_THIN_LINE];
 	struct kv_dm_id dm_id;
+	struct kv_dm_target t = table_of(id, bytes, &dm_id, params);
 	int fd;
 
-	kv_dm_id_volume(&dm_id, layout.uuid, id, KV_FACE_THIN);
-	check(kv_thin_params(params, stack.pool, id), "table");
-	t.params = params;
 	check(kv_dm_reload(&dm, dm_id.uuid, &t, 0), "reload");
 	check(kv_dm_suspend(&dm, dm_id.uuid, 0), "suspend");
 	check(kv_dm_resume(&dm, dm_id.uuid), "resume");

@@ -8,6 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "measure.h"
+
 enum op {
 	OP_SNAPSHOT, /* of a mounted, idle ext4 volume */
 	OP_CREATE,   /* a raw 1 GiB volume */
@@ -64,13 +66,9 @@ void variants_end(void);
 void kvol_publish_variant(const struct variant *v);
 void kvol_unpublish_variant(const struct variant *v);
 
-/* Ends the run: a benchmark of something that failed says nothing. */
-void die(const char *fmt, ...) __attribute__((noreturn, format(printf, 1, 2)));
 void check(int r, const char *what);  /* dies if r is negative */
 void spawn(const char *const argv[]); /* a command, its output only shown when it fails */
 uint64_t now_ns(void);
-void make_dir(const char *path);
-void make_file(const char *path);
 
 #define N_THREADS   8
 #define MAX_THREADS 16

@@ -10,30 +10,14 @@
 #include <kvol/kvol.h>
 #include "bench.h"
 #include "luks.h"
-#include "measure.h"
+#include "verbs.h"
 
 #define GIB10 (UINT64_C(10) << 30)
 #define TIB   (UINT64_C(1) << 40)
 
-static struct kvol_ctx *ctx;
-static struct kvol_pool *pool;
 static const char *pool_disk;
 static char mounted[256], target[256], block[MAX_THREADS][256];
 static char busy[MAX_THREADS][256], fleet[N_FLEET][256];
-
-static void ok(int r, const struct kvol_error *e)
-{
-	if (r < 0)
-		die("kvol: %s", e->msg);
-}
-
-static void create(const char *name, uint64_t bytes, const char *fs)
-{
-	struct kvol_create_opts o = { .size = sizeof(o), .fs_type = fs };
-	struct kvol_error e;
-
-	ok(kvol_create(pool, name, bytes, &o, &e), &e);
-}
 
 static void create_encrypted(const char *name, uint64_t bytes, const char *fs)
 {
@@ -45,14 +29,6 @@ static void create_encrypted(const char *name, uint64_t bytes, const char *fs)
 
 	if (luks_known())
 		ok(kvol_create(pool, name, bytes, &o, &e), &e);
-}
-
-static void publish(const char *name, const char *where, uint32_t flags)
-{
-	struct kvol_publish_opts o = { .size = sizeof(o), .flags = flags };
-	struct kvol_error e;
-
-	ok(kvol_publish(pool, name, where, &o, &e), &e);
 }
 
 static void unlock(const char *name, const char *where)
@@ -102,27 +78,6 @@ static void expand(int i)
 	struct kvol_error e;
 
 	ok(kvol_expand(pool, "origin", (UINT64_C(11) + (uint64_t)i) << 30, 0, &e), &e);
-}
-
-static void unpublish(const char *name, const char *where)
-{
-	struct kvol_error e;
-
-	ok(kvol_unpublish(pool, name, where, NULL, &e), &e);
-}
-
-static void delete (const char *name)
-{
-	struct kvol_error e;
-
-	ok(kvol_delete(pool, name, 0, &e), &e);
-}
-
-static void snapshot(const char *name, const char *snap)
-{
-	struct kvol_error e;
-
-	ok(kvol_snapshot(pool, name, snap, NULL, &e), &e);
 }
 
 /* In a child, so that what formatting touches does not hide what opening adds. */

@@ -1,11 +1,49 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* What all benchmarks measure with. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "measure.h"
+
+void die(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	fprintf(stderr, "%s: ", program_invocation_short_name);
+	vfprintf(stderr, fmt, ap);
+	fputc('\n', stderr);
+	va_end(ap);
+	exit(1);
+}
+
+void ok(int r, const struct kvol_error *e)
+{
+	if (r < 0)
+		die("kvol: %s", e->msg);
+}
+
+void make_dir(const char *path)
+{
+	if (mkdir(path, 0755) < 0 && errno != EEXIST)
+		die("%s: %s", path, strerror(errno));
+}
+
+void make_file(const char *path)
+{
+	int fd = open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+
+	if (fd < 0)
+		die("%s: %s", path, strerror(errno));
+	close(fd);
+}
 
 long resident_kib(void)
 {

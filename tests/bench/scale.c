@@ -19,7 +19,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "measure.h"
 #include "scale.h"
 
 #define FEW	  10 /* the first size, and the control's for good */

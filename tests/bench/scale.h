@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include <kvol/kvol.h>
+#include "measure.h"
 
 #define REPEAT_MAX 200
 
@@ -41,10 +41,6 @@ struct subject {
 };
 
 extern struct kvol_ctx *ctx;
-
-/* Ends the run: figures of something that failed say nothing. */
-void die(const char *fmt, ...) __attribute__((noreturn, format(printf, 1, 2)));
-void ok(int r, const struct kvol_error *e);
 
 void create(struct subject *s, const char *name, const char *fs);
 void snapshot(struct subject *s, const char *of, const char *name);

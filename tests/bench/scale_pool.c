@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <pthread.h>
-#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,33 +17,6 @@
 #define BYTES	(UINT64_C(64) << 20)
 
 struct kvol_ctx *ctx;
-
-void die(const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	fputs("scale: ", stderr);
-	vfprintf(stderr, fmt, ap);
-	fputc('\n', stderr);
-	va_end(ap);
-	exit(1);
-}
-
-void ok(int r, const struct kvol_error *e)
-{
-	if (r < 0)
-		die("%s", e->msg);
-}
-
-static void make_file(const char *path)
-{
-	int fd = open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
-
-	if (fd < 0)
-		die("%s: %s", path, strerror(errno));
-	close(fd);
-}
 
 /* Names in an order of their own: in that of their making all would go to the index's
  * last page. Each second one is a snapshot of the one before. */

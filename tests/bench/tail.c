@@ -19,8 +19,8 @@
 #include <unistd.h>
 
 #include "dm.h"
-#include "measure.h"
 #include "tail.h"
+#include "verbs.h"
 
 #define MIB	   (UINT64_C(1) << 20)
 #define REPEAT_MAX 1000
@@ -60,8 +60,6 @@ static const char *const titles[N_ROWS] = {
 	[NEW_BLOCK] = "write a new block",
 };
 
-static struct kvol_ctx *ctx;
-static struct kvol_pool *pool;
 static struct kv_dm dm;
 static const char *disk;
 static char busy[256], other[256], target[256], raw[256], busy_uuid[129];
@@ -70,43 +68,6 @@ static int repeat = 200, raw_fd;
 static off_t raw_at;
 
 /* --- Verbs --- */
-
-static void create(const char *name, uint64_t bytes, const char *fs)
-{
-	struct kvol_create_opts o = { .size = sizeof(o), .fs_type = fs };
-	struct kvol_error e;
-
-	ok(kvol_create(pool, name, bytes, &o, &e), &e);
-}
-
-static void publish(const char *name, const char *where, uint32_t flags)
-{
-	struct kvol_publish_opts o = { .size = sizeof(o), .flags = flags };
-	struct kvol_error e;
-
-	ok(kvol_publish(pool, name, where, &o, &e), &e);
-}
-
-static void unpublish(const char *name, const char *where)
-{
-	struct kvol_error e;
-
-	ok(kvol_unpublish(pool, name, where, NULL, &e), &e);
-}
-
-static void delete (const char *name)
-{
-	struct kvol_error e;
-
-	ok(kvol_delete(pool, name, 0, &e), &e);
-}
-
-static void snapshot(const char *of, const char *name)
-{
-	struct kvol_error e;
-
-	ok(kvol_snapshot(pool, of, name, NULL, &e), &e);
-}
 
 static void clone(const char *of, const char *name)
 {

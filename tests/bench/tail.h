@@ -6,15 +6,7 @@
 
 #include <stdint.h>
 
-#include <kvol/kvol.h>
-
-/* Ends the run: figures of something that failed say nothing. */
-void die(const char *fmt, ...) __attribute__((noreturn, format(printf, 1, 2)));
-void ok(int r, const struct kvol_error *e);
-
-/* Files are made under the directory, a file system's or a file for a device. */
-void make_dir(const char *path);
-void make_file(const char *path);
+#include "measure.h"
 
 /* fio, writing under the directory until it is ended. */
 void writer_start(const char *dir);

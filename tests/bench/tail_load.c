@@ -3,53 +3,17 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "measure.h"
 #include "tail.h"
-
-void die(const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	fputs("tail: ", stderr);
-	vfprintf(stderr, fmt, ap);
-	fputc('\n', stderr);
-	va_end(ap);
-	exit(1);
-}
-
-void ok(int r, const struct kvol_error *e)
-{
-	if (r < 0)
-		die("%s", e->msg);
-}
-
-void make_dir(const char *path)
-{
-	if (mkdir(path, 0755) < 0)
-		die("%s: %s", path, strerror(errno));
-}
-
-void make_file(const char *path)
-{
-	int fd = open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
-
-	if (fd < 0)
-		die("%s: %s", path, strerror(errno));
-	close(fd);
-}
 
 /* --- The writer --- */
 
