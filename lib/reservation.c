@@ -16,7 +16,8 @@
 #include "catalogue_db.h"
 #include "thin.h"
 
-/* One integer by a query; inside a transaction. */
+/* One integer by a query; inside a transaction. A sum over damaged rows may be a floating
+ * point number: that is refused. */
 static int get_int(struct kv_db *db, const char *sql, const char *types, int64_t a,
 		   int64_t b, int64_t *ret)
 {
@@ -27,6 +28,8 @@ static int get_int(struct kv_db *db, const char *sql, const char *types, int64_t
 	if (r < 0)
 		return r;
 	r = kv_stmt_step(stmt);
+	if (r == 1 && kv_stmt_check(stmt, "i") < 0)
+		r = -EUCLEAN;
 	if (r == 1)
 		*ret = kv_stmt_int(stmt, 0);
 	kv_stmt_reset(stmt);
@@ -53,7 +56,7 @@ static int free_run(struct kv_db *db, uint32_t count, uint32_t *ret_first,
 			next = 0;
 		}
 		r = get_int(db,
-			    "SELECT max(first + count) FROM reservation"
+			    "SELECT coalesce(max(first + count), 0) FROM reservation"
 			    " WHERE first <= ?1 AND first + count > ?1",
 			    "i", next, 0, &end);
 		if (r < 0)
@@ -73,10 +76,10 @@ static int free_run(struct kv_db *db, uint32_t count, uint32_t *ret_first,
 	end = next + count;
 	if (end > (int64_t)KV_THIN_ID_MAX + 1)
 		end = (int64_t)KV_THIN_ID_MAX + 1;
-	/* min() over nothing is a row with NULL, which reads as 0. */
 	r = get_int(
 		db,
-		"SELECT min(x) FROM (SELECT min(id) AS x FROM volume WHERE id > ?1 AND id < ?2"
+		"SELECT coalesce(min(x), 0) FROM ("
+		"SELECT min(id) AS x FROM volume WHERE id > ?1 AND id < ?2"
 		" UNION ALL SELECT min(first) FROM reservation WHERE first > ?1 AND first < ?2)",
 		"ii", next, end, &taken);
 	if (r < 0)
@@ -92,7 +95,7 @@ static int free_run(struct kv_db *db, uint32_t count, uint32_t *ret_first,
  * near it batches shrink, so that one handle's batch does not starve the others. */
 static int room(struct kv_catalogue *cat, uint32_t *count)
 {
-	int64_t left = 0, n;
+	int64_t left = 0, used, n;
 	struct kv_tally tally;
 	int r;
 
@@ -104,9 +107,10 @@ static int room(struct kv_catalogue *cat, uint32_t *count)
 			    "", 0, 0, &left);
 	if (r < 0)
 		return r;
-	left -= (int64_t)(tally.volumes + tally.snapshots);
-	if (left <= 0)
+	used = (int64_t)(tally.volumes + tally.snapshots);
+	if (left <= used)
 		return -EDQUOT;
+	left -= used;
 	n = left / 8 > 1 ? left / 8 : 1;
 	if (*count > n)
 		*count = (uint32_t)n;

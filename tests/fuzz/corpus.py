@@ -368,6 +368,8 @@ CATALOGUE = {
     "pool-most-large": catalogue("UPDATE pool SET max_volumes = 1 << 40"), "pool-snapshots": catalogue("UPDATE pool SET snapshots = -1"),
     "reservation-large": catalogue("INSERT INTO reservation VALUES (99, 7, 0, 16777216)"),
     "reservation-overflow": catalogue("INSERT INTO reservation VALUES (99, 7, 9223372036854775807, 9223372036854775807)"),
+    "reservation-sum": catalogue("INSERT INTO reservation VALUES (49, 7, 0, 9223372036854775807), (50, 7, 0, -1), (51, 7, 0, 1e19)"),
+    "reservation-real": catalogue("INSERT INTO reservation VALUES (49, 7, 461686018427387902, 9223772036854775807)"),
     "reservation-negative": catalogue("INSERT INTO reservation VALUES (-9, -7, -5, -3)"), "reservation-over-rows": catalogue("UPDATE reservation SET first = 0, count = 64"),
     "many-tombstones": catalogue("WITH RECURSIVE n(i) AS (VALUES(100) UNION ALL SELECT i+1 FROM n WHERE i<200) INSERT INTO volume SELECT i,NULL,1,1,4096,0,'','','' FROM n"),
     "ephemeral": catalogue("UPDATE volume SET flags = 16; INSERT INTO ephemeral VALUES (0, hex(zeroblob(500))), (-7, ''), (16777216, x'00'), (1, '')"),
