@@ -67,10 +67,12 @@ struct job {
 
 /* --- In the children ---------------------------------------------------------------- */
 
-long kv_clone(uint64_t flags, uint64_t exit_signal, int *ret_pidfd)
+/* fork(2) without what libc does at it. 0 in the child, which may make raw system calls
+ * only; in the caller its pid, or -1 and errno. */
+static long clone_self(uint64_t exit_signal, int *ret_pidfd)
 {
 	struct clone_args args = {
-		.flags = flags | CLONE_PIDFD,
+		.flags = CLONE_PIDFD,
 		.pidfd = (uint64_t)(uintptr_t)ret_pidfd,
 		.exit_signal = exit_signal,
 	};
@@ -172,7 +174,7 @@ _Noreturn static void run_minder(const struct job *job)
 	parent = (pid_t)syscall(SYS_getppid);
 	r = parent == job->caller || parent == 0 ? set_stdio(job) : -ESRCH;
 	if (r == 0) {
-		pid = kv_clone(0, SIGCHLD, &pidfd);
+		pid = clone_self(SIGCHLD, &pidfd);
 		if (pid == 0)
 			run_program(job);
 		r = pid < 0 ? -errno : 0;
@@ -290,7 +292,7 @@ static int start(const struct job *job, int *ret_pidfd)
 	r = pthread_sigmask(SIG_SETMASK, &all, &old);
 	if (r != 0)
 		return -r;
-	pid = kv_clone(0, 0, ret_pidfd);
+	pid = clone_self(0, ret_pidfd);
 	if (pid == 0)
 		run_minder(job);
 	r = pid < 0 ? -errno : 0;

@@ -22,10 +22,7 @@ int kv_spawn_find(const char *program, struct stat *ret);
 int kv_spawn_status(const char *const argv[], int64_t deadline_ms, int *ret_status,
 		    char *ret_detail, size_t detail_size);
 
-/* For children that never exec: fork(2) without what libc does at it. 0 in the child, which
- * may make raw system calls only; in the caller its pid, or -1 and errno. */
-long kv_clone(uint64_t flags, uint64_t exit_signal, int *ret_pidfd);
-/* Waits for the end of one that has exited, or was sent SIGKILL. */
+/* Waits for the end of a child that has exited, or was sent SIGKILL. */
 void kv_reap(int pidfd);
 
 #endif

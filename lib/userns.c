@@ -5,15 +5,19 @@
  * Only a process can be born into a new one, and the embedder's has threads and may not
  * change. So there is a child, cloned with no exit signal, which never execs: it waits at
  * a pipe while its maps are written, and is killed and reaped before the call returns. It
- * makes raw system calls only, with all signals blocked, so that nothing of the embedder's
- * runs in it, neither handlers nor what is registered at exit. Should the caller be killed
- * meanwhile, it dies with it. The namespace then lives by its fd, and later by the mount.
+ * is lent the caller's memory, for to copy that, page by page, takes the longer the more
+ * the embedder has; so it makes raw system calls only, none that may fail (errno is the
+ * caller's as well), on a stack of its own, with all signals blocked. Nothing of the
+ * embedder's runs in it, neither handlers nor what is registered at exit. Should the
+ * caller be killed meanwhile, it dies with it. The namespace then lives by its fd, and
+ * later by the mount.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/nsfs.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdalign.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,19 +54,27 @@ int kv_userns_open(const char *path, struct kv_ns *ret)
 
 /* --- In the child ------------------------------------------------------------------- */
 
-_Noreturn static void wait_for_end(int pipe_fd, pid_t caller)
+struct child {
+	int pipe_fd;
+	pid_t caller;
+	alignas(16) char stack[8 * 1024]; /* for system calls alone */
+};
+
+/* No sanitizer: by the same memory it takes this for the caller. */
+static int __attribute__((noreturn, no_sanitize("address", "thread", "undefined")))
+wait_for_end(void *arg)
 {
+	const struct child *child = arg;
+	unsigned fd = (unsigned)child->pipe_fd;
 	pid_t parent;
-	long fd;
 	char c;
 
 	(void)syscall(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 	/* The caller may have died before that; 0 is one outside of our pid namespace. */
 	parent = (pid_t)syscall(SYS_getppid);
-	fd = syscall(SYS_fcntl, pipe_fd, F_DUPFD, 3);
-	if ((parent == caller || parent == 0) && fd >= 0 &&
-	    syscall(SYS_close_range, 0U, (unsigned)fd - 1, 0U) == 0 &&
-	    syscall(SYS_close_range, (unsigned)fd + 1, ~0U, 0U) == 0)
+	if ((parent == child->caller || parent == 0) &&
+	    (fd == 0 || syscall(SYS_close_range, 0U, fd - 1, 0U) == 0) &&
+	    syscall(SYS_close_range, fd + 1, ~0U, 0U) == 0)
 		(void)syscall(SYS_read, fd, &c, 1);
 	for (;;)
 		(void)syscall(SYS_exit_group, 0);
@@ -70,21 +82,20 @@ _Noreturn static void wait_for_end(int pipe_fd, pid_t caller)
 
 /* --- In the caller ------------------------------------------------------------------ */
 
-static int start(int pipe_fd, int *ret_pidfd)
+static int start(struct child *child, int *ret_pidfd)
 {
-	pid_t caller = getpid();
 	sigset_t all, old;
-	long pid;
 	int r;
 
+	/* By syscall(): the child must not be the first for whom the linker looks it up. */
+	child->caller = (pid_t)syscall(SYS_getpid);
 	(void)sigfillset(&all);
 	r = pthread_sigmask(SIG_SETMASK, &all, &old);
 	if (r != 0)
 		return -r;
-	pid = kv_clone(CLONE_NEWUSER, 0, ret_pidfd);
-	if (pid == 0)
-		wait_for_end(pipe_fd, caller);
-	r = pid < 0 ? -errno : 0;
+	r = clone(wait_for_end, child->stack + sizeof(child->stack),
+		  CLONE_NEWUSER | CLONE_VM | CLONE_PIDFD, child, ret_pidfd);
+	r = r < 0 ? -errno : 0;
 	(void)pthread_sigmask(SIG_SETMASK, &old, NULL);
 	/* ENOSPC: user.max_user_namespaces is 0, most likely. */
 	return r == -ENOSYS || r == -EINVAL || r == -ENOSPC ? -EOPNOTSUPP : r;
@@ -141,13 +152,14 @@ static int fill(int pidfd, const char *uid_map, const char *gid_map)
 int kv_userns_make(const char *uid_map, const char *gid_map)
 {
 	_cleanup_close_ int read_fd = -1, write_fd = -1, pidfd = -1;
+	struct child child;
 	int pipe_fds[2], r;
 
 	if (pipe2(pipe_fds, O_CLOEXEC) < 0)
 		return -errno;
-	read_fd = pipe_fds[0];
+	child.pipe_fd = read_fd = pipe_fds[0];
 	write_fd = pipe_fds[1];
-	r = start(read_fd, &pidfd);
+	r = start(&child, &pidfd);
 	if (r < 0)
 		return r;
 	r = fill(pidfd, uid_map, gid_map);

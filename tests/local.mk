@@ -71,7 +71,7 @@ tests_unit_test_spawn_refused_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=kv_now_ms -Wl,-
 	-Wl,--wrap=pipe2 -Wl,--wrap=poll -Wl,--wrap=pthread_sigmask -Wl,--wrap=syscall \
 	-Wl,--wrap=waitid
 tests_unit_test_userns_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=open -Wl,--wrap=pipe2 \
-	-Wl,--wrap=syscall -Wl,--wrap=kv_read_file_at
+	-Wl,--wrap=clone -Wl,--wrap=kv_read_file_at
 
 # These link with the model of them: pools, devices and mounts in memory.
 unit_model_tests = \
