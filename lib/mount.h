@@ -7,6 +7,7 @@
 
 #include <limits.h>
 
+#include "thread.h"
 #include "util.h"
 
 /* A mount's options, sorted by who takes them. */
@@ -124,9 +125,26 @@ int kv_mount_shows(const char *ns_path, uint64_t mnt_id, dev_t dev);
 /* 1: a bind mount of the node of device-mapper's device dev is in the namespace of some
  * process that this /proc shows; 0: in none. */
 int kv_node_bound(dev_t dev);
-/* Runs fn inside the namespace: in place if it is the caller's own, else on a
- * short-lived thread that has entered it, with all signals blocked and little stack
- * (256 KiB). Returns what fn returns, or what kv_ns_id returns. */
+/* A stay in a namespace, for the time of a call: it is the same one each time that
+ * something is done there, whatever its path has come to name meanwhile. What is done runs
+ * in place if the namespace is the caller's own, and else on a thread that has entered it. */
+struct kv_visit {
+	struct kv_ns ns;
+	int ns_fd; /* -1: the caller's own */
+	bool entering;
+	int entered; /* 0, or why not */
+	struct kv_thread thread;
+};
+#define KV_VISIT_NONE	((struct kv_visit){ .ns_fd = -1 })
+#define _cleanup_visit_ _cleanup_(kv_visit_end)
+/* Does not wait for the thread to be there. Returns as kv_ns_id. */
+int kv_visit_begin(const char *ns_path, struct kv_visit *ret);
+/* Returns what fn returns, or the error that kept us from entering. */
+int kv_visit_run(struct kv_visit *visit, int (*fn)(void *arg), void *arg);
+/* May be called for one that was not begun. */
+void kv_visit_end(struct kv_visit *visit);
+
+/* All of it for one fn. */
 int kv_ns_run(const char *ns_path, int (*fn)(void *arg), void *arg);
 
 #endif

@@ -5,8 +5,9 @@
  *
  * A namespace is known by the device and inode number of its file, as two paths
  * (/proc/123/ns/mnt, a bind mount of it) may well name the same one. The caller's thread
- * never changes its namespace: a foreign one is entered by a short-lived thread. What fn
- * opens in there stays usable outside.
+ * never changes its namespace: a foreign one is entered by a thread that ends with the
+ * call, and that is on its way there while the call does other things. What fn opens in
+ * there stays usable outside.
  *
  * The caller's own /proc is needed, and only that: nothing of a foreign /proc is
  * believed. It also tells whether a mount is still there whose target can no longer be
@@ -27,7 +28,6 @@
 
 #include "mount.h"
 #include "mountinfo.h"
-#include "thread.h"
 
 #define OWN_NS "/proc/thread-self/ns/mnt"
 
@@ -84,38 +84,73 @@ int kv_ns_id(const char *ns_path, struct kv_ns *ret)
 	return 0;
 }
 
-struct visit {
-	int ns_fd;
-	int (*fn)(void *arg);
-	void *arg;
-};
-
-static int visit(void *arg)
+static int enter(void *arg)
 {
-	const struct visit *v = arg;
+	const struct kv_visit *visit = arg;
 
-	if (setns(v->ns_fd, CLONE_NEWNS) < 0)
-		return -errno;
-	return v->fn(v->arg);
+	return setns(visit->ns_fd, CLONE_NEWNS) < 0 ? -errno : 0;
 }
 
-int kv_ns_run(const char *ns_path, int (*fn)(void *arg), void *arg)
+int kv_visit_begin(const char *ns_path, struct kv_visit *ret)
 {
 	_cleanup_close_ int fd = -1;
 	struct kv_ns own = { 0 }, id;
 	int r;
 
-	if (kv_str_empty(ns_path))
-		return fn(arg);
+	*ret = KV_VISIT_NONE;
 	r = own_id(&own);
 	if (r < 0)
 		return r;
+	ret->ns = own;
+	if (kv_str_empty(ns_path))
+		return 0;
 	fd = open_ns(ns_path, &id);
 	if (fd < 0)
 		return fd;
 	if (id.dev == own.dev && id.ino == own.ino)
+		return 0;
+	r = kv_thread_start(&ret->thread);
+	if (r < 0)
+		return r;
+	ret->ns = id;
+	ret->ns_fd = kv_take_fd(&fd);
+	ret->entering = true;
+	kv_thread_ask(&ret->thread, enter, ret);
+	return 0;
+}
+
+int kv_visit_run(struct kv_visit *visit, int (*fn)(void *arg), void *arg)
+{
+	if (visit->ns_fd < 0)
 		return fn(arg);
-	return kv_thread_run(visit, &(struct visit){ fd, fn, arg });
+	if (visit->entering)
+		visit->entered = kv_thread_answer(&visit->thread);
+	visit->entering = false;
+	if (visit->entered < 0)
+		return visit->entered;
+	kv_thread_ask(&visit->thread, fn, arg);
+	return kv_thread_answer(&visit->thread);
+}
+
+void kv_visit_end(struct kv_visit *visit)
+{
+	if (visit->ns_fd < 0)
+		return;
+	if (visit->entering)
+		(void)kv_thread_answer(&visit->thread);
+	kv_thread_end(&visit->thread);
+	visit->ns_fd = kv_close(visit->ns_fd);
+}
+
+int kv_ns_run(const char *ns_path, int (*fn)(void *arg), void *arg)
+{
+	_cleanup_visit_ struct kv_visit visit = KV_VISIT_NONE;
+	int r;
+
+	if (kv_str_empty(ns_path))
+		return fn(arg);
+	r = kv_visit_begin(ns_path, &visit);
+	return r < 0 ? r : kv_visit_run(&visit, fn, arg);
 }
 
 /* --- What is mounted in one --- */

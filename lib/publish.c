@@ -207,7 +207,7 @@ static int place(struct kv_job *job, struct kvol_error *e)
 	r = check_published(job, e);
 	if (r < 0)
 		goto undo_record;
-	r = kv_ns_run(job->ns_path, attach, job);
+	r = kv_visit_run(&job->visit, attach, job);
 	if (r == 0)
 		return 0;
 	if (job->attached)
@@ -316,7 +316,7 @@ static int publish_again(struct kv_job *job, struct kvol_error *e)
 				       e);
 	if (r < 0 || !job->want.propagation)
 		return r;
-	r = kv_ns_run(job->ns_path, propagate_again, job);
+	r = kv_visit_run(&job->visit, propagate_again, job);
 	return r < 0 ? kv_error_errno(e, r,
 				      "target '%s': set the propagation of its mount",
 				      job->want.target)
@@ -347,9 +347,9 @@ static int check(struct kv_job *job, const struct kvol_publish_opts *o,
 		r = kv_pool_admit(job->pool, false, e);
 	if (r < 0)
 		return r;
-	r = kv_ns_id(job->ns_path, &job->want.ns);
-	if (r < 0)
-		return kv_namespace_error(r, job->ns_path, e);
+	if (job->visited < 0)
+		return kv_namespace_error(job->visited, job->ns_path, e);
+	job->want.ns = job->visit.ns;
 	return kv_job_check_target(job, e);
 }
 
@@ -401,7 +401,7 @@ int kvol_publish(struct kvol_pool *pool, const char *name, const char *target,
 		 const struct kvol_publish_opts *opts, struct kvol_error *reterr)
 {
 	_cleanup_call_ struct kvol_pool *call = NULL;
-	_cleanup_free_ struct kv_job *job = NULL;
+	_cleanup_job_ struct kv_job *job = NULL;
 	struct kvol_publish_opts o;
 	int r;
 

@@ -14,6 +14,8 @@ struct kv_job {
 	struct kv_secret secret;
 	struct kv_publication want; /* what is asked for, as it would be recorded */
 	const char *ns_path;	    /* NULL: the caller's */
+	struct kv_visit visit;	    /* in it */
+	int visited;		    /* 0, or why it is not to be had */
 	struct kv_mount_opts opts;
 	bool block;
 	dev_t dev;		 /* what appears: the volume's device or its read-only face */
@@ -29,11 +31,13 @@ struct kv_job {
 	struct kvol_ephemeral_opts make;
 };
 
-/* What both verbs begin with: all of a job but the volume. *ret is the caller's to free
+/* What both verbs begin with: all of a job but the volume. *ret is the caller's to end
  * as soon as it is set. */
 int kv_job_start(struct kvol_pool *pool, const char *name, const char *target,
 		 const struct kvol_publish_opts *opts, struct kvol_publish_opts *ret_opts,
 		 struct kv_job **ret, struct kvol_error *e);
+void kv_job_end(struct kv_job **job);
+#define _cleanup_job_ _cleanup_(kv_job_end)
 /* The rest of what a publish asks for. The job has its row. */
 int kv_job_options(struct kv_job *job, const struct kvol_publish_opts *o,
 		   struct kvol_error *e);

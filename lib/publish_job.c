@@ -293,5 +293,17 @@ int kv_job_start(struct kvol_pool *pool, const char *name, const char *target,
 		return kv_error_errno(e, -ENOMEM, "volume '%s'", name);
 	(*ret)->pool = pool;
 	(*ret)->mnt_fd = (*ret)->userns_fd = -1;
-	return set_place(*ret, target, ret_opts, e);
+	(*ret)->visit = KV_VISIT_NONE;
+	r = set_place(*ret, target, ret_opts, e);
+	/* So early, for it to be there when there is something to do. */
+	if (r == 0)
+		(*ret)->visited = kv_visit_begin((*ret)->ns_path, &(*ret)->visit);
+	return r;
+}
+
+void kv_job_end(struct kv_job **job)
+{
+	if (*job)
+		kv_visit_end(&(*job)->visit);
+	free(*job);
 }

@@ -93,7 +93,7 @@ int kv_job_check_target(struct kv_job *job, struct kvol_error *e)
 
 	if (!old)
 		return kv_error_errno(e, -ENOMEM, "target '%s'", job->want.target);
-	r = kv_publication_look(&job->want, &job->target);
+	r = kv_publication_look(&job->want, &job->visit, &job->target);
 	if (r < 0)
 		return kv_target_error(r, job->want.target, e);
 	if (!job->target.mount_root) {

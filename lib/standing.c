@@ -43,11 +43,12 @@ static int look(void *arg)
 	return r;
 }
 
-int kv_publication_look(const struct kv_publication *p, struct kv_target *ret)
+int kv_publication_look(const struct kv_publication *p, struct kv_visit *visit,
+			struct kv_target *ret)
 {
 	struct look x = { p->target, ret };
 
-	return kv_ns_run(p->ns_path[0] ? p->ns_path : NULL, look, &x);
+	return visit ? kv_visit_run(visit, look, &x) : kv_ns_run(p->ns_path, look, &x);
 }
 
 /* A mount keeps its id from its making to its end, wherever it is moved; ids are used
@@ -126,7 +127,7 @@ int kv_publication_seen(const struct kvol_pool *pool, const char *ns_path,
 	dev_t dev = 0;
 	int r;
 
-	r = kv_publication_look(p, &t);
+	r = kv_publication_look(p, NULL, &t);
 	if (r == -ENOENT || r == -ELOOP || r == -ENOTDIR)
 		return 0;
 	if (r < 0 || !t.mount_root)
@@ -192,7 +193,7 @@ static int is_live(const struct kvol_pool *pool, const struct kv_publication *p)
 		r = -ENOENT; /* the path is another namespace's by now */
 	if (r == -ENOENT || r == -EINVAL)
 		return held_open(pool, p);
-	if (r == 0 && kv_publication_look(p, &t) == 0 && kv_publication_stands(p, &t))
+	if (r == 0 && kv_publication_look(p, NULL, &t) == 0 && kv_publication_stands(p, &t))
 		return 1;
 	if (r == 0)
 		r = kv_publication_find(p, ns_path, NULL);

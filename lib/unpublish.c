@@ -49,14 +49,14 @@ int kv_job_unmount(struct kv_job *job, struct kvol_error *e)
 
 	if (!point)
 		return kv_error_errno(e, -ENOMEM, "target '%s'", job->want.target);
-	r = kv_ns_run(job->ns_path, detach, &x);
+	r = kv_visit_run(&job->visit, detach, &x);
 	for (int i = 0; r == -ESTALE && i < UNMOUNT_TRIES; i++) {
 		r = kv_publication_find(&job->want, job->ns_path, point);
 		if (r <= 0)
 			break; /* somebody unmounted it */
 		x.path = point;
 		x.found = true;
-		r = kv_ns_run(job->ns_path, detach, &x);
+		r = kv_visit_run(&job->visit, detach, &x);
 	}
 	if (r == -EBUSY)
 		return kv_error(e, r, KVOL_R_BUSY_OPEN, "volume '%s': in use at '%s'",
@@ -119,15 +119,15 @@ static int take_away(struct kv_job *job, struct kvol_error *e)
 	struct gone gone = { .job = job, .pool = job->pool };
 	int r;
 
-	r = kv_ns_id(job->ns_path, &job->want.ns);
-	if (r == -ENOENT) {
+	if (job->visited == -ENOENT) {
 		r = kv_publication_each(job->pool->dir_fd, job->row.id, drop_gone, &gone);
 		return r < 0 ? kv_error_errno(e, r, "target '%s': drop its record",
 					      job->want.target)
 			     : 0;
 	}
-	if (r < 0)
-		return kv_namespace_error(r, job->ns_path, e);
+	if (job->visited < 0)
+		return kv_namespace_error(job->visited, job->ns_path, e);
+	job->want.ns = job->visit.ns;
 	r = kv_publication_read(job->pool->dir_fd, job->row.id, &job->want.ns,
 				job->want.target, &job->want);
 	if (r == -ENOENT)
@@ -159,7 +159,7 @@ int kvol_unpublish(struct kvol_pool *pool, const char *name, const char *target,
 {
 	_cleanup_call_ struct kvol_pool *call = NULL;
 	_cleanup_lock_ struct kv_lock lock = KV_LOCK_NONE;
-	_cleanup_free_ struct kv_job *job = NULL;
+	_cleanup_job_ struct kv_job *job = NULL;
 	struct kvol_publish_opts o;
 	int r;
 

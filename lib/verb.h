@@ -230,8 +230,10 @@ int kv_renew_error(int r, const struct kv_row *row, struct kvol_error *e);
 int kv_volume_settle(struct kvol_pool *pool, struct kv_row *row, dev_t dev, bool fresh,
 		     struct kvol_error *e);
 
-/* What is seen at a publication's target, in its namespace; ret->fd is -1. */
-int kv_publication_look(const struct kv_publication *p, struct kv_target *ret);
+/* What is seen at a publication's target, in its namespace (NULL: that of its path);
+ * ret->fd is -1. */
+int kv_publication_look(const struct kv_publication *p, struct kv_visit *visit,
+			struct kv_target *ret);
 bool kv_publication_stands(const struct kv_publication *p, const struct kv_target *seen);
 /* The same of a target that is dead: 1, 0, or the error that keeps us from knowing. */
 int kv_publication_stands_dead(const struct kv_publication *p, const char *ns_path,

@@ -733,6 +733,30 @@ int kv_ns_run(const char *ns_path, int (*fn)(void *arg), void *arg)
 	return r;
 }
 
+int kv_visit_begin(const char *ns_path, struct kv_visit *ret)
+{
+	*ret = KV_VISIT_NONE;
+	return kv_ns_id(ns_path, &ret->ns);
+}
+
+/* It is gone only with who visits it. */
+int kv_visit_run(struct kv_visit *visit, int (*fn)(void *arg), void *arg)
+{
+	int before = current_ns, r = model_step("namespace visit");
+
+	if (r < 0)
+		return r;
+	current_ns = (int)(visit->ns.ino - NS_FIRST_INO);
+	r = fn(arg);
+	current_ns = before;
+	return r;
+}
+
+void kv_visit_end(struct kv_visit *visit)
+{
+	visit->ns_fd = -1;
+}
+
 static int find_mount(void *arg)
 {
 	struct model_mount *want = arg;

@@ -31,7 +31,7 @@
 #define OWN_NS "/proc/thread-self/ns/mnt"
 
 static struct {
-	const char *fail; /* the next call of that name, and only it */
+	const char *_Atomic fail; /* the next call of that name, and only it */
 	int error;
 	int type; /* of the namespace */
 	ino_t ino;
@@ -59,7 +59,9 @@ int __wrap_pthread_sigmask(int how, const sigset_t *set, sigset_t *old);
 
 static bool fails(const char *call)
 {
-	if (!kernel.fail || strcmp(kernel.fail, call) != 0)
+	const char *next = kernel.fail;
+
+	if (!next || strcmp(next, call) != 0)
 		return false;
 	kernel.fail = NULL;
 	errno = kernel.error;
@@ -262,6 +264,59 @@ static void namespace_is_entered_on_a_thread(void **state)
 	assert_true(pthread_equal(thread, pthread_self()));
 }
 
+static int note_call(void *arg)
+{
+	return ++*(int *)arg;
+}
+
+static void visit_is_to_one_namespace(void **state)
+{
+	_cleanup_visit_ struct kv_visit visit = KV_VISIT_NONE;
+	pthread_t first = pthread_self(), second = first;
+
+	(void)state;
+	kernel.ino = 2;
+	assert_int_equal(kv_visit_begin(NS, &visit), 0);
+	assert_int_equal(visit.ns.ino, 2);
+	assert_int_equal(kv_visit_run(&visit, note_thread, &first), 42);
+	refuse("open", ENOENT); /* its path is of no concern any more */
+	assert_int_equal(kv_visit_run(&visit, note_thread, &second), 42);
+	refuse(NULL, 0);
+	assert_false(pthread_equal(first, pthread_self()));
+	assert_true(pthread_equal(first, second));
+	kv_visit_end(&visit);
+	/* In place. */
+	kernel.ino = 1;
+	assert_int_equal(kv_visit_begin(NS, &visit), 0);
+	assert_int_equal(kv_visit_run(&visit, note_thread, &first), 42);
+	assert_true(pthread_equal(first, pthread_self()));
+	kernel.ino = 2;
+}
+
+static void visit_that_cannot_enter_does_nothing(void **state)
+{
+	struct kv_visit visit = KV_VISIT_NONE;
+	int cancel, calls = 0;
+
+	(void)state;
+	kv_visit_end(&visit);
+	refuse("setns", EPERM);
+	assert_int_equal(kv_visit_begin(NS, &visit), 0);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(kv_visit_run(&visit, note_call, &calls), -EPERM);
+	kv_visit_end(&visit);
+	kv_visit_end(&visit);
+	assert_int_equal(calls, 0);
+	/* Nobody came to do anything. */
+	assert_int_equal(kv_visit_begin(NS, &visit), 0);
+	kv_visit_end(&visit);
+	refuse("pthread_create", EAGAIN);
+	assert_int_equal(kv_visit_begin(NS, &visit), -EAGAIN);
+	kv_visit_end(&visit);
+	assert_int_equal(pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, &cancel), 0);
+	assert_int_equal(cancel, PTHREAD_CANCEL_ENABLE);
+}
+
 /* --- What is mounted there ---------------------------------------------------------- */
 
 static void mount_is_found_wherever_it_is(void **state)
@@ -409,6 +464,8 @@ int main(void)
 		here(thread_that_cannot_start_is_told),
 		here(namespace_that_cannot_be_told_is_no_other),
 		here(namespace_is_entered_on_a_thread),
+		here(visit_is_to_one_namespace),
+		here(visit_that_cannot_enter_does_nothing),
 		here(mount_is_found_wherever_it_is),
 		here(mounts_are_read_once_for_many),
 		here(point_that_is_no_path_is_not_told),

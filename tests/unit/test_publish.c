@@ -249,7 +249,7 @@ static void failed_publish_leaves_nothing(void **state)
 		{ "mount", -ENODEV, -EOPNOTSUPP, KVOL_R_NO_KERNEL_SUPPORT },
 		{ "target describe", -EOPNOTSUPP, -EOPNOTSUPP, KVOL_R_SYSTEM },
 		{ "record", -ENOSPC, -ENOSPC, KVOL_R_SYSTEM },
-		{ "namespace enter", -ENOENT, -ENOENT, KVOL_R_NOT_FOUND },
+		{ "namespace visit", -ENOENT, -ENOENT, KVOL_R_NOT_FOUND },
 		{ "target open", -ELOOP, -ELOOP, KVOL_R_INVALID },
 		{ "target attach", -EPERM, -EPERM, KVOL_R_SYSTEM },
 	};
@@ -751,9 +751,9 @@ static void damaged_publish_is_known_by_the_device_that_is_seen(void **state)
 
 static void killed_unpublish_of_a_damaged_record_is_done_by_the_next(void **state)
 {
-	static const char *const steps[] = { "target open", "namespace enter",
-					     "target detach", "run remove",
-					     "dm remove" };
+	static const char *const steps[] = { "target open",   "namespace enter",
+					     "namespace visit", "target detach",
+					     "run remove",    "dm remove" };
 	struct fixture *f = *state;
 
 	for (size_t i = 0; i < 2 * KV_ARRAY_SIZE(steps); i++) {
