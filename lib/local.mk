@@ -112,7 +112,9 @@ layer3_sources = \
 	lib/stack.h \
 	lib/transaction.c \
 	lib/unfinished.c \
-	lib/unfinished.h
+	lib/unfinished.h \
+	lib/usermaps.c \
+	lib/usermaps.h
 
 # L4: the public functions, one verb family per file.
 layer4_sources = \

@@ -159,6 +159,7 @@ static void free_pool(struct kvol_pool *pool)
 	pthread_mutex_destroy(&pool->ids.mutex);
 	pthread_mutex_destroy(&pool->metadata_mutex);
 	pthread_mutex_destroy(&pool->calls_mutex);
+	kv_usermaps_free(&pool->usermaps);
 	free(pool->run_dir);
 	free(pool);
 }
@@ -178,6 +179,7 @@ static int new_pool(const struct kvol_ctx *ctx, const char *path, struct kvol_po
 	pthread_mutex_init(&pool->ids.mutex, NULL);
 	pthread_mutex_init(&pool->metadata_mutex, NULL);
 	pthread_mutex_init(&pool->calls_mutex, NULL);
+	kv_usermaps_init(&pool->usermaps);
 	pool->run_dir = strdup(ctx->run_dir);
 	r = pool->run_dir ? 0 : kv_error_errno(e, -ENOMEM, "'%s'", path);
 	if (r == 0) {

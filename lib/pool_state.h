@@ -17,6 +17,7 @@
 #include "log.h"
 #include "stack.h"
 #include "thin.h"
+#include "usermaps.h"
 
 struct kvol_pool {
 	pid_t pid; /* of the opener: a forked child is refused */
@@ -46,6 +47,7 @@ struct kvol_pool {
 	_Atomic uint32_t next_sweep; /* where kv_ephemeral_sweep goes on */
 	int metadata_fd;	     /* for thinmeta; -1 until first used */
 	pthread_mutex_t metadata_mutex;
+	struct kv_usermaps usermaps;
 };
 
 /* The thin pool's status as it stands; does not wait for its I/O. */

@@ -10,7 +10,6 @@
 #include "blockdev.h"
 #include "publish.h"
 #include "tree.h"
-#include "userns.h"
 
 /* How long the giving of a volume to a group may take. */
 #define GROUP_MS (15 * 60 * 1000)
@@ -73,7 +72,8 @@ static int map_ids(struct kv_job *job, struct kvol_error *e)
 
 	if (job->want.uid_map[0])
 		r = job->userns_fd =
-			kv_userns_make(job->want.uid_map, job->want.gid_map);
+			kv_usermaps_get(&job->pool->usermaps, job->want.uid_map,
+					job->want.gid_map);
 	if (r == -EOPNOTSUPP)
 		return kv_error(e, r, KVOL_R_NO_KERNEL_SUPPORT,
 				"volume '%s': user namespaces are not to be had here",

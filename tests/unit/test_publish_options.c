@@ -234,6 +234,28 @@ static void ids_are_mapped_by_maps_or_by_a_namespace(void **state)
 	nothing_is_left(f);
 }
 
+static void namespace_of_maps_is_made_once(void **state)
+{
+	struct fixture *f = *state;
+
+	model_file("/w", S_IFDIR);
+	succeeds(f, PUBLISH(f, "/t", MAPS));
+	model_fail("user namespace make", 1, -EIO);
+	succeeds(f, PUBLISH(f, "/u", MAPS));
+	assert_true(model_mount_at(NULL, "/u")->idmapped);
+	succeeds(f, unpublish(f, "v", "/u", NULL));
+	fails(f, PUBLISH(f, "/u", .uid_map = "0 100000 65536"), -EIO, KVOL_R_IO);
+	/* What failed has not taken its place. */
+	model_fail("user namespace make", 1, -EIO);
+	succeeds(f, PUBLISH(f, "/u", MAPS));
+	succeeds(f, unpublish(f, "v", "/u", NULL));
+	reopen_pool(f);
+	fails(f, PUBLISH(f, "/u", MAPS), -EIO, KVOL_R_IO);
+	succeeds(f, PUBLISH(f, "/u", .uid_map = "0 5 5"));
+	succeeds(f, PUBLISH(f, "/w", MAPS));
+	assert_true(model_mount_at(NULL, "/w")->idmapped);
+}
+
 static void maps_are_told_apart(void **state)
 {
 	struct fixture *f = *state;
@@ -492,6 +514,7 @@ int main(void)
 		on_pool(publish_whose_propagation_fails_is_taken_back),
 		on_pool(repeat_sets_what_a_crash_has_left_out),
 		on_pool(ids_are_mapped_by_maps_or_by_a_namespace),
+		on_pool(namespace_of_maps_is_made_once),
 		on_pool(maps_are_told_apart),
 		on_pool(bad_maps_are_refused),
 		on_pool(publish_whose_mapping_fails_leaves_nothing),
