@@ -65,6 +65,7 @@ static struct {
 	struct model_saved *disk;
 	char head[HEAD_SIZE];
 	struct state old, new, between[BETWEEN_MAX];
+	struct state killed; /* new, by one who was killed after it */
 	size_t n_between;
 	int fds;
 	unsigned flaws, flaws_before; /* this kind */
@@ -542,11 +543,11 @@ static void differs(const struct state *is, const struct state *from, const char
 	print_lines('-', from->text, is->text);
 }
 
-static void check_state(const struct state *is, int r)
+static void check_state(const struct state *is, const struct state *new, int r)
 {
 	if (r == run.s->result) {
-		if (strcmp(is->text, run.new.text))
-			differs(is, &run.new, "new", r);
+		if (strcmp(is->text, new->text))
+			differs(is, new, "new", r);
 		return;
 	}
 	if (!strcmp(is->text, run.old.text) || !strcmp(is->text, run.new.text))
@@ -575,7 +576,7 @@ static bool run_and_look(struct fixture *f)
 	look(f, &is);
 	if (!run.forever)
 		check_machine(f, &is.left);
-	check_state(&is, r);
+	check_state(&is, &run.new, r);
 	check_closed();
 	check_allocated(before);
 	return met;
@@ -603,7 +604,7 @@ static void run_and_repeat(struct fixture *f)
 		flaw("devices %u, mounts %u, loops %u are left, not %u, %u, %u",
 		     is.left.devices, is.left.mounts, is.left.loops, run.new.left.devices,
 		     run.new.left.mounts, run.new.left.loops);
-	check_state(&is, run.s->result);
+	check_state(&is, &run.new, run.s->result);
 	check_closed();
 }
 
@@ -630,7 +631,7 @@ static void run_and_die(struct fixture *f)
 	if (code != 1 && code != 2)
 		flaw("the child ended with %d", code);
 	look(f, &is);
-	check_state(&is, code == 1 ? run.s->result : -1);
+	check_state(&is, &run.killed, code == 1 ? run.s->result : -1);
 	check_closed();
 }
 
@@ -734,6 +735,11 @@ static void take_states(struct fixture *f)
 		flaw("it gives %d: %s", r, r < 0 && !run.s->silent ? f->e.msg : "");
 	close_all(f);
 	look(f, &run.new);
+	/* What can be told to the catalogue later is not told by one who is killed. */
+	run.nth = UINT_MAX;
+	if (model_in_child(boot_and_die, f) != 1)
+		flaw("it gives something else in a child");
+	look(f, &run.killed);
 	run.n_between = 0;
 	(void)kv_strcpy(steps, sizeof(steps), run.s->between ? run.s->between : "");
 	for (char *p = strtok_r(steps, "|", &save); p; p = strtok_r(NULL, "|", &save)) {

@@ -382,7 +382,7 @@ static const struct scenario scenarios[] = {
 	  .call = call_create_ext4 },
 	{ "create of a template with an owner", "kvol_create", ANY_VOLUME, with_template,
 	  open_here, .call = call_create_owned },
-	{ "publish for the first time", "kvol_publish", ANY_VOLUME "|target '", with_a_clone,
+	{ "publish for the first time", "kvol_publish", ANY_VOLUME "|target '|mount namespace '", with_a_clone,
 	  open_here, .call = call_publish_clone, .between = "mount" },
 	{ "make a template", "kvol_template_make", "'template", with_template, open_here,
 	  .call = call_template_make },
