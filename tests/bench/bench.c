@@ -4,7 +4,7 @@
  * and containerd's devmapper snapshotter, in one run, on equal disks, taking turns at every
  * repetition so that a slow moment hits all of them.
  *
- * usage: bench [-c] [-n REPETITIONS] [-j JSON-FILE] DIR KVOL-DISK BARE-DISK [LVM-DISK
+ * usage: bench [-c|-o] [-n REPETITIONS] [-j JSON-FILE] DIR KVOL-DISK BARE-DISK [LVM-DISK
  *	  [CONTAINERD-DISK]]
  *
  * -c: instead of all that, life cycles and snapshots by 1 to 16 threads and 1 to 8 processes.
@@ -145,15 +145,40 @@ static void measure(enum op op, int repeat, double ret[N_ALL])
 
 /* --- Options of a publish --- */
 
+static void shuffle(unsigned *order, unsigned n)
+{
+	static uint64_t state = 1;
+
+	for (unsigned i = n - 1; i > 0; i--) {
+		unsigned j, swap = order[i];
+
+		state = state * 6364136223846793005u + 1442695040888963407u;
+		j = (unsigned)(state >> 33) % (i + 1);
+		order[i] = order[j];
+		order[j] = swap;
+	}
+}
+
 static void measure_variants(int repeat, double ret[N_VARIANTS])
 {
 	static double ms[N_VARIANTS][MAX_REPEAT];
+	unsigned order[N_VARIANTS];
 
+	for (unsigned v = 0; v < N_VARIANTS; v++)
+		order[v] = v;
 	for (int i = 0; i < WARM_UP + repeat; i++) {
+		/* Taking turns is not enough: each would always come after the same one,
+		 * and wait for what the kernel has still to do for that. */
+		shuffle(order, N_VARIANTS);
 		for (unsigned turn = 0; turn < N_VARIANTS; turn++) {
-			unsigned v = (turn + (unsigned)i) % N_VARIANTS;
-			uint64_t start = now_ns();
+			unsigned v = order[turn];
+			uint64_t start;
 
+			if (variants[v].again) {
+				kvol_publish_variant(&variants[v]);
+				kvol_unpublish_variant(&variants[v]);
+			}
+			start = now_ns();
 			kvol_publish_variant(&variants[v]);
 			ms[v][i < WARM_UP ? 0 : i - WARM_UP] =
 				(double)(now_ns() - start) / 1e6;
@@ -349,10 +374,18 @@ static void run_crowds(FILE *json)
 		print_crowd((struct crowd){ .n = n, .processes = true }, json);
 }
 
+static void run_variants(int repeat, FILE *json)
+{
+	double ms[N_VARIANTS];
+
+	measure_variants(repeat, ms);
+	print_variants(ms, json);
+}
+
 static void run_all(int repeat, FILE *json)
 {
 	const struct crowd one = { .n = 1 }, eight = { .n = N_THREADS };
-	double value[N_ALL], of_variants[N_VARIANTS], many[N_ALL], small = 0;
+	double value[N_ALL], many[N_ALL], small = 0;
 
 	printf("%-40s %9s %9s %9s %10s %7s %8s %8s  %s\n", "medians, ms", "kvol", "bare",
 	       "LVM", "containerd", "x bare", "LVM is x", "cd is x", "bounds");
@@ -379,20 +412,21 @@ static void run_all(int repeat, FILE *json)
 	measure_rate(snapshots_per_second, one, value);
 	measure_rate(snapshots_per_second, eight, many);
 	print_snapshots(value, many, json);
-	measure_variants(repeat, of_variants);
-	print_variants(of_variants, json);
+	run_variants(repeat, json);
 }
 
 int main(int argc, char **argv)
 {
 	const char *json_path = NULL;
 	int repeat = 50, option;
-	bool crowds = false;
+	bool crowds = false, options = false;
 	FILE *json = NULL;
 
-	while ((option = getopt(argc, argv, "cn:j:")) != -1) {
+	while ((option = getopt(argc, argv, "con:j:")) != -1) {
 		if (option == 'c')
 			crowds = true;
+		else if (option == 'o')
+			options = true;
 		else if (option == 'n')
 			repeat = atoi(optarg);
 		else if (option == 'j')
@@ -403,7 +437,7 @@ int main(int argc, char **argv)
 	n_run = argc > optind ? (unsigned)(argc - optind - 1) : 0;
 	if (n_run < N_LEAST || n_run > N_ALL || repeat < 1 || repeat > MAX_REPEAT) {
 		fprintf(stderr,
-			"usage: bench [-c] [-n REPETITIONS] [-j JSON-FILE] DIR KVOL-DISK BARE-DISK "
+			"usage: bench [-c|-o] [-n REPETITIONS] [-j JSON-FILE] DIR KVOL-DISK BARE-DISK "
 			"[LVM-DISK [CONTAINERD-DISK]]\n");
 		return 2;
 	}
@@ -418,6 +452,8 @@ int main(int argc, char **argv)
 		all[c]->open(argv[optind + 1 + (int)c], argv[optind]);
 	if (crowds)
 		run_crowds(json);
+	else if (options)
+		run_variants(repeat, json);
 	else
 		run_all(repeat, json);
 	for (unsigned c = 0; c < n_run; c++)

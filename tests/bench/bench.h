@@ -55,10 +55,11 @@ struct contestant {
 extern const struct contestant kvol, bare, lvm, containerd;
 
 /* Options of a publish, held against none: kvol alone (variants.c). */
-#define N_VARIANTS 5
+#define N_VARIANTS 6
 struct variant {
 	const char *name, *title;
 	const char *mount_namespace, *user_namespace, *uid_map;
+	bool again; /* the same maps were published before */
 };
 extern const struct variant variants[N_VARIANTS]; /* the first is the plain one */
 void variants_start(void);

@@ -204,13 +204,18 @@ static void after(enum op op, int i)
 	}
 }
 
-/* The parent's handles are of no use here. */
+/* The parent's handles are of no use here. A handle's first volume pays for the ids of the
+ * next 63 as well: this is about processes that have been at work for a while. */
 static void join_in(void)
 {
 	struct kvol_error e;
+	char name[32];
 
 	ok(kvol_new(NULL, &ctx, &e), &e);
 	ok(kvol_pool_open(ctx, pool_disk, NULL, &pool, &e), &e);
+	snprintf(name, sizeof(name), "first-of-%d", (int)getpid());
+	create(name, 1 << 20, NULL);
+	delete (name);
 }
 
 static void cycle(int thread, int i)

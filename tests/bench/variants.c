@@ -68,9 +68,22 @@ void variants_end(void)
 }
 
 const struct variant variants[N_VARIANTS] = {
-	{ "plain", "publish an ext4 volume", NULL, NULL, NULL },
-	{ "userns", "... ids mapped by a user namespace", NULL, userns, NULL },
-	{ "maps", "... ids mapped by maps", NULL, NULL, "0 100000 65536" },
-	{ "mntns", "... in another mount namespace", mntns, NULL, NULL },
-	{ "both", "... both, as for a rootless container", mntns, userns, NULL },
+	{ .name = "plain", .title = "publish an ext4 volume" },
+	{ .name = "userns",
+	  .title = "... ids mapped by a user namespace",
+	  .user_namespace = userns },
+	{ .name = "new_maps",
+	  .title = "... ids mapped by maps",
+	  .uid_map = "0 100000 65536" },
+	{ .name = "maps",
+	  .title = "... by the same maps as before",
+	  .uid_map = "0 200000 65536",
+	  .again = true },
+	{ .name = "mntns",
+	  .title = "... in another mount namespace",
+	  .mount_namespace = mntns },
+	{ .name = "both",
+	  .title = "... both, as for a rootless container",
+	  .mount_namespace = mntns,
+	  .user_namespace = userns },
 };
