@@ -25,7 +25,7 @@
 #include "rundir.h"
 #include "verb.h"
 
-/* --- Finding --- */
+/* --- Finding ---------------------------------------------------------------------- */
 
 struct find {
 	const char *name;
@@ -94,7 +94,7 @@ int kv_member_by_path(const char *path, struct kv_member *m, struct kvol_error *
 	return r < 0 ? kv_error_errno(e, r, "'%s': read the partition table", path) : 0;
 }
 
-/* --- Activating: alone with the pool --- */
+/* --- Activating: alone with the pool ---------------------------------------------- */
 
 int kv_device_is(dev_t dev, const struct stat *st)
 {

@@ -34,8 +34,7 @@
 #define PAGE	   4096
 #define ZERO_CHUNK 65536u
 
-/* --- Paths
- * -------------------------------------------------------------------------------- */
+/* --- Paths ------------------------------------------------------------------------ */
 
 static bool is_node(const char *path, dev_t dev)
 {
@@ -89,8 +88,7 @@ int kv_blockdev_path(dev_t dev, char ret[KV_DEV_PATH])
 	return 0;
 }
 
-/* --- A node of our own
- * -------------------------------------------------------------------- */
+/* --- A node of our own ------------------------------------------------------------ */
 
 /* The system calls themselves: glibc has wrappers from 2.36 on only. */
 static int sys_fsopen(const char *fs, unsigned flags)
@@ -159,8 +157,7 @@ int kv_blockdev_name(dev_t dev, char ret[KV_DEV_PATH], int *ret_fd)
 	return 0;
 }
 
-/* --- Opening
- * ------------------------------------------------------------------------------ */
+/* --- Opening ---------------------------------------------------------------------- */
 
 /* Opens what an O_PATH fd stands for. */
 static int reopen(int path_fd, int flags)
@@ -223,8 +220,7 @@ int kv_blockdev_open_exclusive(const char *path)
 	return reopen(path_fd, O_RDWR | O_EXCL);
 }
 
-/* --- Contents
- * ----------------------------------------------------------------------------- */
+/* --- Contents --------------------------------------------------------------------- */
 
 int kv_blockdev_size(int fd, uint64_t *ret_bytes)
 {

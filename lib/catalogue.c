@@ -24,7 +24,7 @@
 #include "catalogue_db.h"
 #include "thin.h"
 
-/* --- Making, opening, closing --- */
+/* --- Making, opening, closing ----------------------------------------------------- */
 
 int kv_catalogue_create(int dir_fd, const struct kv_pool_row *pool)
 {
@@ -92,7 +92,7 @@ void kv_catalogue_close(struct kv_catalogue *cat)
 	free(cat);
 }
 
-/* --- The pool --- */
+/* --- The pool --------------------------------------------------------------------- */
 
 int kv_catalogue_pool(struct kv_catalogue *cat, struct kv_pool_row *ret)
 {
@@ -146,7 +146,7 @@ int kv_catalogue_counts(struct kv_catalogue *cat, uint64_t *ret_volumes,
 	return kv_catalogue_unlock(cat, r);
 }
 
-/* --- Rows --- */
+/* --- Rows ------------------------------------------------------------------------- */
 
 static bool numbers_valid(struct kv_stmt *stmt)
 {

@@ -16,7 +16,7 @@
 
 #define POOL_ITSELF ((int64_t)-1)
 
-/* --- Setting --- */
+/* --- Setting ---------------------------------------------------------------------- */
 
 /* 1: it is so already. */
 static int is_set(struct kv_catalogue *cat, int64_t object, const struct kvol_label *label)
@@ -137,7 +137,7 @@ int kv_catalogue_label(struct kv_catalogue *cat, const char *name,
 	return kv_catalogue_finish(cat, r);
 }
 
-/* --- Reading --- */
+/* --- Reading ---------------------------------------------------------------------- */
 
 static int take_row(struct kv_stmt *stmt, struct kv_labels *set)
 {

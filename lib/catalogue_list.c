@@ -16,7 +16,7 @@ struct kv_cursor {
 	int step; /* result of the step that is not handed out yet */
 };
 
-/* --- Ids --- */
+/* --- Ids -------------------------------------------------------------------------- */
 
 static int ids(struct kv_catalogue *cat, const char *sql, uint32_t from, uint32_t *ret,
 	       unsigned n)
@@ -82,7 +82,7 @@ int kv_catalogue_ephemerals(struct kv_catalogue *cat, uint32_t from, uint32_t *r
 		   from, ret, n);
 }
 
-/* --- Cursors --- */
+/* --- Cursors ---------------------------------------------------------------------- */
 
 int kv_cursor_open(struct kv_catalogue *cat, uint32_t kind, struct kv_cursor **ret)
 {

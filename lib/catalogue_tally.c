@@ -148,7 +148,7 @@ int kv_tally_change(struct kv_catalogue *cat, const struct kv_row *gone,
 	return write_tally(cat, &t);
 }
 
-/* --- By the rows --- */
+/* --- By the rows ------------------------------------------------------------------ */
 
 /* Statements begin with it; and the rows in question are named, and of two kinds. */
 #define COUNTED "SELECT kind, flags, bytes FROM volume WHERE name IS NOT NULL"

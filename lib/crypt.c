@@ -215,7 +215,7 @@ int kv_crypt_format(int fd, const char *uuid, const struct kv_secret *secret,
 	return r < 0 ? r : kv_blockdev_flush(fd);
 }
 
-/* --- Changing the secret --- */
+/* --- Changing the secret ---------------------------------------------------------- */
 
 /* Where slots are, as a bit for each block of the header. */
 struct taken {

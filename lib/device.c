@@ -407,7 +407,7 @@ int kv_device_drop_face(const struct kvol_pool *pool, uint32_t id)
 	return r == -ENXIO || r == -EBUSY ? 0 : r;
 }
 
-/* --- Space --- */
+/* --- Space ------------------------------------------------------------------------ */
 
 static int read_metadata(void *arg, uint64_t block, void *buf)
 {

@@ -50,7 +50,7 @@ struct request {
 _Static_assert(offsetof(struct request, data) == sizeof(struct dm_ioctl),
 	       "padding in struct request");
 
-/* --- One ioctl ---------------------------------------------------------------------- */
+/* --- One ioctl -------------------------------------------------------------------- */
 
 static void prepare(struct dm_ioctl *dmi, size_t size, unsigned flags)
 {
@@ -85,7 +85,7 @@ static dev_t decode_dev(uint64_t dev)
 		       (unsigned)((dev & 0xff) | ((dev >> 12) & 0xfff00)));
 }
 
-/* --- The control device ------------------------------------------------------------- */
+/* --- The control device ----------------------------------------------------------- */
 
 int kv_dm_open(struct kv_dm *ret)
 {
@@ -130,7 +130,7 @@ int kv_dm_target_exists(const struct kv_dm *dm, const char *type)
 	return r == -EINVAL || r == -ENOTTY ? -EOPNOTSUPP : r;
 }
 
-/* --- Tables ------------------------------------------------------------------------- */
+/* --- Tables ----------------------------------------------------------------------- */
 
 static int load(const struct kv_dm *dm, const char *uuid, const struct kv_dm_target *t,
 		unsigned flags)
@@ -223,7 +223,7 @@ int kv_dm_status(const struct kv_dm *dm, const char *uuid, unsigned flags, char 
 	return 0;
 }
 
-/* --- Devices ------------------------------------------------------------------------ */
+/* --- Devices ---------------------------------------------------------------------- */
 
 int kv_dm_info(const struct kv_dm *dm, const char *uuid, struct kv_dm_info *ret)
 {
@@ -362,7 +362,7 @@ int kv_dm_cancel_remove(const struct kv_dm *dm, const char *uuid)
 	return kv_dm_message(dm, uuid, "@cancel_deferred_remove");
 }
 
-/* --- Listing ------------------------------------------------------------------------ */
+/* --- Listing ---------------------------------------------------------------------- */
 
 /* The list of devices in a buffer that the caller frees; its end is *ret_end. */
 static int list_devices(const struct kv_dm *dm, const char *prefix, struct dm_ioctl **ret,

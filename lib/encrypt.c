@@ -177,7 +177,7 @@ int kv_volume_top(const struct kvol_pool *pool, const struct kv_row *row,
 			      kv_row_layered(row) ? KV_FACE_CRYPT : KV_FACE_THIN, ret);
 }
 
-/* --- Changing the secret --- */
+/* --- Changing the secret ---------------------------------------------------------- */
 
 static int change(struct kvol_pool *pool, const struct kv_row *row,
 		  const struct kv_secret *from, const struct kv_secret *to,

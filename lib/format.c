@@ -34,7 +34,7 @@
 #define WIPE_BYTES  (UINT64_C(1) << 20)
 #define UNMAP_TRIES 3
 
-/* --- Making it --- */
+/* --- Making it -------------------------------------------------------------------- */
 
 static int plan(struct kv_format *f, struct kvol_error *e)
 {

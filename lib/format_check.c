@@ -23,7 +23,7 @@
 
 #define LOCK_MS 10000
 
-/* --- The device or file --- */
+/* --- The device or file ----------------------------------------------------------- */
 
 static int make_file(struct kv_format *f)
 {
@@ -135,7 +135,7 @@ int kv_format_check_unclaimed(struct kv_format *f, struct kvol_error *e)
 	return 0;
 }
 
-/* --- A pool that is there --- */
+/* --- A pool that is there --------------------------------------------------------- */
 
 static int compare(struct kvol_pool *pool, struct kv_format *f, struct kvol_error *e)
 {

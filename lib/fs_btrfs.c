@@ -62,7 +62,7 @@ static int grow(int root_fd, uint64_t device_bytes)
 	return r > 0 ? -EBUSY : 0;
 }
 
-/* --- A new fsid --------------------------------------------------------------------- */
+/* --- A new fsid ------------------------------------------------------------------- */
 
 /*
  * The superblock, as far as it matters here (struct btrfs_super_block of the kernel's

@@ -138,7 +138,7 @@ static int ext4_has_errors(dev_t dev)
 	       strtoull(count, NULL, 10) > 0;
 }
 
-/* --- A new UUID ---------------------------------------------------------------------- */
+/* --- A new UUID ------------------------------------------------------------------- */
 
 /* The superblock, as far as it matters here (struct ext4_super_block of the kernel's
  * fs/ext4/ext4.h). Little-endian. */

@@ -113,7 +113,7 @@ static int grow(int root_fd, uint64_t device_bytes)
 	return 0;
 }
 
-/* --- A new UUID ---------------------------------------------------------------------- */
+/* --- A new UUID ------------------------------------------------------------------- */
 
 /* The superblock of each allocation group, as far as it matters here (struct xfs_dsb of the
  * kernel's fs/xfs/libxfs/xfs_format.h). Big-endian, but for its checksum. */

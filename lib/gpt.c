@@ -93,8 +93,7 @@ static int sector_size(int fd, unsigned *ret)
 	return 0;
 }
 
-/* --- Writing
- * ------------------------------------------------------------------------------ */
+/* --- Writing ---------------------------------------------------------------------- */
 
 /* libfdisk gives negative errnos, but for a few places that give 1. */
 static int fdisk_result(int r)
@@ -171,8 +170,7 @@ int kv_gpt_write(int fd, const char *path, const struct kv_layout *layout)
 	return r < 0 ? r : kv_blockdev_flush(fd);
 }
 
-/* --- Reading
- * ------------------------------------------------------------------------------ */
+/* --- Reading ---------------------------------------------------------------------- */
 
 /* What libblkid does not tell of a header, or refuses to: how large the disk was. */
 struct header {
@@ -470,7 +468,7 @@ int kv_gpt_read(int fd, struct kv_layout *ret)
 	return r;
 }
 
-/* --- Mending ------------------------------------------------------------------------ */
+/* --- Mending ---------------------------------------------------------------------- */
 
 /* 1: the copy whose header is at lba is whole, entries and all. */
 static int read_copy(int fd, unsigned sector, uint64_t device_bytes, uint64_t lba,

@@ -50,7 +50,7 @@ struct scan {
 	bool more;
 };
 
-/* --- Reading ------------------------------------------------------------------------ */
+/* --- Reading ---------------------------------------------------------------------- */
 
 static bool read_link(int dir_fd, const char *name, char *buf, size_t size)
 {
@@ -113,7 +113,7 @@ static int each_entry(int dir_fd, const char *name, bool numbers,
 	return r;
 }
 
-/* --- Mounts ------------------------------------------------------------------------- */
+/* --- Mounts ----------------------------------------------------------------------- */
 
 static bool is_word(const char *word, size_t n, const char *text)
 {
@@ -265,7 +265,7 @@ static int look_for_mounts(struct scan *s, int proc_fd, const char *name, void *
 	return read_mounts(s, pid_fd, (uint32_t)atoi(name), ns);
 }
 
-/* --- Processes ---------------------------------------------------------------------- */
+/* --- Processes -------------------------------------------------------------------- */
 
 /* What has been found of one; the path is that of the first finding. */
 struct found {
@@ -393,7 +393,7 @@ static int look_at_process(struct scan *s, int proc_fd, const char *name, void *
 	return s->fn(&h, s->arg);
 }
 
-/* --- Devices ------------------------------------------------------------------------ */
+/* --- Devices ---------------------------------------------------------------------- */
 
 static int tell_device(struct scan *s, int dir_fd, const char *name, void *arg)
 {

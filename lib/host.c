@@ -25,7 +25,7 @@
 #include "blockdev.h"
 #include "host.h"
 
-/* --- Who we are --- */
+/* --- Who we are ------------------------------------------------------------------- */
 
 /* Not there, not ours to read, or not what it should be: the same at any time, unlike
  * what cannot be read just now. */
@@ -94,7 +94,7 @@ int kv_host_self(const char *given, struct kv_host *ret)
 	return r;
 }
 
-/* --- The record --- */
+/* --- The record ------------------------------------------------------------------- */
 
 static int read_block(int fd, const char *pool_uuid, char block[KV_CLAIM_BLOCK],
 		      struct kv_claim *ret)
@@ -135,7 +135,7 @@ int kv_claim_read(dev_t member, const char *pool_uuid, struct kv_claim *ret)
 	return fd < 0 ? fd : read_block(fd, pool_uuid, block, ret);
 }
 
-/* --- Claiming --- */
+/* --- Claiming --------------------------------------------------------------------- */
 
 static void time_text(uint64_t since, char ret[32])
 {

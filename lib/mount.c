@@ -44,7 +44,7 @@
 #define UMOUNT_NOFOLLOW 8 /* include/linux/fs.h; <sys/mount.h> clashes */
 #endif
 
-/* --- System calls ------------------------------------------------------------------- */
+/* --- System calls ----------------------------------------------------------------- */
 
 /* glibc has wrappers for them only from 2.36 on. */
 static int sys_fsopen(const char *fs_type, unsigned flags)
@@ -84,7 +84,7 @@ static int sys_openat2(int dir_fd, const char *path, const struct open_how *how)
 	return (int)syscall(SYS_openat2, dir_fd, path, how, sizeof(*how));
 }
 
-/* --- The kernel's own words --------------------------------------------------------- */
+/* --- The kernel's own words ------------------------------------------------------- */
 
 /* Reads what the file system context has to say ("e ext4: Unknown parameter 'x'"): the
  * last error wins over the last warning. detail stays as it is when there is nothing. */
@@ -112,7 +112,7 @@ static void read_log(int fs_fd, char *detail, size_t detail_size)
 	}
 }
 
-/* --- Mounts of devices -------------------------------------------------------------- */
+/* --- Mounts of devices ------------------------------------------------------------ */
 
 static int set_option(int fs_fd, const struct kv_mount_option *o, char *detail,
 		      size_t detail_size)
@@ -258,7 +258,7 @@ int kv_mount_root(int mnt_fd)
 	return fd < 0 ? -errno : fd;
 }
 
-/* --- Targets ------------------------------------------------------------------------ */
+/* --- Targets ---------------------------------------------------------------------- */
 
 /* Splits an absolute path at its last component, which must be a name: a target that
  * has none ("/", "/a/..") could be mounted on, but not unmounted through its parent

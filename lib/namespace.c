@@ -153,7 +153,7 @@ int kv_ns_run(const char *ns_path, int (*fn)(void *arg), void *arg)
 	return r < 0 ? r : kv_visit_run(&visit, fn, arg);
 }
 
-/* --- What is mounted in one --- */
+/* --- What is mounted in one ------------------------------------------------------- */
 
 struct search {
 	int proc_fd;

@@ -83,7 +83,7 @@ int kv_policy_admit(const struct kvol_pool *pool, const char *name, uint64_t mor
 	return r < 0 ? policy_error(pool, r, e) : 0;
 }
 
-/* --- Publishing --- */
+/* --- Publishing ------------------------------------------------------------------- */
 
 int kv_policy_publish(const struct kvol_pool *pool, uint64_t *ret_attr,
 		      uint64_t *ret_max, struct kvol_error *e)
@@ -101,7 +101,7 @@ int kv_policy_publish(const struct kvol_pool *pool, uint64_t *ret_attr,
 	return 0;
 }
 
-/* --- Setting and telling --- */
+/* --- Setting and telling ---------------------------------------------------------- */
 
 static int check(const struct kvol_pool *pool, const struct kvol_policy_opts *o,
 		 struct kvol_error *e)

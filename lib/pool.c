@@ -18,7 +18,7 @@
 #include "rundir.h"
 #include "verb.h"
 
-/* --- Calls under way --- */
+/* --- Calls under way -------------------------------------------------------------- */
 
 /* Counts a call in, or begins to deactivate. What is asked while a deactivation is under
  * way waits for what becomes of it. */
@@ -146,7 +146,7 @@ static void end(struct kvol_pool *pool, bool down)
 	pthread_mutex_unlock(&pool->calls_mutex);
 }
 
-/* --- The handle --- */
+/* --- The handle ------------------------------------------------------------------- */
 
 static void free_pool(struct kvol_pool *pool)
 {

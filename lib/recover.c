@@ -27,7 +27,7 @@ static int fail(struct kvol_pool *pool, int r, const char *step, struct kvol_err
 	return kv_error_errno(e, r, "pool '%s': recovery: %s", pool->conf.name, step);
 }
 
-/* --- Devices --- */
+/* --- Devices ---------------------------------------------------------------------- */
 
 struct tidy {
 	struct kvol_pool *pool;
@@ -167,7 +167,7 @@ int kv_devices_deactivate_all(struct kvol_pool *pool, struct kvol_error *e)
 	return r;
 }
 
-/* --- What the catalogue says is unfinished --- */
+/* --- What the catalogue says is unfinished ---------------------------------------- */
 
 /* Under the volume's lock, or where its owner is dead: device and thin id go. */
 static int erase(struct kvol_pool *pool, uint32_t id)

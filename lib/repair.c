@@ -29,7 +29,7 @@
 #define COPY_CHUNK (UINT64_C(1) << 20)
 #define COPY_ALIGN 4096
 
-/* --- Telling --- */
+/* --- Telling ---------------------------------------------------------------------- */
 
 void kv_repair_found(struct kv_repair *x, uint32_t fault, const char *what)
 {
@@ -43,7 +43,7 @@ void kv_repair_mended(struct kv_repair *x, uint32_t fault, const char *how)
 	kv_log(&x->ctx->log, LOG_NOTICE, "'%s': %s", x->path, how);
 }
 
-/* --- Programs and files --- */
+/* --- Programs and files ----------------------------------------------------------- */
 
 int kv_repair_run(struct kv_repair *x, const char *const argv[], int *ret_status,
 		  char detail[128], struct kvol_error *e)
@@ -135,7 +135,7 @@ int kv_repair_copy(int from_fd, int to_fd, uint64_t skip, uint64_t bytes, bool s
 	return r;
 }
 
-/* --- Alone with the pool --- */
+/* --- Alone with the pool ---------------------------------------------------------- */
 
 static int lock_pool(struct kv_repair *x, struct kvol_error *e)
 {
@@ -196,7 +196,7 @@ static int claim(struct kv_repair *x, struct kvol_error *e)
 			     &x->claim, &x->before, e);
 }
 
-/* --- The partition table --- */
+/* --- The partition table ---------------------------------------------------------- */
 
 static int mend_table(struct kv_repair *x, struct kvol_error *e)
 {
@@ -231,7 +231,7 @@ static int mend_table(struct kv_repair *x, struct kvol_error *e)
 	return 0;
 }
 
-/* --- All of it --- */
+/* --- All of it -------------------------------------------------------------------- */
 
 static void close_catalogue(struct kv_repair *x)
 {

@@ -38,7 +38,7 @@ struct metadata {
 	bool guessed;		    /* thin_repair had to look for the trees */
 };
 
-/* --- Programs --- */
+/* --- Programs --------------------------------------------------------------------- */
 
 /* 1: sound; 0: damaged. */
 static int thin_check(struct metadata *m, const char *path, struct kvol_error *e)
@@ -88,7 +88,7 @@ static int thin_repair(struct metadata *m, const struct overrides *o,
 	return 0;
 }
 
-/* --- Making it --- */
+/* --- Making it -------------------------------------------------------------------- */
 
 /* thin_repair makes the snapshot counter 0 when it has to look for the trees. The kernel
  * tells by it which blocks are shared: with one that is behind it would write into
@@ -148,7 +148,7 @@ static int make(struct metadata *m, struct kvol_error *e)
 	return r == 0 ? restore_counter(m, e) : r;
 }
 
-/* --- Judging it --- */
+/* --- Judging it ------------------------------------------------------------------- */
 
 static int judge(struct metadata *m, struct kvol_error *e)
 {
@@ -195,7 +195,7 @@ static int judge(struct metadata *m, struct kvol_error *e)
 	return 0;
 }
 
-/* --- Writing it back --- */
+/* --- Writing it back -------------------------------------------------------------- */
 
 static int write_marker(struct metadata *m, int fd)
 {
@@ -284,7 +284,7 @@ static int keep_old(struct metadata *m, struct kvol_error *e)
 	return 0;
 }
 
-/* --- All of it --- */
+/* --- All of it -------------------------------------------------------------------- */
 
 static int rebuild(struct metadata *m, struct kvol_error *e)
 {

@@ -29,7 +29,7 @@ int kv_repair_read(void *arg, uint64_t block, void *buf)
 	return kv_pread_full(s->fd, buf, KV_THINMETA_BLOCK, block * KV_THINMETA_BLOCK);
 }
 
-/* --- Two lists, one thing at a time --- */
+/* --- Two lists, one thing at a time ----------------------------------------------- */
 
 struct side {
 	struct kv_repair_source *metadata;
@@ -178,7 +178,7 @@ int kv_repair_compare(struct kv_repair *x, struct kv_repair_source *metadata,
 	return 0;
 }
 
-/* --- The verdict --- */
+/* --- The verdict ------------------------------------------------------------------ */
 
 static int settle_epoch(struct kv_repair *x, const struct kv_thinmeta_super *super,
 			const struct kv_repair_tally *t, struct kvol_error *e)

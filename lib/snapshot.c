@@ -36,7 +36,7 @@ struct copy {
 	struct kv_made *ephemeral; /* NULL: it is to last */
 };
 
-/* --- The origin --- */
+/* --- The origin ------------------------------------------------------------------- */
 
 static int any_mount(const struct kv_publication *p, void *arg)
 {
@@ -183,7 +183,7 @@ static int copy_blocks(struct kvol_pool *pool, const struct kv_row *source, uint
 	return r < 0 ? r : kv_pool_verify(pool);
 }
 
-/* --- The copy --- */
+/* --- The copy --------------------------------------------------------------------- */
 
 static int check_existing(const struct kv_row *row, const char *source,
 			  const struct copy *c, struct kvol_error *e)

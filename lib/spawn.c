@@ -65,7 +65,7 @@ struct job {
 	struct word *word;
 };
 
-/* --- In the children ---------------------------------------------------------------- */
+/* --- In the children -------------------------------------------------------------- */
 
 /* fork(2) without what libc does at it. 0 in the child, which may make raw system calls
  * only; in the caller its pid, or -1 and errno. */
@@ -189,7 +189,7 @@ _Noreturn static void run_minder(const struct job *job)
 		(void)syscall(SYS_exit_group, 0);
 }
 
-/* --- In the caller ------------------------------------------------------------------ */
+/* --- In the caller ---------------------------------------------------------------- */
 
 /* The last line that is not blank, with what a terminal would do wrong left out. */
 struct last_line {

@@ -39,7 +39,7 @@ static int bury(struct kvol_pool *pool, const struct kv_row *row, struct kvol_er
 	return kv_volume_bury(pool, row, e);
 }
 
-/* --- Using one --- */
+/* --- Using one -------------------------------------------------------------------- */
 
 /* The disk may come from anybody: what a name says of its row has to be true. */
 static int check_row(const struct kv_row *row, const struct kv_fs *fs, uint64_t bytes,
@@ -148,7 +148,7 @@ void kv_template_lost(struct kvol_pool *pool, struct kv_template *t)
 		(void)bury(pool, &row, NULL);
 }
 
-/* --- Ahead, and away --- */
+/* --- Ahead, and away -------------------------------------------------------------- */
 
 /* NULL, if it may be any. */
 static int find_fs(const char *fs_type, const struct kv_fs **ret, struct kvol_error *e)

@@ -106,7 +106,7 @@ int kv_thick_fill(const struct kvol_pool *pool, const struct kv_row *row, dev_t 
 	return 0;
 }
 
-/* --- A new part --- */
+/* --- A new part ------------------------------------------------------------------- */
 
 /* The thin device as large as `bytes` wants it. */
 static int stretch(const struct kvol_pool *pool, const struct kv_row *row, uint64_t bytes,

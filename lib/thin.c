@@ -32,7 +32,7 @@
 #define MAJOR_MAX ((UINT64_C(1) << 12) - 1)
 #define MINOR_MAX ((UINT64_C(1) << 20) - 1)
 
-/* --- Writing ------------------------------------------------------------------------ */
+/* --- Writing ---------------------------------------------------------------------- */
 
 static KV_PRINTF(2, 3) int line(char buf[KV_THIN_LINE], const char *fmt, ...)
 {
@@ -104,7 +104,7 @@ int kv_thin_msg_transaction(char buf[KV_THIN_LINE], uint64_t from, uint64_t to)
 	return line(buf, "set_transaction_id %" PRIu64 " %" PRIu64, from, to);
 }
 
-/* --- Reading ------------------------------------------------------------------------ */
+/* --- Reading ---------------------------------------------------------------------- */
 
 static bool take_number(const char **p, uint64_t *ret)
 {

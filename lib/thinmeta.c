@@ -33,8 +33,7 @@
 #define TRIES	      8
 #define TRIES_DAMAGED 2
 
-/* --- Superblock
- * --------------------------------------------------------------------------- */
+/* --- Superblock ------------------------------------------------------------------- */
 
 static void put_le32(unsigned char *p, uint32_t v)
 {
@@ -121,8 +120,7 @@ int kv_thinmeta_held(kv_thinmeta_read_fn *read, void *arg, uint64_t block,
 	return parse_super(buf, ret);
 }
 
-/* --- Tree
- * --------------------------------------------------------------------------------- */
+/* --- Tree ------------------------------------------------------------------------- */
 
 static void parse_details(const unsigned char *v, struct kv_thinmeta_device *ret)
 {
@@ -202,8 +200,7 @@ int kv_thinmeta_device(kv_thinmeta_read_fn *read, void *arg, uint32_t id,
 	return -EAGAIN;
 }
 
-/* --- All of them ---------------------------------------------------------------------
- */
+/* --- All of them ------------------------------------------------------------------ */
 
 /* The leaf in which `from` is or would be. *range is what it may hold. */
 static int find_leaf(kv_thinmeta_read_fn *read, void *arg,

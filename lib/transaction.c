@@ -107,7 +107,7 @@ bool kv_catalogue_in_doubt(struct kv_catalogue *cat)
 	return kv_catalogue_unlock(cat, in_doubt);
 }
 
-/* --- Many changes, one commit --- */
+/* --- Many changes, one commit ----------------------------------------------------- */
 
 /* They all are told what became of it. */
 static void end_transaction(struct kv_catalogue *cat, int r)

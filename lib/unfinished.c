@@ -167,7 +167,7 @@ void kv_suspend_end(struct kv_suspend *suspend, bool running)
 	suspend->fd = kv_close(suspend->fd);
 }
 
-/* --- Commits --- */
+/* --- Commits ---------------------------------------------------------------------- */
 
 int kv_commit_begin(int fd)
 {
@@ -217,7 +217,7 @@ static void wait_for_commit(const struct kvol_pool *pool, uint64_t word)
 		(void)kv_catalogue_settle(pool->cat);
 }
 
-/* --- For everybody --- */
+/* --- For everybody ---------------------------------------------------------------- */
 
 /* The handle's own commit that failed is in doubt whatever the word says: to write it may
  * have failed, too. */

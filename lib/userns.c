@@ -52,7 +52,7 @@ int kv_userns_open(const char *path, struct kv_ns *ret)
 	return kv_take_fd(&fd);
 }
 
-/* --- In the child ------------------------------------------------------------------- */
+/* --- In the child ----------------------------------------------------------------- */
 
 struct child {
 	int pipe_fd;
@@ -80,7 +80,7 @@ wait_for_end(void *arg)
 		(void)syscall(SYS_exit_group, 0);
 }
 
-/* --- In the caller ------------------------------------------------------------------ */
+/* --- In the caller ---------------------------------------------------------------- */
 
 static int start(struct child *child, int *ret_pidfd)
 {

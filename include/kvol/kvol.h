@@ -78,7 +78,7 @@ struct kvol_why_iter;	/* who holds a volume */
 struct kvol_label_iter;
 struct kvol_publish_iter;
 
-/* --- Errors ------------------------------------------------------------------------------- */
+/* --- Errors ----------------------------------------------------------------------- */
 
 /* Why a call failed. Append-only: a number is never given a second meaning. */
 #define KVOL_R_NONE              0u
@@ -126,7 +126,7 @@ const char *kvol_reason_str(uint32_t reason);
 /* The version of the library in use, such as "0.1.0". The string is static. Since: 0.1 */
 const char *kvol_version(void);
 
-/* --- Context ------------------------------------------------------------------------------ */
+/* --- Context ---------------------------------------------------------------------- */
 
 /*
  * Options structs: set `size` to sizeof(struct ...) and zero the rest. Fields are only ever
@@ -158,7 +158,7 @@ int kvol_new(const struct kvol_ctx_opts *opts, struct kvol_ctx **ret_ctx, struct
 /* Frees a context. Pools that were opened with it stay usable. NULL is a no-op. Since: 0.1 */
 void kvol_free(struct kvol_ctx *ctx);
 
-/* --- Pools -------------------------------------------------------------------------------- */
+/* --- Pools ------------------------------------------------------------------------ */
 
 #define KVOL_FORMAT_FORCE (1u << 0)	/* overwrite whatever the device holds */
 
@@ -399,7 +399,7 @@ struct kvol_policy_opts {		/* 0: no limit but the pool's own */
 int kvol_pool_set(struct kvol_pool *pool, const struct kvol_policy_opts *opts,
 		  struct kvol_error *reterr);
 
-/* --- Volumes and snapshots ---------------------------------------------------------------- */
+/* --- Volumes and snapshots -------------------------------------------------------- */
 
 struct kvol_label {		/* see "Labels" for what they may be */
 	const char *key;
@@ -706,7 +706,7 @@ int kvol_iter_next(struct kvol_iter *iter, struct kvol_info *ret_info);
 /* NULL is a no-op. Since: 0.1 */
 void kvol_iter_free(struct kvol_iter *iter);
 
-/* --- Labels ------------------------------------------------------------------------------- */
+/* --- Labels ----------------------------------------------------------------------- */
 
 #define KVOL_LABELS_MAX      64u	/* of one object, and of one call */
 #define KVOL_LABEL_KEY_MAX   317u
@@ -754,7 +754,7 @@ int kvol_label_iter_next(struct kvol_label_iter *iter, struct kvol_label *ret_la
 /* NULL is a no-op. Since: 0.1 */
 void kvol_label_iter_free(struct kvol_label_iter *iter);
 
-/* --- Publishing --------------------------------------------------------------------------- */
+/* --- Publishing ------------------------------------------------------------------- */
 
 #define KVOL_PUBLISH_READONLY (1u << 0)
 #define KVOL_PUBLISH_BLOCK    (1u << 1)	/* the target is a file on which the device appears */

@@ -63,7 +63,7 @@ static const struct {
 #define FLEET_LVM  60
 #define SNAPSHOTS_OVER 3 /* of one thread's rate */
 
-/* --- Helpers --- */
+/* --- Helpers ---------------------------------------------------------------------- */
 
 void check(int r, const char *what)
 {
@@ -107,7 +107,7 @@ void spawn(const char *const argv[])
 	close(fd);
 }
 
-/* --- Operations, one at a time --- */
+/* --- Operations, one at a time ---------------------------------------------------- */
 
 static double one(const struct contestant *c, enum op op, int i)
 {
@@ -143,7 +143,7 @@ static void measure(enum op op, int repeat, double ret[N_ALL])
 		ret[c] = takes_part(c, op) ? median(ms[c], repeat) : 0;
 }
 
-/* --- Options of a publish --- */
+/* --- Options of a publish --------------------------------------------------------- */
 
 static void shuffle(unsigned *order, unsigned n)
 {
@@ -189,7 +189,7 @@ static void measure_variants(int repeat, double ret[N_VARIANTS])
 		ret[v] = median(ms[v], repeat);
 }
 
-/* --- Many at a time --- */
+/* --- Many at a time --------------------------------------------------------------- */
 
 typedef double rate_fn(const struct contestant *c, struct crowd crowd, int round);
 
@@ -220,7 +220,7 @@ static void measure_fleet(double ret[N_ALL])
 	}
 }
 
-/* --- Telling --- */
+/* --- Telling ---------------------------------------------------------------------- */
 
 static const char *verdict(double value, double bound, int at_most)
 {

@@ -48,7 +48,7 @@ static struct subject big = { .name = "big" }, control = { .name = "control" };
 static FILE *csv;
 static int repeat = 21;
 
-/* --- Helpers --- */
+/* --- Helpers ---------------------------------------------------------------------- */
 
 /* of_control negative: there is none. */
 static void tell(const char *what, long volumes, double value, double of_control,
@@ -64,7 +64,7 @@ static void tell(const char *what, long volumes, double value, double of_control
 	fflush(stdout);
 }
 
-/* --- Measuring --- */
+/* --- Measuring -------------------------------------------------------------------- */
 
 #define TIMED(s, op, i, call)                                  \
 	do {                                                    \
@@ -220,7 +220,7 @@ static void measure(long size)
 	measure_pool(size);
 }
 
-/* --- A chain, and a fan --- */
+/* --- A chain, and a fan ----------------------------------------------------------- */
 
 /* Medians of the first and of the last WINDOW steps; what comes to stand at the end is
  * looked at as any other volume is. */

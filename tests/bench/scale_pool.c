@@ -27,7 +27,7 @@ static void name_of(long i, char ret[32])
 	snprintf(ret, 32, "pvc-%08" PRIx32 "%s", mixed, i % 2 ? "-snap" : "");
 }
 
-/* --- Verbs --- */
+/* --- Verbs ------------------------------------------------------------------------ */
 
 void create(struct subject *s, const char *name, const char *fs)
 {
@@ -144,7 +144,7 @@ void tell_usage(struct subject *s)
 	ok(kvol_usage(s->pool, "filled", &usage, &e), &e);
 }
 
-/* --- Filling --- */
+/* --- Filling ---------------------------------------------------------------------- */
 
 struct fill {
 	struct subject *s;

@@ -67,7 +67,7 @@ static double ms[N_ROWS][REPEAT_MAX];
 static int repeat = 200, raw_fd;
 static off_t raw_at;
 
-/* --- Verbs --- */
+/* --- Verbs ------------------------------------------------------------------------ */
 
 static void clone(const char *of, const char *name)
 {
@@ -122,7 +122,7 @@ static void write_new_block(void)
 	raw_at += (off_t)BLOCK;
 }
 
-/* --- Measuring --- */
+/* --- Measuring -------------------------------------------------------------------- */
 
 #define TIMED(row, call)                            \
 	do {                                        \
@@ -175,7 +175,7 @@ static void measure(const char *during)
 	fflush(stdout);
 }
 
-/* --- The scene --- */
+/* --- The scene -------------------------------------------------------------------- */
 
 static void find_uuid(const char *name, char ret[129])
 {

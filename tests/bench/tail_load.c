@@ -15,7 +15,7 @@
 
 #include "tail.h"
 
-/* --- The writer --- */
+/* --- The writer ------------------------------------------------------------------- */
 
 static pid_t fio;
 
@@ -49,7 +49,7 @@ void writer_end(void)
 	waitpid(fio, &status, 0);
 }
 
-/* --- Deletions --- */
+/* --- Deletions -------------------------------------------------------------------- */
 
 static struct {
 	struct kvol_ctx *ctx;
@@ -99,7 +99,7 @@ void deletions_end(double *ret_ms, unsigned *ret_n)
 	*ret_n = deletions.n;
 }
 
-/* --- The probe --- */
+/* --- The probe -------------------------------------------------------------------- */
 
 static struct {
 	int fd;

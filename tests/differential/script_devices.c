@@ -38,7 +38,7 @@ static unsigned step;
 
 #define say(...) (printf("%u ", step), printf(__VA_ARGS__), putchar('\n'))
 
-/* --- What there is ------------------------------------------------------------------ */
+/* --- What there is ---------------------------------------------------------------- */
 
 static dev_t number_of(const struct kv_dm_id *id)
 {
@@ -111,7 +111,7 @@ static void show_all(void)
 	printf("  list %s %u\n", result(r), n);
 }
 
-/* --- Messages ----------------------------------------------------------------------- */
+/* --- Messages --------------------------------------------------------------------- */
 
 static uint64_t some_id(void)
 {
@@ -179,7 +179,7 @@ static void send_some_message(void)
 	send(msg);
 }
 
-/* --- Tables ------------------------------------------------------------------------- */
+/* --- Tables ----------------------------------------------------------------------- */
 
 /* The text lives until the next call. */
 static struct kv_dm_target thin_target(unsigned id)
@@ -259,7 +259,7 @@ static void reload_pool(void)
 	    result(kv_dm_reload(&dm, pool.uuid, &t, 0)));
 }
 
-/* --- Devices ------------------------------------------------------------------------ */
+/* --- Devices ---------------------------------------------------------------------- */
 
 static void suspend_or_resume(void)
 {
@@ -333,7 +333,7 @@ static void hold_or_let_go(void)
 	say("open %u: %s", id, result(fds[id]));
 }
 
-/* --- The pool ----------------------------------------------------------------------- */
+/* --- The pool --------------------------------------------------------------------- */
 
 static void start_pool(void)
 {

@@ -46,7 +46,7 @@ static const char *some_target(void)
 	return targets[dice(6) ? dice(4) : dice(N_OF(targets))];
 }
 
-/* --- What there is ------------------------------------------------------------------ */
+/* --- What there is ---------------------------------------------------------------- */
 
 static void show_pool(void)
 {
@@ -91,7 +91,7 @@ static void show_all(void)
 	kvol_iter_free(iter);
 }
 
-/* --- Verbs -------------------------------------------------------------------------- */
+/* --- Verbs ------------------------------------------------------------------------ */
 
 static uint64_t some_bytes(void)
 {
@@ -220,7 +220,7 @@ static void look(void)
 	tell(what, kvol_stat(pool, name, &info, &e), &e);
 }
 
-/* --- The pool ----------------------------------------------------------------------- */
+/* --- The pool --------------------------------------------------------------------- */
 
 static void open_pool(void)
 {

@@ -51,7 +51,7 @@ struct run {
 	char where[256];
 };
 
-/* --- Machines --- */
+/* --- Machines --------------------------------------------------------------------- */
 
 void machine_start(struct machine *m)
 {
@@ -96,7 +96,7 @@ void write_mark(struct kvol_pool *pool, const char *name, uint64_t mark)
 	thin->content.mark = thin->flushed.mark = mark;
 }
 
-/* --- Dying --- */
+/* --- Dying ------------------------------------------------------------------------ */
 
 #define WATCHED_MAX 4096
 
@@ -139,7 +139,7 @@ unsigned steps_since(void)
 	return steps;
 }
 
-/* --- One process --- */
+/* --- One process ------------------------------------------------------------------ */
 
 /* The verb, by a process that dies at its nth step. Whether it was acknowledged. */
 static bool run_verb(struct run *run, unsigned nth)
@@ -180,7 +180,7 @@ void lose_power(enum way way)
 		model_power_cut_losing(MODEL_LOSE_SOME);
 }
 
-/* --- Judging --- */
+/* --- Judging ---------------------------------------------------------------------- */
 
 static void complain(struct run *run, const char *bad)
 {
@@ -224,7 +224,7 @@ static void open_and_judge(struct run *run, bool acknowledged, bool cut)
 		complain(run, bad);
 }
 
-/* --- Recoveries --- */
+/* --- Recoveries ------------------------------------------------------------------- */
 
 /* Whether the state that the machine is in is among them; from now on it is. */
 static bool seen_before(uint64_t *states, bool acknowledged, bool cut)
@@ -318,7 +318,7 @@ static void crash_once(struct run *run, unsigned nth, enum way way)
 	model_saved_free(left);
 }
 
-/* --- Scenarios --- */
+/* --- Scenarios -------------------------------------------------------------------- */
 
 static void prepare(struct run *run)
 {

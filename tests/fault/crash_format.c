@@ -55,7 +55,7 @@ struct run {
 	char where[200];
 };
 
-/* --- To go back --- */
+/* --- To go back ------------------------------------------------------------------- */
 
 static void take(struct run *run, struct snapshot *ret)
 {
@@ -138,7 +138,7 @@ static bool seen_before(struct run *run, enum way way)
 	return false;
 }
 
-/* --- Judging --- */
+/* --- Judging ---------------------------------------------------------------------- */
 
 static void complain(struct run *run, const char *bad)
 {
@@ -231,7 +231,7 @@ static void format_and_judge(struct run *run, const struct snapshot *before)
 		complain(run, bad);
 }
 
-/* --- Dying --- */
+/* --- Dying ------------------------------------------------------------------------ */
 
 static struct run *watched; /* whose steps are told apart, or NULL */
 static unsigned steps, deadly;

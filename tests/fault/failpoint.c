@@ -91,7 +91,7 @@ static bool strikes_with(enum failpoint_kind kind, int error)
 	return now;
 }
 
-/* --- Memory --- */
+/* --- Memory ----------------------------------------------------------------------- */
 
 void *failing_malloc(size_t n);
 void *failing_calloc(size_t n, size_t size);
@@ -164,7 +164,7 @@ void failing_free(void *p)
 	free(p);
 }
 
-/* --- Files --- */
+/* --- Files ------------------------------------------------------------------------ */
 
 int failing_open(const char *path, int flags, ...);
 int failing_openat(int dir_fd, const char *path, int flags, ...);
@@ -346,7 +346,7 @@ ssize_t failing_getrandom(void *buf, size_t n, unsigned flags)
 	return strikes_with(FAIL_FILE, EIO) ? -1 : getrandom(buf, n, flags);
 }
 
-/* --- SQLite: calls --- */
+/* --- SQLite: calls ---------------------------------------------------------------- */
 
 int failing_sqlite3_open_v2(const char *path, sqlite3 **ret, int flags, const char *vfs);
 int failing_sqlite3_prepare_v3(sqlite3 *db, const char *sql, int n, unsigned flags,
@@ -400,7 +400,7 @@ int failing_sqlite3_exec(sqlite3 *db, const char *sql,
 				    : sqlite3_exec(db, sql, fn, arg, error);
 }
 
-/* --- SQLite: memory --- */
+/* --- SQLite: memory --------------------------------------------------------------- */
 
 static sqlite3_mem_methods memory;
 
@@ -414,7 +414,7 @@ static void *sqlite_realloc(void *p, int n)
 	return strikes(FAIL_SQLITE_MEMORY) ? NULL : memory.xRealloc(p, n);
 }
 
-/* --- SQLite: files --- */
+/* --- SQLite: files ---------------------------------------------------------------- */
 
 /* A file of ours is followed in memory by the stock VFS's. */
 static sqlite3_vfs vfs;
@@ -614,7 +614,7 @@ sqlite3_vfs *failing_sqlite3_vfs_find(const char *name)
 	return &vfs;
 }
 
-/* --- The model's steps --- */
+/* --- The model's steps ------------------------------------------------------------ */
 
 static bool begins_with(const char *what, const char *word)
 {

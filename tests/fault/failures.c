@@ -106,7 +106,7 @@ static bool takes(bool forever)
 	return long_form() || draw(2) == forever;
 }
 
-/* --- Saying what is wrong --- */
+/* --- Saying what is wrong --------------------------------------------------------- */
 
 void flaw(const char *fmt, ...)
 {
@@ -141,7 +141,7 @@ const char *__asan_default_options(void)
 	return "quarantine_size_mb=4";
 }
 
-/* --- What is seen --- */
+/* --- What is seen ----------------------------------------------------------------- */
 
 struct text {
 	char *at;
@@ -329,7 +329,7 @@ static void look(struct fixture *f, struct state *ret)
 	kvol_pool_close(pool);
 }
 
-/* --- One run --- */
+/* --- One run ---------------------------------------------------------------------- */
 
 static void close_all(struct fixture *f)
 {
@@ -635,7 +635,7 @@ static void run_and_die(struct fixture *f)
 	check_closed();
 }
 
-/* --- All runs --- */
+/* --- All runs --------------------------------------------------------------------- */
 
 static bool wanted(void)
 {

@@ -35,7 +35,7 @@ static int publish_with(struct fixture *f, const char *target, uint32_t flags,
 	return kvol_publish(f->pool, "v", target, &o, &f->e);
 }
 
-/* --- Disks and boots --- */
+/* --- Disks and boots -------------------------------------------------------------- */
 
 static void empty_pool(struct fixture *f)
 {
@@ -66,7 +66,7 @@ static void published(struct fixture *f)
 	succeeds(f, publish_with(f, "/v", 0, SECRET));
 }
 
-/* --- Calls --- */
+/* --- Calls ------------------------------------------------------------------------ */
 
 static int call_create(struct fixture *f)
 {

@@ -14,7 +14,7 @@
 
 static const struct kvol_label two[] = { { "a", "1" }, { "kvol.io/b", "two" } };
 
-/* --- Disks and boots --- */
+/* --- Disks and boots -------------------------------------------------------------- */
 
 static void labelled(struct fixture *f)
 {
@@ -81,7 +81,7 @@ static void publishes_listed(struct fixture *f)
 	succeeds(f, kvol_publish_list(f->pool, NULL, &open_publishes, &f->e));
 }
 
-/* --- Calls --- */
+/* --- Calls ------------------------------------------------------------------------ */
 
 static int call_set(struct fixture *f)
 {

@@ -15,7 +15,7 @@
 
 #define ANY_POOL "pool 'tank'|'tank': |/pool.img'|device-mapper: |run directory '"
 
-/* --- Disks and boots --- */
+/* --- Disks and boots -------------------------------------------------------------- */
 
 static void empty_pool(struct fixture *f)
 {
@@ -172,7 +172,7 @@ static void strangers_file(struct fixture *f)
 	(void)close(fd);
 }
 
-/* --- Repair: what is wrong with the disk --- */
+/* --- Repair: what is wrong with the disk ------------------------------------------ */
 
 static char backup[2 * MODEL_PATH];
 
@@ -216,7 +216,7 @@ static void of_two_times(struct fixture *f)
 	doctor(f, "UPDATE pool SET epoch = epoch - 2, next_id = 0");
 }
 
-/* --- Calls --- */
+/* --- Calls ------------------------------------------------------------------------ */
 
 static int call_new(struct fixture *f)
 {

@@ -15,7 +15,7 @@
 	"volume '|snapshot '|target '|mount namespace '|user namespace '|'tank'"
 #define GROWN	    (600 * MIB)
 
-/* --- Disks and boots --- */
+/* --- Disks and boots -------------------------------------------------------------- */
 
 static void one_of_each(struct fixture *f)
 {
@@ -195,7 +195,7 @@ static void without_mount_in_namespace(struct fixture *f)
 	model_umount(NS, "/t");
 }
 
-/* --- Calls --- */
+/* --- Calls ------------------------------------------------------------------------ */
 
 static int call_publish(struct fixture *f)
 {

@@ -13,7 +13,7 @@
 #define ANY_VOLUME "'v'|'x'|'raw'|'s'|'tank'"
 #define GROWN	   (600 * MIB)
 
-/* --- Disks and boots --- */
+/* --- Disks and boots -------------------------------------------------------------- */
 
 static void empty_pool(struct fixture *f)
 {
@@ -106,7 +106,7 @@ static void listing(struct fixture *f)
 	succeeds(f, kvol_list(f->pool, 0, &open_iter, &f->e));
 }
 
-/* --- Calls --- */
+/* --- Calls ------------------------------------------------------------------------ */
 
 static int call_create_raw(struct fixture *f)
 {

@@ -39,7 +39,7 @@ static const char *say(const char *fmt, ...)
 	return line;
 }
 
-/* --- The catalogue, read by SQL --- */
+/* --- The catalogue, read by SQL --------------------------------------------------- */
 
 static sqlite3 *open_catalogue(const char *path)
 {
@@ -151,7 +151,7 @@ static const char *check_catalogue(sqlite3 *db, const struct model_disk *disk)
 	return bad;
 }
 
-/* --- The volumes, as the model has them --- */
+/* --- The volumes, as the model has them ------------------------------------------- */
 
 static bool is_volume(const struct kvol_pool *pool, const struct model_dev *d,
 		      uint32_t *ret_id, enum kv_face *ret_face)
@@ -260,7 +260,7 @@ static const char *check_contents(struct model_disk *disk, const struct seen *se
 	return NULL;
 }
 
-/* --- The kernel --- */
+/* --- The kernel ------------------------------------------------------------------- */
 
 static const char *check_devices(const struct kvol_pool *pool, const struct seen *seen)
 {
@@ -369,7 +369,7 @@ const char *broken(struct kvol_pool *pool, const char *path, struct seen *ret)
 	return bad ? bad : check_mounts(pool);
 }
 
-/* --- Comparing --- */
+/* --- Comparing -------------------------------------------------------------------- */
 
 static const char *volume_differs(const struct seen_volume *a,
 				  const struct seen_volume *b, bool any_targets)
@@ -436,7 +436,7 @@ const char *differs(const struct seen *is, const struct seen *was, bool any_targ
 	return bad;
 }
 
-/* --- Use --- */
+/* --- Use -------------------------------------------------------------------------- */
 
 static const char *failed(const char *what, const char *name, const struct kvol_error *e)
 {

@@ -34,7 +34,7 @@
 static struct schedules *the;
 static void (*the_body)(struct schedules *, struct process *);
 
-/* --- Changing --- */
+/* --- Changing --------------------------------------------------------------------- */
 
 static void give_way(void)
 {
@@ -76,7 +76,7 @@ static void resume(struct process *p)
 	__sanitizer_finish_switch_fiber(the->main_fake_stack, NULL, NULL);
 }
 
-/* --- Steps --- */
+/* --- Steps ------------------------------------------------------------------------ */
 
 static int die(void)
 {
@@ -191,7 +191,7 @@ void processes_go_on(void)
 	model_hook = at_step;
 }
 
-/* --- Lives --- */
+/* --- Lives ------------------------------------------------------------------------ */
 
 /* Its handle is closed while nothing that it does has an effect. */
 void process_died(struct schedules *x, struct process *p)

@@ -55,7 +55,7 @@ void note(struct schedules *x, const char *fmt, ...)
 	(void)fputc('\n', x->log);
 }
 
-/* --- What there is --- */
+/* --- What there is ---------------------------------------------------------------- */
 
 struct schedules *schedules_start(struct schedule_figures *figures)
 {
@@ -120,7 +120,7 @@ static void plan(struct schedules *x)
 	x->bad[0] = '\0';
 }
 
-/* --- What a process does --- */
+/* --- What a process does ---------------------------------------------------------- */
 
 static void open_pool(struct schedules *x, struct process *p)
 {
@@ -155,7 +155,7 @@ static void live(struct schedules *x, struct process *p)
 	model_dead = false;
 }
 
-/* --- Afterwards --- */
+/* --- Afterwards ------------------------------------------------------------------- */
 
 static void forget_publishes(struct schedules *x)
 {

@@ -31,7 +31,7 @@
 
 static struct figures all, formats;
 
-/* --- What setups and verbs are made of --- */
+/* --- What setups and verbs are made of -------------------------------------------- */
 
 static uint64_t next_mark = 1;
 
@@ -298,7 +298,7 @@ static int has_many(struct kvol_pool *pool)
 	return r < 0 ? r : kvol_delete(pool, "t", 0, NULL);
 }
 
-/* --- Verbs --- */
+/* --- Verbs ------------------------------------------------------------------------ */
 
 static int create_raw(struct kvol_pool *pool)
 {
@@ -697,7 +697,7 @@ static int list_all(struct kvol_pool *pool)
 	return r;
 }
 
-/* --- Ephemeral volumes --- */
+/* --- Ephemeral volumes ------------------------------------------------------------ */
 
 static int publish_ephemeral(struct kvol_pool *pool, const char *target, const char *source,
 			     uint32_t flags, const char *secret)
@@ -788,7 +788,7 @@ static int unpublish_ephemeral_block(struct kvol_pool *pool)
 	return kvol_unpublish(pool, "e", "/f", NULL, NULL);
 }
 
-/* --- All of them --- */
+/* --- All of them ------------------------------------------------------------------ */
 
 static const struct scenario scenarios[] = {
 	{ "open and activate", .powered_off = true },

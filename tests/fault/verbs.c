@@ -31,7 +31,7 @@ struct job {
 	bool expected; /* nothing is in its way: it must succeed */
 };
 
-/* --- Results --- */
+/* --- Results ---------------------------------------------------------------------- */
 
 static void begin(struct job *job, const char *verb, const char *name)
 {
@@ -74,7 +74,7 @@ static void conclude(struct job *job, struct shadow *s, int r, const struct form
 		shadow_or(s, new); /* a disk that fails for long is like a death */
 }
 
-/* --- Volumes --- */
+/* --- Volumes ---------------------------------------------------------------------- */
 
 static void write_new_mark(struct job *job, struct shadow *s)
 {
@@ -182,7 +182,7 @@ static void delete (struct job *job, struct shadow *s)
 	conclude(job, s, r, &nothing);
 }
 
-/* --- Publishes --- */
+/* --- Publishes -------------------------------------------------------------------- */
 
 static void target_of(const struct shadow *s, unsigned i, char ret[48])
 {
@@ -225,7 +225,7 @@ static void unpublish(struct job *job, struct shadow *s)
 		s->published[i] = MAYBE;
 }
 
-/* --- Reading, and the pool --- */
+/* --- Reading, and the pool -------------------------------------------------------- */
 
 /* An expand that fails may have made it larger all the same. */
 static bool may_have(const struct shadow *s, uint64_t bytes)
@@ -290,7 +290,7 @@ static void deactivate(struct job *job)
 		close_it(job);
 }
 
-/* --- Names that nobody owns --- */
+/* --- Names that nobody owns ------------------------------------------------------- */
 
 static void on_shared(struct job *job)
 {
@@ -335,7 +335,7 @@ static void on_shared(struct job *job)
 	}
 }
 
-/* --- Drawing --- */
+/* --- Drawing ---------------------------------------------------------------------- */
 
 static void on_own(struct job *job)
 {
@@ -405,7 +405,7 @@ void random_verb(struct schedules *x, struct process *p)
 		on_own(&job);
 }
 
-/* --- Seeing --- */
+/* --- Seeing ----------------------------------------------------------------------- */
 
 static bool see(struct process *p, const char *path, const char *name,
 		struct seen_volume *ret)

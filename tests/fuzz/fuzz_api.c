@@ -104,8 +104,7 @@ static void check_error(int r, const struct kvol_error *e, int want)
 	CHECK(memchr(e->msg, 0, sizeof(e->msg)) && e->msg[0] && is_line(e->msg));
 }
 
-/* --- Calls with options
- * --------------------------------------------------------------------- */
+/* --- Calls with options ----------------------------------------------------------- */
 
 /* last: the field that the first version of the struct ended with. */
 #define WITH_OPTIONS(type, last, known_flags, good_name, call_expression, ...) \
@@ -179,8 +178,7 @@ static void options_call(const struct call *c)
 	}
 }
 
-/* --- The others
- * ------------------------------------------------------------------------------ */
+/* --- The others ------------------------------------------------------------------- */
 
 #define INFO_CALL(type, call_expression)                                             \
 	do {                                                                         \

@@ -37,8 +37,7 @@ struct file {
 
 static struct file original[2], patched;
 
-/* --- A good catalogue
- * ----------------------------------------------------------------------- */
+/* --- A good catalogue ------------------------------------------------------------- */
 
 static void load(int dir_fd, const char *name, struct file *f)
 {
@@ -108,8 +107,7 @@ static void make_original(int dir_fd)
 	CHECK(original[0].n && original[1].n);
 }
 
-/* --- Making it a bad one
- * -------------------------------------------------------------------- */
+/* --- Making it a bad one ---------------------------------------------------------- */
 
 /* What would reach out of the file, or stay for the next input. */
 static int allow(void *arg, int action, const char *a, const char *b, const char *c,
@@ -198,8 +196,7 @@ static void make_bad(int dir_fd, struct input *in)
 		(void)unlinkat(dir_fd, names[1], 0);
 }
 
-/* --- What must hold
- * ------------------------------------------------------------------------- */
+/* --- What must hold --------------------------------------------------------------- */
 
 static int known_error(int r)
 {

@@ -17,8 +17,7 @@
 
 #define PATTERN 0xa5
 
-/* --- Checks
- * ---------------------------------------------------------------------------------- */
+/* --- Checks ----------------------------------------------------------------------- */
 
 int count_fds(void)
 {
@@ -81,8 +80,7 @@ void check_failure(struct fixture *f, int r, int code, uint32_t reason, const ch
 	_assert_true(f->e.msg[0] && !strpbrk(f->e.msg, "\r\n"), "one line", file, line);
 }
 
-/* --- Setup and teardown
- * ---------------------------------------------------------------------- */
+/* --- Setup and teardown ----------------------------------------------------------- */
 
 static void log_line(void *arg, int priority, const char *msg)
 {
@@ -202,8 +200,7 @@ struct kvol_pool *another_handle(struct fixture *f)
 	return pool;
 }
 
-/* --- Killed processes
- * ------------------------------------------------------------------------ */
+/* --- Killed processes ------------------------------------------------------------- */
 
 struct killed {
 	struct fixture *f;
@@ -234,8 +231,7 @@ void killed_at(struct fixture *f, const char *step, unsigned nth, verb_fn *verb,
 	model_forget_plans();
 }
 
-/* --- Catalogue
- * ------------------------------------------------------------------------------- */
+/* --- Catalogue -------------------------------------------------------------------- */
 
 static struct kv_db *open_catalogue(struct fixture *f, int *ret_fd)
 {
@@ -274,8 +270,7 @@ int64_t query(struct fixture *f, const char *sql)
 	return n;
 }
 
-/* --- Asking
- * ---------------------------------------------------------------------------------- */
+/* --- Asking ----------------------------------------------------------------------- */
 
 int create_volume(struct fixture *f, const char *name, const char *fs)
 {
@@ -379,8 +374,7 @@ void damage_records(struct fixture *f, const char *name)
 	assert_true(n > 0);
 }
 
-/* --- Publishing
- * ------------------------------------------------------------------------------- */
+/* --- Publishing ------------------------------------------------------------------- */
 
 int publish(struct fixture *f, const char *name, const char *target, uint32_t flags,
 	    const char *options, const char *ns)

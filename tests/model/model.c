@@ -39,8 +39,7 @@ void model_need(bool ok, const char *what)
 	abort();
 }
 
-/* --- Files of our own
- * ------------------------------------------------------------------------ */
+/* --- Files of our own ------------------------------------------------------------- */
 
 static void remove_all(int dir_fd, const char *name)
 {
@@ -80,8 +79,7 @@ static void make_directory(const char *name)
 	model_need(mkdir(path, 0700) == 0, path);
 }
 
-/* --- Beginning and end
- * ----------------------------------------------------------------------- */
+/* --- Beginning and end ------------------------------------------------------------ */
 
 static void init_mutex(pthread_mutex_t *mutex)
 {
@@ -185,8 +183,7 @@ void model_disaster(const char *fmt, ...)
 	va_end(ap);
 }
 
-/* --- Steps
- * ----------------------------------------------------------------------------------- */
+/* --- Steps ------------------------------------------------------------------------ */
 
 /* In whole words. */
 static bool begins_with(const char *what, const char *words)
@@ -286,8 +283,7 @@ int model_in_child(int (*fn)(void *arg), void *arg)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
 }
 
-/* --- File descriptors
- * ------------------------------------------------------------------------ */
+/* --- File descriptors ------------------------------------------------------------- */
 
 /* Whether a named file is open its lock tells, for all that have it open together: they
  * are one hold, or the holds of the closed would stay as long as there is anybody. */

@@ -44,7 +44,7 @@
 #define MODEL_DM_MAJOR	 253
 #define MODEL_LOOP_MAJOR 7
 
-/* --- Disks: what survives a power cut --- */
+/* --- Disks: what survives a power cut --------------------------------------------- */
 
 /* What a thin device's blocks say. */
 struct model_content {
@@ -121,7 +121,7 @@ struct model_disk {
 	bool stale;	       /* and it has changed since */
 };
 
-/* --- The kernel: what ends with the boot --- */
+/* --- The kernel: what ends with the boot ------------------------------------------ */
 
 struct model_table {
 	bool live;
@@ -205,7 +205,7 @@ struct model_ns {
 	char path[64]; /* as /proc/N/ns/mnt */
 };
 
-/* --- Failures on demand --- */
+/* --- Failures on demand ----------------------------------------------------------- */
 
 #define MODEL_CRASHED 99 /* exit code of a process that model_crash() ended */
 
@@ -263,7 +263,7 @@ void model_forget_plans(void);
  */
 int model_in_child(int (*fn)(void *arg), void *arg);
 
-/* --- A machine alone: for tests that never fork --- */
+/* --- A machine alone: for tests that never fork ----------------------------------- */
 
 /*
  * Like model_start(), only that one process is all there is. So what it closes is closed
@@ -296,7 +296,7 @@ struct model_saved *model_save_running(void);
 /* Of the same: equal where nothing differs. */
 uint64_t model_state_hash(void);
 
-/* --- To go back to --- */
+/* --- To go back to ---------------------------------------------------------------- */
 
 /* The whole of what is durable, to go back to. The files behind disks are only told by
  * their first block. No process may have anything open. */
@@ -307,7 +307,7 @@ void model_saved_free(struct model_saved *saved);
 /* Kernel and run directory are gone, disks are as they are. */
 void model_power_cut(void);
 
-/* --- For tests to ask and to change --- */
+/* --- For tests to ask and to change ----------------------------------------------- */
 
 struct model_disk *model_disk(const char *path); /* of the file; made if need be */
 /* The file and what is modelled of its contents, to another file. */
@@ -338,7 +338,7 @@ void model_ns_end(const char *ns_path);
 /* The caller's namespace; for those who run several processes on one thread. */
 int model_swap_ns(int ns);
 
-/* --- Between the model's files; all under the mutex --- */
+/* --- Between the model's files; all under the mutex ------------------------------- */
 
 void model_boot(void);
 void model_need(bool ok, const char *what); /* the tests cannot go on without it */

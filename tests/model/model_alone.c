@@ -70,7 +70,7 @@ void model_alone_end(void)
 	model_alone = model_dead = false;
 }
 
-/* --- Chance --- */
+/* --- Chance ----------------------------------------------------------------------- */
 
 void model_seed(uint64_t seed)
 {
@@ -110,7 +110,7 @@ time_t __wrap_time(time_t *ret)
 	return ALONE_TIME;
 }
 
-/* --- File descriptors --- */
+/* --- File descriptors ------------------------------------------------------------- */
 
 int model_alone_open(struct model_hold *hold, const char *path, int flags)
 {
@@ -168,7 +168,7 @@ int model_catalogue_disk(int fd)
 	return sscanf(strrchr(path, '/'), "/disk%d", &i) == 1 ? i : -1;
 }
 
-/* --- Changes and waits that the library makes without an adapter --- */
+/* --- Changes and waits that the library makes without an adapter ------------------ */
 
 static int refused(int r)
 {
@@ -252,7 +252,7 @@ int __wrap_syncfs(int fd)
 	return 0;
 }
 
-/* --- Time: a millisecond for each wait, and none for the dead --- */
+/* --- Time: a millisecond for each wait, and none for the dead --------------------- */
 
 int64_t __wrap_kv_now_ms(void)
 {

@@ -18,7 +18,7 @@
 
 struct model_catalogue model_catalogues[MODEL_DISKS];
 
-/* --- Files --- */
+/* --- Files ------------------------------------------------------------------------ */
 
 static void make_room(struct model_cached_file *f, size_t size)
 {
@@ -106,7 +106,7 @@ void model_file_unlink(struct model_cached_file *f)
 	f->used = false;
 }
 
-/* --- What a power cut leaves --- */
+/* --- What a power cut leaves ------------------------------------------------------ */
 
 static bool survives(enum model_loss loss)
 {
@@ -169,7 +169,7 @@ void model_catalogue_format(int disk)
 		model_file_unlink(&model_catalogues[disk].files[k]);
 }
 
-/* --- To go back to --- */
+/* --- To go back to ---------------------------------------------------------------- */
 
 struct saved_file {
 	bool used, disk_used;

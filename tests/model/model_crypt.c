@@ -22,7 +22,7 @@
 
 static _Thread_local int lent = -1; /* the number of a key */
 
-/* --- The keyring --- */
+/* --- The keyring ------------------------------------------------------------------ */
 
 static struct model_key *find_key(const char *name)
 {
@@ -105,7 +105,7 @@ void kv_keyring_drop(const char *name)
 	model_unlock();
 }
 
-/* --- dm-crypt --- */
+/* --- dm-crypt --------------------------------------------------------------------- */
 
 int model_crypt_load(struct model_table *t)
 {
@@ -132,7 +132,7 @@ int model_crypt_load(struct model_table *t)
 	return 0;
 }
 
-/* --- Headers --- */
+/* --- Headers ---------------------------------------------------------------------- */
 
 static struct model_thin *thin_of_fd(int fd)
 {

@@ -41,8 +41,7 @@ struct label {
 	uint64_t hash;
 };
 
-/* --- Label and signatures
- * -------------------------------------------------------------------- */
+/* --- Label and signatures --------------------------------------------------------- */
 
 static int read_head(int fd, char head[HEAD_SIZE])
 {
@@ -150,8 +149,7 @@ int kv_probe_wipe(int fd)
 	return r < 0 ? r : __real_kv_pwrite_full(fd, zeros, sizeof(zeros), 0);
 }
 
-/* --- Devices by number
- * ----------------------------------------------------------------------- */
+/* --- Devices by number ------------------------------------------------------------ */
 
 int kv_blockdev_path(dev_t dev, char ret[KV_DEV_PATH])
 {
@@ -483,8 +481,7 @@ int kv_blockdev_zero(int fd, uint64_t offset, uint64_t bytes)
 	return 0;
 }
 
-/* --- Loop devices
- * ---------------------------------------------------------------------------- */
+/* --- Loop devices ----------------------------------------------------------------- */
 
 static int attach(int file_fd, dev_t *ret_dev)
 {
@@ -574,8 +571,7 @@ unsigned model_n_loops(void)
 	return n;
 }
 
-/* --- Programs
- * -------------------------------------------------------------------------------- */
+/* --- Programs --------------------------------------------------------------------- */
 
 static int mkfs_catalogue(const char *device)
 {

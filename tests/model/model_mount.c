@@ -46,8 +46,7 @@ int model_swap_ns(int ns)
 	return before;
 }
 
-/* --- Mounts
- * ---------------------------------------------------------------------------------- */
+/* --- Mounts ----------------------------------------------------------------------- */
 
 static uint64_t lowest_free_id(void)
 {
@@ -118,8 +117,7 @@ static int hold_mount(const struct model_mount *m)
 	return model_hold(&hold, NULL, O_RDWR | O_CREAT);
 }
 
-/* --- Mounts of devices
- * ----------------------------------------------------------------------- */
+/* --- Mounts of devices ------------------------------------------------------------ */
 
 /* The catalogue is a real directory. */
 static int mount_catalogue(struct model_disk *disk, dev_t dev, char *detail,
@@ -389,8 +387,7 @@ int kv_tree_own(int fd, const struct kv_owner *owner)
 	return thin ? 0 : -EBADF;
 }
 
-/* --- Targets
- * --------------------------------------------------------------------------------- */
+/* --- Targets ---------------------------------------------------------------------- */
 
 static struct model_file *find_file(const char *path, size_t n)
 {
@@ -649,8 +646,7 @@ int kv_target_detach(const char *path, const struct kv_target *target)
 	return r;
 }
 
-/* --- Namespaces
- * ------------------------------------------------------------------------------ */
+/* --- Namespaces ------------------------------------------------------------------- */
 
 /* -ENOENT: no more; -EINVAL: a path of something else. */
 static int find_ns(const char *path)
@@ -849,7 +845,7 @@ int kv_node_bound(dev_t dev)
 	return r;
 }
 
-/* --- Who holds what ----------------------------------------------------------------- */
+/* --- Who holds what --------------------------------------------------------------- */
 
 static int tell_mount(const struct model_mount *m,
 		      int (*fn)(const struct kv_holder *h, void *arg), void *arg)
@@ -894,8 +890,7 @@ int kv_holders_each(const struct kv_holders_query *q,
 	return r;
 }
 
-/* --- What others do
- * -------------------------------------------------------------------------- */
+/* --- What others do --------------------------------------------------------------- */
 
 void model_file(const char *path, mode_t mode)
 {

@@ -27,8 +27,7 @@
 #define METADATA_BASE	   16 /* superblock, space maps, roots */
 #define METADATA_LOW_WATER 1024
 
-/* --- Starting
- * -------------------------------------------------------------------------------- */
+/* --- Starting --------------------------------------------------------------------- */
 
 struct model_thin *model_thin(struct model_disk *disk, uint32_t id)
 {
@@ -181,8 +180,7 @@ void model_metadata_changed(dev_t thin)
 		model_render(disk, -1);
 }
 
-/* --- Messages
- * -------------------------------------------------------------------------------- */
+/* --- Messages --------------------------------------------------------------------- */
 
 static struct model_dev *active(const struct model_dev *pool, uint32_t id)
 {
@@ -350,8 +348,7 @@ int model_pool_message(struct model_dev *pool, const char *msg)
 	return r;
 }
 
-/* --- Status
- * ---------------------------------------------------------------------------------- */
+/* --- Status ----------------------------------------------------------------------- */
 
 static void usage(const struct model_dev *pool, const struct model_disk *disk,
 		  uint64_t *ret_data, uint64_t *ret_metadata)

@@ -60,7 +60,7 @@ static void run_directory(char ret[MODEL_PATH])
 	(void)snprintf(ret, MODEL_PATH, "%s/run", model->dir);
 }
 
-/* --- The catalogue's files, where they are real --- */
+/* --- The catalogue's files, where they are real ----------------------------------- */
 
 static void catalogue_file(int disk, const char *name, char ret[MODEL_PATH])
 {
@@ -96,7 +96,7 @@ static void write_file(const char *path, const struct saved_file *file)
 		   path);
 }
 
-/* --- Saving --- */
+/* --- Saving ----------------------------------------------------------------------- */
 
 struct model_saved *model_save(void)
 {
@@ -246,7 +246,7 @@ uint64_t model_state_hash(void)
 	return model_rundir_hash(path, model_catalogue_hash(hash));
 }
 
-/* --- Power cuts --- */
+/* --- Power cuts ------------------------------------------------------------------- */
 
 static void lose_contents(struct model_disk *disk, enum model_loss loss)
 {
@@ -287,7 +287,7 @@ void model_power_cut(void)
 	model_power_cut_losing(MODEL_LOSE_NOTHING);
 }
 
-/* --- Disks --- */
+/* --- Disks ------------------------------------------------------------------------ */
 
 /* Its file was removed, or is another one by now. */
 static bool is_gone(const struct model_disk *d)

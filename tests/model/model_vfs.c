@@ -33,7 +33,7 @@ struct connection {
 	unsigned shm_shared, shm_exclusive;
 };
 
-/* --- SQLite's files --- */
+/* --- SQLite's files --------------------------------------------------------------- */
 
 static int xclose(sqlite3_file *file)
 {
@@ -177,7 +177,7 @@ static int xcharacteristics(sqlite3_file *file)
 	return SQLITE_IOCAP_POWERSAFE_OVERWRITE; /* as the real one says */
 }
 
-/* --- The WAL index --- */
+/* --- The WAL index ---------------------------------------------------------------- */
 
 static int xshmmap(sqlite3_file *file, int region, int size, int extend,
 		   void volatile **ret)
@@ -277,7 +277,7 @@ static const sqlite3_io_methods methods = {
 	.xShmUnmap = xshmunmap,
 };
 
-/* --- The VFS --- */
+/* --- The VFS ---------------------------------------------------------------------- */
 
 /* "/proc/self/fd/N/catalogue.db-wal": of which disk, and which file. */
 static struct model_catalogue *find(const char *path, enum model_cached_kind *ret_kind)

@@ -35,7 +35,7 @@ void die(const char *what)
 	exit(1);
 }
 
-/* --- Marks --- */
+/* --- Marks ------------------------------------------------------------------------ */
 
 void put_mark(const struct mark *m)
 {
@@ -95,7 +95,7 @@ void mark_slice(void)
 	put_mark(&m);
 }
 
-/* --- Data --- */
+/* --- Data ------------------------------------------------------------------------- */
 
 static void write_all(int fd, uint64_t op, uint64_t offset, uint64_t bytes)
 {
@@ -223,7 +223,7 @@ void keep_busy(struct vol *v)
 	pthread_mutex_unlock(&busy_mutex);
 }
 
-/* --- Calls --- */
+/* --- Calls ------------------------------------------------------------------------ */
 
 static struct vol *new_vol(struct set *set, const char *fs_type, uint64_t bytes)
 {

@@ -16,7 +16,7 @@
 #include "gpt.h"
 #include "util.h"
 
-/* --- Reading, with a memory --- */
+/* --- Reading, with a memory ------------------------------------------------------- */
 
 static int catalogue(struct check *c, const struct image *im, const struct kv_layout *l,
 		     const struct rows **ret, char why[WHY_SIZE])
@@ -77,7 +77,7 @@ void check_free(struct check *c)
 		free_thins(&c->metadata[i].thins);
 }
 
-/* --- The catalogue against the history --- */
+/* --- The catalogue against the history -------------------------------------------- */
 
 static bool is(const struct volume *v, uint32_t kind, uint64_t bytes, const char *source,
 	       const char *fs_type)
@@ -150,7 +150,7 @@ static int check_rows(const struct rows *rows, const struct expected *x,
 		       : 0;
 }
 
-/* --- The catalogue against the thin pool --- */
+/* --- The catalogue against the thin pool ------------------------------------------ */
 
 static bool is_explained(const struct rows *rows, uint32_t id)
 {
@@ -208,7 +208,7 @@ static int check_settled(const struct rows *rows, const struct thins *thins,
 	return 0;
 }
 
-/* --- The data --- */
+/* --- The data --------------------------------------------------------------------- */
 
 /* Where a block of a thin device lies on the disk; 0: nowhere. */
 static uint64_t block_at(const struct thins *t, const struct thin *thin, uint64_t block)
@@ -298,7 +298,7 @@ static int check_data(const struct image *im, const struct kv_layout *l,
 	return r;
 }
 
-/* --- All of it --- */
+/* --- All of it -------------------------------------------------------------------- */
 
 /* A pool that is being formatted has no volumes yet. */
 static int check_new(const struct rows *rows, char why[WHY_SIZE])

@@ -41,7 +41,7 @@ static uint32_t count_pools(const struct wlog *log, const struct history *h,
 	return n;
 }
 
-/* --- Choosing --- */
+/* --- Choosing --------------------------------------------------------------------- */
 
 /* Those in which something happened that can be judged. */
 static uint32_t find_windows(const struct wlog *log, const struct history *h,
@@ -167,7 +167,7 @@ long cut_choose(const struct wlog *log, const struct history *h,
 	return n;
 }
 
-/* --- Applying --- */
+/* --- Applying --------------------------------------------------------------------- */
 
 static uint64_t offset_of(const struct history *h, const struct wlog_entry *e)
 {
@@ -260,7 +260,7 @@ int cut_apply(const struct wlog *log, const struct history *h, const struct cut 
 	return r;
 }
 
-/* --- Text --- */
+/* --- Text ------------------------------------------------------------------------- */
 
 void cut_print(const struct cut *cut, char ret[CUT_TEXT])
 {

@@ -88,7 +88,7 @@ void history_free(struct history *h)
 	free(h->ops);
 }
 
-/* --- What is there at some point --- */
+/* --- What is there at some point -------------------------------------------------- */
 
 static struct item *find(struct expected *x, const char *name)
 {

@@ -81,7 +81,7 @@ static int call(int r, const char *what, const char *name)
 		     : 0;
 }
 
-/* --- Files --- */
+/* --- Files ------------------------------------------------------------------------ */
 
 static const struct file *file_of(const struct volume *v, unsigned long long op)
 {
@@ -192,7 +192,7 @@ static int check_fsck(struct kvol_pool *pool, const struct kvol_info *info)
 	return r < 0 ? r : call(s, "unpublish the device of", info->name);
 }
 
-/* --- The pool --- */
+/* --- The pool --------------------------------------------------------------------- */
 
 struct names {
 	unsigned n;
@@ -288,7 +288,7 @@ static int use_pool(struct kvol_pool *pool)
 	return r < 0 ? r : check_alive(pool);
 }
 
-/* --- Afterwards --- */
+/* --- Afterwards ------------------------------------------------------------------- */
 
 static int check_kernel(void)
 {
@@ -346,7 +346,7 @@ static int check_open(void)
 	return r < 0 ? r : check_disk();
 }
 
-/* --- Images --- */
+/* --- Images ----------------------------------------------------------------------- */
 
 static int device_open(struct image *im, const char *path)
 {

@@ -34,7 +34,7 @@ int wrong(char why[WHY_SIZE], const char *fmt, ...)
 	return -1;
 }
 
-/* --- The file system --- */
+/* --- The file system -------------------------------------------------------------- */
 
 static uint32_t crc32c(const unsigned char *p, size_t n)
 {
@@ -107,7 +107,7 @@ static int take_out(const char *image, const char *dir, char why[WHY_SIZE])
 	return r;
 }
 
-/* --- The database --- */
+/* --- The database ----------------------------------------------------------------- */
 
 struct query {
 	struct rows *rows;

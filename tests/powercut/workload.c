@@ -28,7 +28,7 @@
 
 static struct set main_set = { .letter = 'm' }, side_set = { .letter = 's' };
 
-/* --- Choosing --- */
+/* --- Choosing --------------------------------------------------------------------- */
 
 static struct vol *any(struct set *set, bool (*fits)(const struct vol *))
 {
@@ -74,7 +74,7 @@ static bool can_grow(const struct vol *v)
 	return !v->snapshot && v->bytes <= MIB(300);
 }
 
-/* --- Calls that do not return --- */
+/* --- Calls that do not return ----------------------------------------------------- */
 
 /* The process: workload --call SLICE, with the mark as its standard input. */
 static int call_and_exit(const char *path)
@@ -174,7 +174,7 @@ static void random_killed_call(struct set *set)
 	}
 }
 
-/* --- The course of it --- */
+/* --- The course of it ------------------------------------------------------------- */
 
 /* One call drawn at random; what does not fit the state of things just then is passed
  * over. */

@@ -74,7 +74,7 @@ static bool spawn(struct run *run, unsigned process)
 	return pid > 0;
 }
 
-/* --- The parent: what is wrong --- */
+/* --- The parent: what is wrong ---------------------------------------------------- */
 
 static void say_file(const char *dir, const char *name)
 {
@@ -148,7 +148,7 @@ static int wrong(struct run *run, const char *fmt, ...)
 	return -1;
 }
 
-/* --- The parent: one round --- */
+/* --- The parent: one round -------------------------------------------------------- */
 
 /* In the order of their beginning: whose call is when. */
 static int by_begin(const void *a, const void *b)
@@ -484,7 +484,7 @@ static int one_round(struct run *run, uint64_t *duration)
 	return 0;
 }
 
-/* --- The parent: all of it --- */
+/* --- The parent: all of it -------------------------------------------------------- */
 
 static int end_children(struct run *run, int r)
 {

@@ -52,7 +52,7 @@ static bool is_taken(const struct search *s, unsigned place)
 	return s->taken[place / 64] >> place % 64 & 1;
 }
 
-/* --- Memory --- */
+/* --- Memory ----------------------------------------------------------------------- */
 
 static uint64_t hash(const void *data, size_t n, uint64_t h, uint64_t prime)
 {
@@ -128,7 +128,7 @@ static bool remember(struct search *s, const void *state)
 	return !s->exhausted;
 }
 
-/* --- Search --- */
+/* --- Search ----------------------------------------------------------------------- */
 
 static void take(struct search *s, unsigned place)
 {

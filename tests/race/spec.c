@@ -131,7 +131,7 @@ int spec_apply(struct spec_state *state, const struct event *e, uint32_t *ret_re
 	}
 }
 
-/* --- What was seen --- */
+/* --- What was seen ---------------------------------------------------------------- */
 
 static uint16_t uuid_number(const struct spec *s, uint64_t uuid)
 {
@@ -266,7 +266,7 @@ bool spec_init(struct spec *ret, const struct event *const *events, unsigned n,
 	return true;
 }
 
-/* --- For people to read --- */
+/* --- For people to read ----------------------------------------------------------- */
 
 static size_t put_seen(char *buf, size_t size, unsigned name, const struct seen *x)
 {

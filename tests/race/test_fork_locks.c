@@ -154,7 +154,7 @@ static void child_unlocks_nothing(void **state)
 	open_pool(f);
 }
 
-/* --- A fork in the middle of another thread's call --- */
+/* --- A fork in the middle of another thread's call -------------------------------- */
 
 static pthread_t caller;
 static int reached[2], go_on[2];

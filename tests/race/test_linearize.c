@@ -169,7 +169,7 @@ static void order_is_one_that_explains(void **state)
 	assert_int_equal(result.verdict, LIN_NO);
 }
 
-/* --- Histories of the pool --- */
+/* --- Histories of the pool -------------------------------------------------------- */
 
 static struct event events[32];
 static unsigned n_events;
@@ -488,7 +488,7 @@ static void targets_are_counted_when_it_is_quiet(void **state)
 	is_right();
 }
 
-/* --- The killed --- */
+/* --- The killed ------------------------------------------------------------------- */
 
 static void killed_call_may_have_happened_or_not(void **state)
 {

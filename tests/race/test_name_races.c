@@ -121,7 +121,7 @@ static void comes_and_goes(struct other *o)
 	o->taken = !o->taken;
 }
 
-/* --- Create --- */
+/* --- Create ----------------------------------------------------------------------- */
 
 static void loser_of_a_race_has_what_the_winner_made(void **state)
 {
@@ -176,7 +176,7 @@ static void name_that_never_rests_is_given_up(void **state)
 	succeeds(f, create_volume(f, "v", NULL));
 }
 
-/* --- Snapshot and clone --- */
+/* --- Snapshot and clone ----------------------------------------------------------- */
 
 static void copy_starts_over_when_the_winner_is_deleted(void **state)
 {
@@ -285,7 +285,7 @@ static void source_that_went_is_missed(void **state)
 	assert_false(exists(f, "v"));
 }
 
-/* --- Verbs that find the name and wait for its volume --- */
+/* --- Verbs that find the name and wait for its volume ----------------------------- */
 
 static void replaces_it(struct other *o)
 {

@@ -32,7 +32,7 @@ static char loop[64], name[32];
 static uint64_t disk_sectors;
 static struct slice slices[DISK_PARTS];
 
-/* --- The watchdog --- */
+/* --- The watchdog ----------------------------------------------------------------- */
 
 struct word {
 	char what[120]; /* "": the call is over */
@@ -119,7 +119,7 @@ void unwatched(void)
 	assert_int_equal(write(watch_fd, &word, sizeof(word)), sizeof(word));
 }
 
-/* --- The disk --- */
+/* --- The disk --------------------------------------------------------------------- */
 
 static void find_part(const char *label, struct slice *ret)
 {
@@ -221,7 +221,7 @@ int disk_down(void **state)
 	return 0;
 }
 
-/* --- The thin pool --- */
+/* --- The thin pool ---------------------------------------------------------------- */
 
 const char *thin_pool_name(void)
 {
@@ -268,7 +268,7 @@ void in_catalogue(const char *commands)
 	with_part(&slices[DISK_CATALOGUE], "catalogue", all);
 }
 
-/* --- Frozen, as sysfs shows it --- */
+/* --- Frozen, as sysfs shows it ---------------------------------------------------- */
 
 static bool attribute(unsigned minor, const char *which, char ret[128])
 {

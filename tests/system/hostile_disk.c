@@ -15,7 +15,7 @@ static unsigned cases(void)
 	return long_form ? 150 : 2;
 }
 
-/* --- Using what is there --- */
+/* --- Using what is there ---------------------------------------------------------- */
 
 static int list_all(struct kvol_pool *p)
 {
@@ -114,7 +114,7 @@ static void flip(const char *part, uint64_t limit, unsigned n, const char *what)
 	try_copy(what, EITHER);
 }
 
-/* --- Before the catalogue --- */
+/* --- Before the catalogue --------------------------------------------------------- */
 
 void partition_tables(void **state)
 {
@@ -180,7 +180,7 @@ void claims_of_strangers(void **state)
 	}
 }
 
-/* --- The catalogue --- */
+/* --- The catalogue ---------------------------------------------------------------- */
 
 static void by_sql(const char *sql, int want)
 {
@@ -324,7 +324,7 @@ void flipped_file_system_of_the_catalogue(void **state)
 	}
 }
 
-/* --- The thin pool --- */
+/* --- The thin pool ---------------------------------------------------------------- */
 
 void flipped_thin_metadata(void **state)
 {
@@ -360,7 +360,7 @@ void thin_superblocks_that_add_up(void **state)
 	}
 }
 
-/* --- The run directory --- */
+/* --- The run directory ------------------------------------------------------------ */
 
 static int use_spoiled(void *arg)
 {

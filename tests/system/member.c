@@ -13,8 +13,7 @@ char kept[256];
 
 static char digests[CONTENTS][128];
 
-/* --- Known contents
- * ---------------------------------------------------------------------------- */
+/* --- Known contents --------------------------------------------------------------- */
 
 static const char *const names[CONTENTS] = { "raw", "fs", "fs@1", "clone" };
 
@@ -117,9 +116,7 @@ void deactivate_pool(void)
 	close_pool();
 }
 
-/* --- Bytes
- * -------------------------------------------------------------------------------------
- */
+/* --- Bytes ------------------------------------------------------------------------ */
 
 void take_copy(void)
 {
@@ -192,8 +189,7 @@ void part_in(const char *disk, const char *name, const char *file)
 	copy_part(file, 0, disk, start, bytes);
 }
 
-/* --- Thin metadata
- * ----------------------------------------------------------------------------- */
+/* --- Thin metadata ---------------------------------------------------------------- */
 
 static uint64_t metadata_start(void)
 {
@@ -261,8 +257,7 @@ void spoil_metadata(uint64_t block)
 	spoil(metadata_start() + block * METADATA_BLOCK, METADATA_BLOCK);
 }
 
-/* --- The catalogue
- * ----------------------------------------------------------------------------- */
+/* --- The catalogue ---------------------------------------------------------------- */
 
 void in_copys_catalogue(const char *command)
 {

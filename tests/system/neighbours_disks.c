@@ -78,7 +78,7 @@ void loop_devices_do_not_leak(void **state)
 	assert_int_equal(unlink(path), 0);
 }
 
-/* --- Sectors --- */
+/* --- Sectors ---------------------------------------------------------------------- */
 
 /* With the first n_types of the file systems. */
 static void work_on(const char *path, size_t n_types)
@@ -154,7 +154,7 @@ void pool_copied_from_512_to_4096_byte_sectors(void **state)
 	assert_sh("rm %s/disk", dir);
 }
 
-/* --- Beside, and inside --- */
+/* --- Beside, and inside ----------------------------------------------------------- */
 
 /* Thin pools on bare devices look empty to installers and to mkfs. */
 void stock_tools_see_that_the_disk_is_taken(void **state)

@@ -146,7 +146,7 @@ void mount_source_is_a_device_that_exists(void **state)
 	assert_ok(kvol_delete(pool, "v", 0, &err));
 }
 
-/* --- File systems that are there twice --- */
+/* --- File systems that are there twice -------------------------------------------- */
 
 /* Origin, clone, and a clone of a live snapshot, all mounted at once. */
 static void clones_beside_their_origin(const char *fs_type)

@@ -13,7 +13,7 @@
 
 #include "neighbours.h"
 
-/* --- Programs --- */
+/* --- Programs --------------------------------------------------------------------- */
 
 /* Of children that this process has waited for: none leaves this at 0. */
 static long faults_of_children(void)
@@ -163,7 +163,7 @@ void words_of_a_failed_helper_stay_off_our_stderr(void **state)
 	assert_false(exists("v"));
 }
 
-/* --- Crashes --- */
+/* --- Crashes ---------------------------------------------------------------------- */
 
 static int create_and_wait(void *arg)
 {
@@ -272,7 +272,7 @@ void thin_ids_are_not_handed_out_twice(void **state)
 	}
 }
 
-/* --- Names, threads, handles --- */
+/* --- Names, threads, handles ------------------------------------------------------ */
 
 /* The kernel takes "." and "control" for device names, and scripts take "-rf". */
 void names_never_become_paths_or_device_names(void **state)

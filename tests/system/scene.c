@@ -155,7 +155,7 @@ const char *verb_name(enum verb v)
 	return names[v];
 }
 
-/* --- The scene --- */
+/* --- The scene -------------------------------------------------------------------- */
 
 static void fill_in(const char *name, const char *target)
 {
@@ -294,7 +294,7 @@ void scene_open_up(void)
 	unwatched();
 }
 
-/* --- The verbs --- */
+/* --- The verbs -------------------------------------------------------------------- */
 
 static const char *expanded(enum verb v)
 {
@@ -389,7 +389,7 @@ void verb_assert_kept(enum verb v, bool acknowledged, const char *state)
 	n_snap += v == DELETE_SNAPSHOT && acknowledged;
 }
 
-/* --- kvolctl --- */
+/* --- kvolctl ---------------------------------------------------------------------- */
 
 void assert_kvolctl_says(const char *text)
 {

@@ -46,7 +46,7 @@ const char *target_of(unsigned worker, unsigned i, bool fs)
 	return in_dir("%c%u.%u", fs ? 'd' : 'n', worker, i);
 }
 
-/* --- Stamps --- */
+/* --- Stamps ----------------------------------------------------------------------- */
 
 struct page {
 	char magic[8];
@@ -110,7 +110,7 @@ int64_t stamp_read(const char *path, bool fs, uint32_t line)
 	return page.n;
 }
 
-/* --- Workers --- */
+/* --- Workers ---------------------------------------------------------------------- */
 
 static struct kvol_pool *handle;
 static struct model mine;

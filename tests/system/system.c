@@ -66,8 +66,7 @@ void pause_ms(long ms)
 	(void)nanosleep(&t, NULL);
 }
 
-/* --- Counting
- * ---------------------------------------------------------------------------------- */
+/* --- Counting --------------------------------------------------------------------- */
 
 static int count_entries(const char *path)
 {
@@ -193,8 +192,7 @@ void assert_world(const struct world *before, const char *what, const char *file
 	fail();
 }
 
-/* --- Checked calls
- * ----------------------------------------------------------------------------- */
+/* --- Checked calls ---------------------------------------------------------------- */
 
 void before_call(struct world *w, bool look)
 {
@@ -257,8 +255,7 @@ void after_call(const struct world *w, int r, int code, uint32_t reason, const c
 	fail();
 }
 
-/* --- Looking
- * ----------------------------------------------------------------------------------- */
+/* --- Looking ---------------------------------------------------------------------- */
 
 struct kvol_info info_of(const char *name)
 {
@@ -342,8 +339,7 @@ uint64_t file_digest(const char *path)
 	return h;
 }
 
-/* --- The host
- * ---------------------------------------------------------------------------------- */
+/* --- The host --------------------------------------------------------------------- */
 
 const char *in_dir(const char *fmt, ...)
 {
@@ -488,8 +484,7 @@ int create_fs(const char *name, uint64_t bytes, const char *fs_type)
 	return kvol_create(pool, name, bytes, &o, &err);
 }
 
-/* --- Other processes
- * --------------------------------------------------------------------------- */
+/* --- Other processes -------------------------------------------------------------- */
 
 static int wait_for(pid_t pid)
 {
@@ -571,8 +566,7 @@ void resident_end(struct resident *r)
 	r->pid = 0;
 }
 
-/* --- Fixtures
- * ---------------------------------------------------------------------------------- */
+/* --- Fixtures --------------------------------------------------------------------- */
 
 void need_device_mapper(void)
 {

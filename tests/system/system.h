@@ -34,8 +34,7 @@
 
 #define UNKNOWN_FLAG (1u << 31)
 
-/* --- The program's context and pool
- * ------------------------------------------------------------ */
+/* --- The program's context and pool ----------------------------------------------- */
 
 extern struct kvol_ctx *ctx;
 extern struct kvol_pool *pool;
@@ -67,8 +66,7 @@ void pool_cycle(void);
  * NULL then. pool_down does so. */
 void pool_rest(void);
 
-/* --- Checked calls
- * ------------------------------------------------------------------------------- */
+/* --- Checked calls ---------------------------------------------------------------- */
 
 /* Counts of what a process could leak, and a digest of the pool's listing. */
 struct world {
@@ -144,9 +142,7 @@ extern const char *const bad_names[11];
 extern const char *const odd_names[8];
 const char *name_of_length(size_t n); /* static storage */
 
-/* --- Looking
- * -------------------------------------------------------------------------------------
- */
+/* --- Looking ---------------------------------------------------------------------- */
 
 struct kvol_info info_of(const char *name);
 bool exists(const char *name);
@@ -161,8 +157,7 @@ uint64_t mix(uint64_t h, const void *data, size_t n);
 /* A digest of a file's data; holes and zeros are the same. */
 uint64_t file_digest(const char *path);
 
-/* --- The host
- * ------------------------------------------------------------------------------------ */
+/* --- The host --------------------------------------------------------------------- */
 
 /* Paths below dir, in static storage that goes round after 16 calls. */
 const char *in_dir(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

@@ -150,7 +150,7 @@ static void make_cheap(const char *name)
 	assert_int_equal(unlink(in_dir("secret")), 0);
 }
 
-/* --- What is made --- */
+/* --- What is made ----------------------------------------------------------------- */
 
 static void data_is_on_the_disk_encrypted(void **state)
 {
@@ -262,7 +262,7 @@ static void bad_secrets_are_refused(void **state)
 	assert_invalid(open_at("plain", a, 0));
 }
 
-/* --- Who gets in --- */
+/* --- Who gets in ------------------------------------------------------------------ */
 
 static void the_secret_is_needed_and_looked_at(void **state)
 {
@@ -342,7 +342,7 @@ static void bad_changes_are_refused(void **state)
 		assert_invalid(change(bad_names[i], secret, secret));
 }
 
-/* --- As with other volumes --- */
+/* --- As with other volumes -------------------------------------------------------- */
 
 /* It is in use at a: nothing is synced by hand. */
 static void beside_its_copies(void)
@@ -495,7 +495,7 @@ static void stock_tools_can_rescue_it(void **state)
 	assert_int_equal(unlink(path), 0);
 }
 
-/* --- Where secrets do not go --- */
+/* --- Where secrets do not go ------------------------------------------------------ */
 
 struct spy {
 	char log[256];
@@ -615,7 +615,7 @@ static void secrets_and_keys_are_nowhere(void **state)
 	no_key_is_left();
 }
 
-/* --- Deaths --- */
+/* --- Deaths ----------------------------------------------------------------------- */
 
 static void busy(unsigned seed)
 {

@@ -63,7 +63,7 @@ static pid_t flippers[N_FLIPPERS];
 static uint64_t seed = 1;
 static unsigned long long all_flips, all_calls, all_pairs, all_refused;
 
-/* --- The attackers --- */
+/* --- The attackers ---------------------------------------------------------------- */
 
 static uint64_t next_random(uint64_t *state)
 {
@@ -226,7 +226,7 @@ static void end_attack(void)
 	all_flips += atomic_load(&shared->flips);
 }
 
-/* --- What must hold --- */
+/* --- What must hold --------------------------------------------------------------- */
 
 /* Ours in this namespace; fails if one of them, or a canary, is not where it belongs. */
 static unsigned look(const char *mountinfo)
@@ -325,7 +325,7 @@ static void under_attack(const char *publish_ns, const char *attack_ns)
 	assert_string_equal(info_of("raw").device, "");
 }
 
-/* --- The tests --- */
+/* --- The tests -------------------------------------------------------------------- */
 
 static void in_the_callers_namespace(void **state)
 {

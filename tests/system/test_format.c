@@ -251,7 +251,7 @@ static void what_is_in_use(void **state)
 	assert_sh("losetup -d %s && rm %s", loop, in_dir("disk"));
 }
 
-/* --- Killed formats --- */
+/* --- Killed formats --------------------------------------------------------------- */
 
 #define RUN_DIR "/run/kvol"
 

@@ -19,7 +19,7 @@
 
 static unsigned cells;
 
-/* --- The table --- */
+/* --- The table -------------------------------------------------------------------- */
 
 enum state {
 	GOOD,
@@ -116,7 +116,7 @@ static void try_all(enum state s)
 	scene_assert_readable();
 }
 
-/* --- Writers --- */
+/* --- Writers ---------------------------------------------------------------------- */
 
 static uint64_t free_data(void)
 {
@@ -133,7 +133,7 @@ static void assert_good(void)
 	scene_check();
 }
 
-/* --- Data --- */
+/* --- Data ------------------------------------------------------------------------- */
 
 static void good(void **state)
 {
@@ -242,7 +242,7 @@ static void snapshot_of_more_than_there_is_room_for(void **state)
 	assert_good();
 }
 
-/* --- Metadata --- */
+/* --- Metadata --------------------------------------------------------------------- */
 
 static pid_t start_writer(const char *path)
 {
@@ -290,7 +290,7 @@ static void out_of_metadata(void **state)
 	assert_good();
 }
 
-/* --- What a bad disk, or an administrator, makes of a pool --- */
+/* --- What a bad disk, or an administrator, makes of a pool ------------------------ */
 
 static void thin_pool(const char *command)
 {
@@ -362,7 +362,7 @@ static void audit(void **state)
 	assert_good();
 }
 
-/* --- The kernel's snapshot counter --- */
+/* --- The kernel's snapshot counter ------------------------------------------------ */
 
 #define SNAPSHOTS_MAX ((1u << 24) - (1u << 16))
 

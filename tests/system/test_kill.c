@@ -61,7 +61,7 @@ static void nap(long us)
 	(void)nanosleep(&t, NULL);
 }
 
-/* --- Processes --- */
+/* --- Processes -------------------------------------------------------------------- */
 
 static void show_journal(void)
 {
@@ -166,7 +166,7 @@ static void start_witness(void)
 	}
 }
 
-/* --- Killing --- */
+/* --- Killing ---------------------------------------------------------------------- */
 
 static const struct rec *in_flight(unsigned k)
 {
@@ -327,7 +327,7 @@ static void round_of_kills(void)
 	nap(dice(200000));
 }
 
-/* --- After a round --- */
+/* --- After a round ---------------------------------------------------------------- */
 
 /* The last ones die; now and then in the window, with nobody left to thaw. */
 static void kill_all_and_open(void)

@@ -45,7 +45,7 @@ static const char *numbered(const char *prefix, unsigned n, char ret[NAME_SIZE])
 	return ret;
 }
 
-/* --- The deleter --- */
+/* --- The deleter ------------------------------------------------------------------ */
 
 struct deleter {
 	pid_t pid;
@@ -110,7 +110,7 @@ static bool deleter_kill_in_window(struct deleter *d)
 	return WIFSIGNALED(status);
 }
 
-/* --- The volumes --- */
+/* --- The volumes ------------------------------------------------------------------ */
 
 /* Writes where there is a block already: that needs no room. */
 static void assert_all_run(const char *what)
@@ -186,7 +186,7 @@ static int down(void **state)
 	return disk_down(state);
 }
 
-/* --- The test --- */
+/* --- The test --------------------------------------------------------------------- */
 
 /* One delete, killed in its window or not; then it is made good by the next call of who
  * is there, or by the next open. */

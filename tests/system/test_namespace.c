@@ -265,7 +265,7 @@ static void the_caller_stays_where_it_is(void **state)
 	assert_int_equal(chdir("/"), 0);
 }
 
-/* --- A caller that is started anew, in a namespace of its own --- */
+/* --- A caller that is started anew, in a namespace of its own --------------------- */
 
 static char shared[256];
 

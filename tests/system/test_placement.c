@@ -41,7 +41,7 @@ static int publish_as(const char *name, const char *target,
 	publish_as(name, target, &(struct kvol_publish_opts){ __VA_ARGS__ })
 #define UNPUBLISH(name, target) kvol_unpublish(pool, name, target, NULL, &err)
 
-/* --- Containers --------------------------------------------------------------------- */
+/* --- Containers ------------------------------------------------------------------- */
 
 static int is_mounted_there(void *arg)
 {
@@ -147,7 +147,7 @@ static int in_container(const struct resident *r, int (*fn)(void *arg), void *ar
 	return in_child(enter, &(struct inside){ r, fn, arg });
 }
 
-/* --- Access ------------------------------------------------------------------------- */
+/* --- Access ----------------------------------------------------------------------- */
 
 static void a_single_writer_is_alone(void **state)
 {
@@ -209,7 +209,7 @@ static void one_of_several_processes_gets_it(void **state)
 		assert_ok(UNPUBLISH("v", in_dir("t%d", i)));
 }
 
-/* --- Propagation -------------------------------------------------------------------- */
+/* --- Propagation ------------------------------------------------------------------ */
 
 static bool has_tag(const char *path, const char *tag)
 {
@@ -263,7 +263,7 @@ static void propagation_is_as_asked_for(void **state)
 			       .propagation = KVOL_PROPAGATION_SHARED));
 }
 
-/* --- Rootless containers ------------------------------------------------------------ */
+/* --- Rootless containers ---------------------------------------------------------- */
 
 static struct resident container;
 
@@ -360,7 +360,7 @@ static void a_container_that_died_is_unpublished(void **state)
 	assert_string_equal(info_of("v").device, "");
 }
 
-/* --- Ids that are mapped -------------------------------------------------------------- */
+/* --- Ids that are mapped ---------------------------------------------------------- */
 
 static int writes_as_root_and_as_1000(void *arg)
 {
@@ -465,7 +465,7 @@ static void mapping_leaves_no_child(void **state)
 	assert_true(waitpid(-1, NULL, WNOHANG | __WALL) <= 0);
 }
 
-/* --- Groups --------------------------------------------------------------------------- */
+/* --- Groups ----------------------------------------------------------------------- */
 
 static bool has_mode(const char *path, gid_t gid, mode_t mode)
 {
@@ -526,7 +526,7 @@ static void all_in_it_is_given_to_a_group(void **state)
 	assert_invalid(PUBLISH("v", a, .group = UINT32_MAX, .flags = KVOL_PUBLISH_GROUP));
 }
 
-/* --- Who holds a volume ---------------------------------------------------------------- */
+/* --- Who holds a volume ----------------------------------------------------------- */
 
 /* The item of this kind and, for a process, pid; flags tell if there is one. */
 static bool find_holder(const char *name, uint32_t kind, pid_t pid, struct kvol_why_info *ret)

@@ -27,7 +27,7 @@ static int up(void **state)
 	return 0;
 }
 
-/* --- The same call by all at once: each gets 0, and it is done once --- */
+/* --- The same call by all at once: each gets 0, and it is done once --------------- */
 
 struct race {
 	int (*call)(struct kvol_error *e);
@@ -172,7 +172,7 @@ static void all_activate_at_once(void **state)
 	}
 }
 
-/* --- Anything by anybody: each result is one that the contract has --- */
+/* --- Anything by anybody: each result is one that the contract has ---------------- */
 
 static bool expected(int r, const struct kvol_error *e, bool deletes)
 {

@@ -81,7 +81,7 @@ static int unpublish(const char *name, const char *target, const char *ns)
 	return r;
 }
 
-/* --- File systems that are shut down --- */
+/* --- File systems that are shut down ---------------------------------------------- */
 
 static void shut_down(const char *target)
 {
@@ -194,7 +194,7 @@ static void a_file_system_whose_disk_is_gone(void **state)
 	}
 }
 
-/* --- Records that are damaged --- */
+/* --- Records that are damaged ----------------------------------------------------- */
 
 static void damage_records(void)
 {

@@ -150,7 +150,7 @@ static void restored_metadata(void **state)
 	deactivate_pool();
 }
 
-/* --- Somebody else writes to the thin pool --- */
+/* --- Somebody else writes to the thin pool ---------------------------------------- */
 
 /* Sends messages to the copy's thin pool, with kvol nowhere near it. */
 static void send(const char *messages)
@@ -230,7 +230,7 @@ static void a_writer_who_deletes(void **state)
 	deactivate_pool();
 }
 
-/* --- Of another pool, and twice --- */
+/* --- Of another pool, and twice --------------------------------------------------- */
 
 static void another_pools_catalogue(void **state)
 {
@@ -274,7 +274,7 @@ static void a_copy_beside_its_original(void **state)
 	deactivate_pool();
 }
 
-/* --- A disk that goes away --- */
+/* --- A disk that goes away -------------------------------------------------------- */
 
 static int call(int r, const char *what)
 {

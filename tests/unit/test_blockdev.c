@@ -55,7 +55,7 @@ static struct {
 	int open_flags; /* of the last open of a device */
 } kernel;
 
-/* --- The kernel's side -------------------------------------------------------------- */
+/* --- The kernel's side ------------------------------------------------------------ */
 
 int __wrap_lstat(const char *path, struct stat *st);
 int __real_fstat(int fd, struct stat *st);
@@ -273,7 +273,7 @@ ssize_t __wrap_readlink(const char *path, char *buf, size_t size)
 	return snprintf(buf, size, "4711");
 }
 
-/* --- Fixture ------------------------------------------------------------------------ */
+/* --- Fixture ---------------------------------------------------------------------- */
 
 static int setup(void **state)
 {
@@ -319,7 +319,7 @@ static void fill(int fd, char c)
 		assert_int_equal(pwrite(fd, buf, sizeof(buf), at), sizeof(buf));
 }
 
-/* --- Paths -------------------------------------------------------------------------- */
+/* --- Paths ------------------------------------------------------------------------ */
 
 static void the_usual_name_is_tried_without_sysfs(void **state)
 {
@@ -384,7 +384,7 @@ static void a_name_for_children_is_the_node_or_goes_through_an_fd(void **state)
 	assert_int_equal(fd, 42);
 }
 
-/* --- Opening ------------------------------------------------------------------------ */
+/* --- Opening ---------------------------------------------------------------------- */
 
 static void the_node_is_opened_once_it_is_the_device(void **state)
 {
@@ -457,7 +457,7 @@ static void a_given_path_is_claimed_only_if_it_is_a_device(void **state)
 	assert_int_equal(kv_blockdev_open_exclusive("/dev/disk/by-id/x"), -EIO);
 }
 
-/* --- Contents ----------------------------------------------------------------------- */
+/* --- Contents --------------------------------------------------------------------- */
 
 static void sizes_are_those_of_devices_and_files(void **state)
 {

@@ -111,8 +111,7 @@ static void insert(struct place *p, uint32_t id, const char *name)
 	assert_int_equal(kv_catalogue_insert(p->cat, &row), 0);
 }
 
-/* --- Rows
- * ------------------------------------------------------------------------------------ */
+/* --- Rows ------------------------------------------------------------------------- */
 
 static void row_is_read_as_it_was_written(void **state)
 {
@@ -278,8 +277,7 @@ static void tally_of_huge_volumes_is_exact(void **state)
 	assert_int_equal(kv_catalogue_find(p->cat, "more", &row), -ENOENT);
 }
 
-/* --- Tombstones
- * ------------------------------------------------------------------------------ */
+/* --- Tombstones ------------------------------------------------------------------- */
 
 static void tombstones_go_with_the_next_commit_or_the_close(void **state)
 {
@@ -413,8 +411,7 @@ static void spare_rows_are_found_in_order(void **state)
 	assert_int_equal(kv_catalogue_spare(p->cat, 0, ids, 8), 2);
 }
 
-/* --- Reservations
- * ---------------------------------------------------------------------------- */
+/* --- Reservations ----------------------------------------------------------------- */
 
 static struct kv_reservation reserve(struct place *p, uint32_t count)
 {
@@ -609,8 +606,7 @@ static void snapshots_are_refused_where_the_count_ends(void **state)
 	assert_int_equal(reserve(p, 1).snapshots, 0);
 }
 
-/* --- A stranger's contents
- * ------------------------------------------------------------------- */
+/* --- A stranger's contents -------------------------------------------------------- */
 
 static void hostile_rows_are_refused(void **state)
 {
@@ -902,8 +898,7 @@ static void strangers_rows_are_not_in_the_tally(void **state)
 	assert_int_equal(volumes, 1);
 }
 
-/* --- Two handles
- * ----------------------------------------------------------------------------- */
+/* --- Two handles ------------------------------------------------------------------ */
 
 static void two_handles_see_each_others_commits(void **state)
 {

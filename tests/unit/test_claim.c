@@ -37,7 +37,7 @@ static void assert_same_claim(const struct kv_claim *a, const struct kv_claim *b
 	assert_string_equal(a->host.boot, b->host.boot);
 }
 
-/* --- The record --------------------------------------------------------------------- */
+/* --- The record ------------------------------------------------------------------- */
 
 static void record_is_as_it_is_documented(void **state)
 {
@@ -122,7 +122,7 @@ static void damaged_claim_is_told_from_none(void **state)
 	}
 }
 
-/* --- Who is the same ---------------------------------------------------------------- */
+/* --- Who is the same -------------------------------------------------------------- */
 
 static bool same(const char *given_a, const char *machine_a, const char *boot_a,
 		 const char *given_b, const char *machine_b, const char *boot_b)

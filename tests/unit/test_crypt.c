@@ -36,7 +36,7 @@ static bool failing;	 /* the next one fails, and nothing else does */
 static bool torn;	 /* of the last one half comes through */
 static unsigned counted;
 
-/* --- The disk --- */
+/* --- The disk --------------------------------------------------------------------- */
 
 int __real_kv_pwrite_full(int to, const void *buf, size_t n, uint64_t offset);
 int __wrap_kv_pwrite_full(int to, const void *buf, size_t n, uint64_t offset);
@@ -103,7 +103,7 @@ static int unlock(const struct kv_secret *secret)
 	return r;
 }
 
-/* --- One after the other --- */
+/* --- One after the other ---------------------------------------------------------- */
 
 static void the_secret_gives_the_key(void **state)
 {
@@ -167,7 +167,7 @@ static void the_old_slot_is_wiped(void **state)
 	assert_int_equal(same, 0);
 }
 
-/* --- Damage --- */
+/* --- Damage ----------------------------------------------------------------------- */
 
 static void overwrite(size_t at, size_t n)
 {
@@ -204,7 +204,7 @@ static void a_lost_slot_opens_for_nobody(void **state)
 	assert_int_equal(unlock(&old_secret), -EACCES);
 }
 
-/* --- Cut short --- */
+/* --- Cut short -------------------------------------------------------------------- */
 
 static bool exactly_one(bool *ret_new)
 {

@@ -247,7 +247,7 @@ static void connections_wait_for_each_other(void **state)
 	assert_int_equal(count(p->db), 200);
 }
 
-/* --- Files that somebody else left there --- */
+/* --- Files that somebody else left there ------------------------------------------ */
 
 static void put(const char *path, const void *data, size_t n)
 {
@@ -387,7 +387,7 @@ static void types_are_checked(void **state)
 	kv_stmt_reset(stmt);
 }
 
-/* --- Damage --- */
+/* --- Damage ----------------------------------------------------------------------- */
 
 /* Changes the last byte of the last (or first) place in the file that says `text`. */
 static void change(struct place *p, const char *text, bool last)
@@ -455,7 +455,7 @@ static void damaged_table_is_not_mended(void **state)
 	assert_int_equal(kv_db_check(p->db, true), -EUCLEAN);
 }
 
-/* --- A disk that fails --- */
+/* --- A disk that fails ------------------------------------------------------------ */
 
 /* SQLite's stock VFS calls these in the place of the kernel's. */
 static unsigned reads_left, unlinks_left, writes_left;

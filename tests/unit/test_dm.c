@@ -54,7 +54,7 @@ static struct {
 	void (*spoil)(struct dm_ioctl *dmi, unsigned long cmd);
 } kernel;
 
-/* --- The kernel's side -------------------------------------------------------------- */
+/* --- The kernel's side ------------------------------------------------------------ */
 
 int __real_open(const char *path, int flags, ...);
 int __wrap_open(const char *path, int flags, ...);
@@ -303,7 +303,7 @@ int __wrap_ioctl(int fd, unsigned long cmd, void *arg)
 	return errno ? -1 : 0;
 }
 
-/* --- Fixture ------------------------------------------------------------------------ */
+/* --- Fixture ---------------------------------------------------------------------- */
 
 static struct kv_dm dm;
 
@@ -346,7 +346,7 @@ static void fail_nth(unsigned nth, int error)
 	kernel.fail_errno = error;
 }
 
-/* --- The control device ------------------------------------------------------------- */
+/* --- The control device ----------------------------------------------------------- */
 
 static void a_kernel_without_device_mapper_is_named_so(void **state)
 {
@@ -405,7 +405,7 @@ static void a_missing_target_is_told_from_a_failure(void **state)
 	assert_int_equal(kv_dm_target_exists(&dm, "thin-pool"), -EIO);
 }
 
-/* --- Devices ------------------------------------------------------------------------ */
+/* --- Devices ---------------------------------------------------------------------- */
 
 static void create_makes_a_live_device(void **state)
 {
@@ -538,7 +538,7 @@ static void suspend_freezes_and_flushes_only_when_asked(void **state)
 	assert_int_equal(kv_dm_resume(&dm, UUID), 0);
 }
 
-/* --- Tables ------------------------------------------------------------------------- */
+/* --- Tables ----------------------------------------------------------------------- */
 
 static void reload_swaps_the_table_without_freezing(void **state)
 {
@@ -668,7 +668,7 @@ static void an_impossible_answer_is_an_error(void **state)
 	assert_int_equal(kv_dm_list(&dm, "", none, NULL), -EPROTO);
 }
 
-/* --- Listing ------------------------------------------------------------------------ */
+/* --- Listing ---------------------------------------------------------------------- */
 
 static void make(const char *name, const char *uuid)
 {

@@ -70,7 +70,7 @@ static int64_t flags_of(struct fixture *f, const char *name)
 	return query(f, sql);
 }
 
-/* --- Creating --- */
+/* --- Creating --------------------------------------------------------------------- */
 
 static void it_has_a_header_and_its_whole_size(void **state)
 {
@@ -158,7 +158,7 @@ static void bad_secrets_are_refused(void **state)
 	      KVOL_R_INVALID);
 }
 
-/* --- Publishing --- */
+/* --- Publishing ------------------------------------------------------------------- */
 
 static void the_secret_is_asked_for(void **state)
 {
@@ -228,7 +228,7 @@ static void a_published_one_is_not_deleted(void **state)
 	assert_int_equal(model_n_keys(), 0);
 }
 
-/* --- Changing the secret --- */
+/* --- Changing the secret ---------------------------------------------------------- */
 
 static void the_secret_changes_in_use_or_not(void **state)
 {
@@ -247,7 +247,7 @@ static void the_secret_changes_in_use_or_not(void **state)
 	succeeds(f, open_at(f, "v", "/v", 0));
 }
 
-/* --- Growing --- */
+/* --- Growing ---------------------------------------------------------------------- */
 
 static void in_use_it_grows_by_the_key_that_is_there(void **state)
 {
@@ -308,7 +308,7 @@ static void a_raw_one_grows_as_well(void **state)
 	assert_int_equal(bytes_of(f, "v", KV_FACE_READONLY), 600 * MIB);
 }
 
-/* --- Copies --- */
+/* --- Copies ----------------------------------------------------------------------- */
 
 static void copies_have_its_key_and_secret(void **state)
 {
@@ -375,7 +375,7 @@ static void a_suspend_that_fails_is_taken_back(void **state)
 	assert_false(exists(f, "s"));
 }
 
-/* --- Recovery --- */
+/* --- Recovery --------------------------------------------------------------------- */
 
 static int publish_v(struct kvol_pool *pool, void *arg)
 {

@@ -82,7 +82,7 @@ static void is_ephemeral(struct fixture *f, unsigned targets)
 	assert_int_equal(info.n_targets, targets);
 }
 
-/* --- Living and dying --------------------------------------------------------------- */
+/* --- Living and dying ------------------------------------------------------------- */
 
 static void publish_makes_it_and_the_last_unpublish_deletes_it(void **state)
 {
@@ -219,7 +219,7 @@ static void its_copies_outlive_it(void **state)
 	nothing_is_left(f);
 }
 
-/* --- Refusing ----------------------------------------------------------------------- */
+/* --- Refusing --------------------------------------------------------------------- */
 
 static void other_parameters_are_another_one(void **state)
 {
@@ -322,7 +322,7 @@ static void limits_hold_for_it(void **state)
 	nothing_is_left(f);
 }
 
-/* --- A publish that fails ------------------------------------------------------------- */
+/* --- A publish that fails --------------------------------------------------------- */
 
 static void publish_that_is_refused_makes_nothing(void **state)
 {
@@ -360,7 +360,7 @@ static void publish_that_fails_leaves_nothing(void **state)
 	}
 }
 
-/* --- What is left over ---------------------------------------------------------------- */
+/* --- What is left over ------------------------------------------------------------ */
 
 static void reboot_ends_it(void **state)
 {
@@ -509,7 +509,7 @@ static void another_boots_is_collected_whatever_its_records_say(void **state)
 	nothing_is_left(f);
 }
 
-/* --- What must not be deleted --------------------------------------------------------- */
+/* --- What must not be deleted ----------------------------------------------------- */
 
 static void who_has_it_open_keeps_it(void **state)
 {

@@ -11,7 +11,7 @@
 #include "error.h"
 #include "log.h"
 
-/* --- Reasons ------------------------------------------------------------------------ */
+/* --- Reasons ---------------------------------------------------------------------- */
 
 static void every_reason_has_its_own_name(void **state)
 {
@@ -37,7 +37,7 @@ static void unknown_reason_is_named_so(void **state)
 	assert_string_equal(kvol_reason_str(UINT32_MAX), "KVOL_R_UNKNOWN");
 }
 
-/* --- Errors ------------------------------------------------------------------------- */
+/* --- Errors ----------------------------------------------------------------------- */
 
 static void every_field_is_set(void **state)
 {
@@ -179,7 +179,7 @@ static void long_message_keeps_its_errno_text(void **state)
 	assert_non_null(strstr(e.msg, "a...: Permission denied"));
 }
 
-/* --- Log ---------------------------------------------------------------------------- */
+/* --- Log -------------------------------------------------------------------------- */
 
 struct seen {
 	int calls, priority;

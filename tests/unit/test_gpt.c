@@ -42,8 +42,7 @@ static const unsigned char type_linux[16] = {
 	0x8e, 0x79, 0x3d, 0x69, 0xd8, 0x47, 0x7d, 0xe4,
 };
 
-/* --- Files
- * -------------------------------------------------------------------------------- */
+/* --- Files ------------------------------------------------------------------------ */
 
 static int new_file(uint64_t bytes)
 {
@@ -140,8 +139,7 @@ static void expect_layout(int fd, const struct kv_layout *l)
 	assert_same(&got, l);
 }
 
-/* --- Tables of our own making
- * ------------------------------------------------------------- */
+/* --- Tables of our own making ----------------------------------------------------- */
 
 struct entry {
 	const unsigned char *type;
@@ -250,8 +248,7 @@ static void expect_table(const struct entry *e, size_t n, int r)
 		type_data, 43 * M, 127 * M - 1 \
 	}
 
-/* --- Writing and reading
- * ------------------------------------------------------------------ */
+/* --- Writing and reading ---------------------------------------------------------- */
 
 static void what_is_written_is_read_back(void **state)
 {
@@ -383,8 +380,7 @@ static void what_is_no_disk_is_an_error(void **state)
 	expect(-1, -EBADF);
 }
 
-/* --- Damage
- * ------------------------------------------------------------------------------- */
+/* --- Damage ----------------------------------------------------------------------- */
 
 static void one_damaged_copy_is_no_harm(void **state)
 {
@@ -566,8 +562,7 @@ static void noise_is_never_believed(void **state)
 	close(fd);
 }
 
-/* --- Hostile tables
- * ----------------------------------------------------------------------- */
+/* --- Hostile tables --------------------------------------------------------------- */
 
 static void a_table_of_ours_is_accepted(void **state)
 {

@@ -241,7 +241,7 @@ static void room_in_the_catalogue_is_left_to_volumes(void **state)
 	succeeds(f, set(f, "more", "k", "v"));
 }
 
-/* --- Listings --- */
+/* --- Listings --------------------------------------------------------------------- */
 
 /* Strings that are gone after the call. */
 static const char *lend(char room[32], const char *s)
@@ -370,7 +370,7 @@ static void bad_filters_are_refused(void **state)
 	assert_null(iter);
 }
 
-/* --- Publishes --- */
+/* --- Publishes -------------------------------------------------------------------- */
 
 static void publishes_are_told_with_their_labels(void **state)
 {

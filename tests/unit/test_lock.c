@@ -275,7 +275,7 @@ static int linger(struct place *p)
 	return 1;
 }
 
-/* --- Fork and exec: a child shares what its parent has open --- */
+/* --- Fork and exec: a child shares what its parent has open ----------------------- */
 
 /* Ends with the pipe's other end, in the parent's hand. */
 static void wait_for_the_end(struct place *p)

@@ -49,7 +49,7 @@ static struct {
 
 static char sys_block[] = "/tmp/kvol-loops-XXXXXX";
 
-/* --- The kernel's side -------------------------------------------------------------- */
+/* --- The kernel's side ------------------------------------------------------------ */
 
 int __real_open(const char *path, int flags, ...);
 int __wrap_open(const char *path, int flags, ...);
@@ -205,7 +205,7 @@ int __wrap_kv_backoff(unsigned *step, int64_t deadline)
 	return ++*step > 5 ? -ETIMEDOUT : 0;
 }
 
-/* --- Fixture ------------------------------------------------------------------------ */
+/* --- Fixture ---------------------------------------------------------------------- */
 
 static int file_fd, loop_fd;
 static dev_t dev;
@@ -257,7 +257,7 @@ static void refused(int error)
 	assert_int_equal(dev, 42);
 }
 
-/* --- Attaching ---------------------------------------------------------------------- */
+/* --- Attaching -------------------------------------------------------------------- */
 
 static void a_file_is_attached_with_direct_io_where_it_can(void **state)
 {
@@ -357,7 +357,7 @@ static void minors_are_what_sysfs_says(void **state)
 	assert_int_equal(dev, makedev(LOOP_MAJOR, 2));
 }
 
-/* --- Looking ------------------------------------------------------------------------ */
+/* --- Looking ---------------------------------------------------------------------- */
 
 static void the_file_behind_a_device_is_told(void **state)
 {

@@ -152,7 +152,7 @@ static void unpublish(const char *path)
 	assert_int_equal(kv_target_detach(path, &t), 0);
 }
 
-/* --- Detached mounts ---------------------------------------------------------------- */
+/* --- Detached mounts -------------------------------------------------------------- */
 
 static void closed_mount_leaves_nothing(void **state)
 {
@@ -270,7 +270,7 @@ static void kernel_s_refusal_is_explained(void **state)
 	drop_volume(&v);
 }
 
-/* --- Targets ------------------------------------------------------------------------ */
+/* --- Targets ---------------------------------------------------------------------- */
 
 static void links_are_not_followed(void **state)
 {
@@ -457,7 +457,7 @@ static void directory_does_not_go_onto_a_file(void **state)
 	drop_volume(&v);
 }
 
-/* --- Device nodes ------------------------------------------------------------------- */
+/* --- Device nodes ----------------------------------------------------------------- */
 
 static bool is_shared(const char *path)
 {
@@ -524,7 +524,7 @@ static void wrong_node_is_refused(void **state)
 	drop_volume(&v);
 }
 
-/* --- Namespaces --------------------------------------------------------------------- */
+/* --- Namespaces ------------------------------------------------------------------- */
 
 /* A process in a mount namespace of its own, which may lack /proc. */
 static pid_t start_container(bool without_proc)
@@ -690,7 +690,7 @@ static void what_is_no_mount_namespace_is_refused(void **state)
 	assert_int_equal(in.tid, 0);
 }
 
-/* --- File systems ------------------------------------------------------------------- */
+/* --- File systems ----------------------------------------------------------------- */
 
 static uint64_t size_of(const char *path)
 {
@@ -841,7 +841,7 @@ static void btrfs_copy_mounts_beside_its_original(void **state)
 	copy_mounts_beside_its_original("btrfs");
 }
 
-/* --- Frame -------------------------------------------------------------------------- */
+/* --- Frame ------------------------------------------------------------------------ */
 
 static bool prepare(void)
 {

@@ -224,7 +224,7 @@ static int mount_with(const char *fs_options, const char *super, bool readonly)
 	return 0;
 }
 
-/* --- Devices ------------------------------------------------------------------------ */
+/* --- Devices ---------------------------------------------------------------------- */
 
 static void options_reach_the_kernel_in_order(void **state)
 {
@@ -308,7 +308,7 @@ static void options_that_no_kernel_takes_are_refused(void **state)
 	assert_int_equal(mount_with(NULL, "a=\"b", false), -EINVAL);
 }
 
-/* --- Nodes -------------------------------------------------------------------------- */
+/* --- Nodes ------------------------------------------------------------------------ */
 
 static void node_that_cannot_be_bound_is_told(void **state)
 {
@@ -355,7 +355,7 @@ static void root_of_a_mount_is_opened(void **state)
 	(void)close(dir_fd);
 }
 
-/* --- Targets ------------------------------------------------------------------------ */
+/* --- Targets ---------------------------------------------------------------------- */
 
 static void target_has_to_end_in_a_name(void **state)
 {

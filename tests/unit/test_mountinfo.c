@@ -30,7 +30,7 @@ static void assert_span(const char *s, size_t n, const char *text)
 	assert_memory_equal(s, text, n);
 }
 
-/* --- Lines -------------------------------------------------------------------------- */
+/* --- Lines ------------------------------------------------------------------------ */
 
 static void fields_are_found(void **state)
 {
@@ -123,7 +123,7 @@ static void bad_lines_are_refused_and_output_stays(void **state)
 	}
 }
 
-/* --- Is it ours --------------------------------------------------------------------- */
+/* --- Is it ours ------------------------------------------------------------------- */
 
 static void mount_is_known_by_id_and_device(void **state)
 {
@@ -197,7 +197,7 @@ static void device_that_a_mount_shows_is_known(void **state)
 	}
 }
 
-/* --- Where it is -------------------------------------------------------------------- */
+/* --- Where it is ------------------------------------------------------------------ */
 
 static void point_is_unescaped(void **state)
 {

@@ -35,7 +35,7 @@ static void assert_refused(const char *options, int code, const char *bad)
 	assert_int_equal(kv_mount_opts_parse(options, &opts, NULL), code);
 }
 
-/* --- What belongs to the mount ------------------------------------------------------ */
+/* --- What belongs to the mount ---------------------------------------------------- */
 
 static void nothing_is_nothing(void **state)
 {
@@ -99,7 +99,7 @@ static void later_flag_wins(void **state)
 	assert_int_equal(parse("strictatime,atime").attr_set, MOUNT_ATTR_STRICTATIME);
 }
 
-/* --- What belongs to the file system ------------------------------------------------ */
+/* --- What belongs to the file system ---------------------------------------------- */
 
 static void rest_goes_to_the_file_system_in_order(void **state)
 {
@@ -148,7 +148,7 @@ static void harmless_words_of_fstab_are_dropped(void **state)
 	assert_string_equal(opts.super, "");
 }
 
-/* --- What is refused ---------------------------------------------------------------- */
+/* --- What is refused -------------------------------------------------------------- */
 
 static void what_changes_the_call_is_refused(void **state)
 {
@@ -222,7 +222,7 @@ static void too_long_is_refused(void **state)
 	assert_int_equal(kv_mount_opts_parse(text, &opts, bad), -E2BIG);
 }
 
-/* --- Whatever comes ----------------------------------------------------------------- */
+/* --- Whatever comes --------------------------------------------------------------- */
 
 /* What was sorted out once stays: super holds no flag of the mount and nothing that is
  * refused. */

@@ -11,7 +11,7 @@
 
 #define UUID "01234567-89ab-4cde-8f01-23456789abcd"
 
-/* --- Names of volumes --------------------------------------------------------------- */
+/* --- Names of volumes ------------------------------------------------------------- */
 
 static void ordinary_volume_names_are_valid(void **state)
 {
@@ -79,7 +79,7 @@ static void volume_names_have_255_bytes_at_most(void **state)
 	assert_false(kv_volume_name_valid(name));
 }
 
-/* --- Names of pools ----------------------------------------------------------------- */
+/* --- Names of pools --------------------------------------------------------------- */
 
 static void ordinary_pool_names_are_valid(void **state)
 {
@@ -118,7 +118,7 @@ static void pool_names_have_64_bytes_at_most(void **state)
 	assert_false(kv_pool_name_valid(name));
 }
 
-/* --- Devices ------------------------------------------------------------------------ */
+/* --- Devices ---------------------------------------------------------------------- */
 
 static void devices_carry_uuid_and_part(void **state)
 {

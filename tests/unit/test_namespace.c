@@ -170,7 +170,7 @@ static int note_thread(void *arg)
 	return 42;
 }
 
-/* --- Threads ------------------------------------------------------------------------ */
+/* --- Threads ---------------------------------------------------------------------- */
 
 static void thread_that_cannot_start_is_told(void **state)
 {
@@ -208,7 +208,7 @@ static void thread_that_cannot_start_is_told(void **state)
 	}
 }
 
-/* --- Namespaces --------------------------------------------------------------------- */
+/* --- Namespaces ------------------------------------------------------------------- */
 
 static void namespace_that_cannot_be_told_is_no_other(void **state)
 {
@@ -317,7 +317,7 @@ static void visit_that_cannot_enter_does_nothing(void **state)
 	assert_int_equal(cancel, PTHREAD_CANCEL_ENABLE);
 }
 
-/* --- What is mounted there ---------------------------------------------------------- */
+/* --- What is mounted there -------------------------------------------------------- */
 
 static void mount_is_found_wherever_it_is(void **state)
 {
@@ -412,7 +412,7 @@ static void mountinfo_that_cannot_be_read_is_told(void **state)
 	}
 }
 
-/* --- What shows a device ------------------------------------------------------------ */
+/* --- What shows a device ---------------------------------------------------------- */
 
 static void mount_that_shows_the_device_is_known(void **state)
 {

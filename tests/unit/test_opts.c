@@ -192,7 +192,7 @@ static void unaligned_struct_is_read(void **state)
 	assert_memory_equal(&dst, &src, sizeof(dst));
 }
 
-/* --- Info structs ------------------------------------------------------------------- */
+/* --- Info structs ----------------------------------------------------------------- */
 
 static void info_size_is_checked(void **state)
 {

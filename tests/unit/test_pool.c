@@ -274,8 +274,7 @@ static void open_waits_for_an_activator_until_its_deadline(void **state)
 	kvol_pool_close(pool);
 }
 
-/* --- Two of a kind
- * --------------------------------------------------------------------------- */
+/* --- Two of a kind ---------------------------------------------------------------- */
 
 static void copy_of_an_active_disk_is_refused(void **state)
 {
@@ -339,8 +338,7 @@ static void two_pools_stand_side_by_side(void **state)
 	succeeds(f, create_volume(f, "v", NULL));
 }
 
-/* --- Deactivating
- * ---------------------------------------------------------------------------- */
+/* --- Deactivating ----------------------------------------------------------------- */
 
 static void deactivated_pool_leaves_nothing_and_moves(void **state)
 {

@@ -42,8 +42,7 @@ static void nothing_is_left(struct fixture *f)
 	assert_int_equal(info_of(f, "v").n_targets, 0);
 }
 
-/* --- The ways to publish
- * --------------------------------------------------------------------- */
+/* --- The ways to publish ---------------------------------------------------------- */
 
 static void published_volume_is_seen_and_unpublished_it_is_gone(void **state)
 {
@@ -144,8 +143,7 @@ static void options_are_told_apart(void **state)
 	succeeds(f, publish(f, "v", "/u", 0, "data=journal", NULL));
 }
 
-/* --- What is refused
- * ------------------------------------------------------------------------- */
+/* --- What is refused -------------------------------------------------------------- */
 
 static void bad_arguments_are_refused(void **state)
 {
@@ -307,8 +305,7 @@ static void target_is_looked_at_again_before_the_move(void **state)
 	nothing_is_left(f);
 }
 
-/* --- Unpublishing
- * ---------------------------------------------------------------------------- */
+/* --- Unpublishing ----------------------------------------------------------------- */
 
 static void only_our_own_mount_is_taken_away(void **state)
 {
@@ -398,8 +395,7 @@ static void removed_target_is_unpublished(void **state)
 	nothing_is_left(f);
 }
 
-/* --- Namespaces
- * ------------------------------------------------------------------------------ */
+/* --- Namespaces ------------------------------------------------------------------- */
 
 static void namespaces_are_told_apart(void **state)
 {
@@ -523,8 +519,7 @@ static void copy_of_a_mount_keeps_the_device(void **state)
 	succeeds(f, kvol_delete(f->pool, "v", 0, &f->e));
 }
 
-/* --- Crashes
- * --------------------------------------------------------------------------------- */
+/* --- Crashes ---------------------------------------------------------------------- */
 
 static int publish_v(struct kvol_pool *pool, void *arg)
 {
@@ -577,8 +572,7 @@ static void killed_unpublish_is_done_by_the_next(void **state)
 	}
 }
 
-/* --- File systems that are shut down
- * ------------------------------------------------------------------------- */
+/* --- File systems that are shut down ---------------------------------------------- */
 
 static void dead_file_system_is_unpublished(void **state)
 {
@@ -647,8 +641,7 @@ static void dead_file_system_that_is_covered_is_published_still(void **state)
 	nothing_is_left(f);
 }
 
-/* --- Damaged records
- * ------------------------------------------------------------------------- */
+/* --- Damaged records -------------------------------------------------------------- */
 
 static void write_stray(struct fixture *f, const char *name)
 {

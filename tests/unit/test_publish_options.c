@@ -50,7 +50,7 @@ static int publish_as(struct fixture *f, const char *target,
 #define PUBLISH(f, target, ...) \
 	publish_as(f, target, &(struct kvol_publish_opts){ __VA_ARGS__ })
 
-/* --- Access ------------------------------------------------------------------------- */
+/* --- Access ----------------------------------------------------------------------- */
 
 static void single_writer_is_alone(void **state)
 {
@@ -147,7 +147,7 @@ static void devices_have_access_modes_too(void **state)
 	assert_true(dev_of(f, "raw", true)->table.readonly);
 }
 
-/* --- Propagation -------------------------------------------------------------------- */
+/* --- Propagation ------------------------------------------------------------------ */
 
 static void propagation_is_set_where_the_mount_is(void **state)
 {
@@ -210,7 +210,7 @@ static void repeat_sets_what_a_crash_has_left_out(void **state)
 	nothing_is_left(f);
 }
 
-/* --- Ids that are mapped -------------------------------------------------------------- */
+/* --- Ids that are mapped ---------------------------------------------------------- */
 
 #define MAPS .uid_map = "0 100000 65536", .gid_map = "0 200000 65536"
 
@@ -329,7 +329,7 @@ static void publish_whose_mapping_fails_leaves_nothing(void **state)
 	nothing_is_left(f);
 }
 
-/* --- Groups --------------------------------------------------------------------------- */
+/* --- Groups ----------------------------------------------------------------------- */
 
 #define GROUP(n) .flags = KVOL_PUBLISH_GROUP, .group = (n)
 
@@ -387,10 +387,10 @@ static void publish_whose_group_fails_leaves_nothing(void **state)
 	}
 }
 
-/* --- Programs that were built before there was anything of that --- */
+/* --- Programs that were built before there was anything of that ------------------- */
 
 /* What lies behind their structs is none of ours. */
-/* --- Devices ------------------------------------------------------------------------- */
+/* --- Devices ---------------------------------------------------------------------- */
 
 /* As the list has it of the volume's publish at a target; 0: none. */
 static dev_t listed(struct fixture *f, const char *name, const char *target)

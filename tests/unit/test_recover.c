@@ -321,8 +321,7 @@ static void publish_that_cannot_be_seen_is_left_alone(void **state)
 	assert_int_equal(info_of(f, "v").n_targets, 1);
 }
 
-/* --- What an open costs
- * ---------------------------------------------------------------------- */
+/* --- What an open costs ----------------------------------------------------------- */
 
 static const char *counted;
 static unsigned n_counted;
@@ -394,8 +393,7 @@ static void what_was_grown_out_of_use_is_left_to_its_publish(void **state)
 	assert_int_equal(steps_of_an_open(f, ""), before);
 }
 
-/* --- Epochs
- * ---------------------------------------------------------------------------------- */
+/* --- Epochs ----------------------------------------------------------------------- */
 
 static void half_done_reservation_is_settled(void **state)
 {
@@ -501,8 +499,7 @@ static void restored_catalogue_is_noticed(void **state)
 	model_saved_free(saved);
 }
 
-/* --- Pools that take no message
- * -------------------------------------------------------------- */
+/* --- Pools that take no message --------------------------------------------------- */
 
 static void recovery_waits_for_a_pool_that_takes_changes(void **state)
 {
@@ -632,8 +629,7 @@ static void many_tombstones_are_all_redone(void **state)
 	nothing_is_owed(f);
 }
 
-/* --- Power cuts
- * ------------------------------------------------------------------------------ */
+/* --- Power cuts ------------------------------------------------------------------- */
 
 static void power_cut_keeps_what_was_acknowledged(void **state)
 {

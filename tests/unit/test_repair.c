@@ -100,7 +100,7 @@ static unsigned files(const char *suffix)
 	return n;
 }
 
-/* --- What is refused --- */
+/* --- What is refused -------------------------------------------------------------- */
 
 static void bad_arguments_are_refused(void **state)
 {
@@ -189,7 +189,7 @@ static void missing_programs_are_named(void **state)
 	}
 }
 
-/* --- What is mended --- */
+/* --- What is mended --------------------------------------------------------------- */
 
 static void sound_pool_is_left_alone(void **state)
 {
@@ -298,7 +298,7 @@ static void strays_are_counted_and_stay(void **state)
 	assert_int_equal(model_thins(disk_of(f)), n);
 }
 
-/* --- Catalogue and thin pool of different times --- */
+/* --- Catalogue and thin pool of different times ----------------------------------- */
 
 static void epochs_are_settled_by_order_only(void **state)
 {
@@ -338,7 +338,7 @@ static void epochs_are_settled_by_order_only(void **state)
 	assert_int_equal(info.n_strays, 2);
 }
 
-/* --- The catalogue --- */
+/* --- The catalogue ---------------------------------------------------------------- */
 
 static void catalogue_s_file_system_is_forced_by_order_only(void **state)
 {
@@ -395,7 +395,7 @@ static void catalogue_that_cannot_be_mounted_is_not_called_damaged(void **state)
 	assert_int_equal(info.found, 0);
 }
 
-/* --- A check --- */
+/* --- A check ---------------------------------------------------------------------- */
 
 /* Says what it found, and neither mends nor writes anything. */
 static void check_tells_and_leaves(void **state)
@@ -504,7 +504,7 @@ static void check_that_fails_leaves_nothing(void **state)
 	assert_all_there(f);
 }
 
-/* --- The partition table --- */
+/* --- The partition table ---------------------------------------------------------- */
 
 static void damaged_table_is_written_anew(void **state)
 {
@@ -525,7 +525,7 @@ static void damaged_table_is_written_anew(void **state)
 	assert_all_there(f);
 }
 
-/* --- The database --- */
+/* --- The database ----------------------------------------------------------------- */
 
 static void damaged_database_is_left_to_a_person(void **state)
 {
@@ -557,7 +557,7 @@ static void database_of_another_pool_is_refused(void **state)
 	fails(f, repair(f, KVOL_REPAIR_ACCEPT, true), -EUCLEAN, KVOL_R_CORRUPT);
 }
 
-/* --- Crashes --- */
+/* --- Crashes ---------------------------------------------------------------------- */
 
 static int repair_in_child(void *arg)
 {

@@ -202,8 +202,7 @@ static void renewal_is_noted_later(void **state)
 	assert_int_equal(query(f, flags), 0);
 }
 
-/* --- Active origins
- * -------------------------------------------------------------------------- */
+/* --- Active origins --------------------------------------------------------------- */
 
 static void snapshot_of_a_published_volume_is_clean(void **state)
 {
@@ -377,8 +376,7 @@ static void snapshot_of_a_half_activated_volume_works(void **state)
 	succeeds(f, kvol_publish(f->pool, "v", "/v", NULL, &f->e));
 }
 
-/* --- Limits
- * ---------------------------------------------------------------------------------- */
+/* --- Limits ----------------------------------------------------------------------- */
 
 static void snapshots_of_a_pools_life_are_counted(void **state)
 {

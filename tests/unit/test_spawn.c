@@ -18,7 +18,7 @@
 
 #include "spawning.h"
 
-/* --- Results ------------------------------------------------------------------------ */
+/* --- Results ---------------------------------------------------------------------- */
 
 static void exit_status_decides(void **state)
 {
@@ -119,7 +119,7 @@ static void process_that_keeps_the_pipe_is_not_waited_for(void **state)
 	assert_int_equal(kill((pid_t)atol(detail), SIGKILL), 0);
 }
 
-/* --- What the program is given ------------------------------------------------------ */
+/* --- What the program is given ---------------------------------------------------- */
 
 static void nothing_is_inherited_but_stdio(void **state)
 {
@@ -170,7 +170,7 @@ static void signals_are_as_a_program_expects_them(void **state)
 	assert_false(sigismember(&set, SIGUSR1));
 }
 
-/* --- What the caller notices -------------------------------------------------------- */
+/* --- What the caller notices ------------------------------------------------------ */
 
 static volatile sig_atomic_t seen;
 

@@ -24,7 +24,7 @@
 
 #include "spawning.h"
 
-/* --- A kernel that refuses ---------------------------------------------------------- */
+/* --- A kernel that refuses -------------------------------------------------------- */
 
 /* The nth call of that number fails, or gives `value`; each process counts its own, from
  * where its parent was when it was cloned. */
@@ -138,7 +138,7 @@ static bool wait_until_gone(pid_t pid)
 	return true;
 }
 
-/* --- What fails --------------------------------------------------------------------- */
+/* --- What fails ------------------------------------------------------------------- */
 
 /* Each of the calls on the way to the program, in the caller and in both children. */
 static void refusal_of_any_call_is_told(void **state)

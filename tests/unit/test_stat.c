@@ -235,7 +235,7 @@ static void damaged_row_ends_the_listing_with_an_error(void **state)
 	model_saved_free(saved);
 }
 
-/* --- How full, how well --- */
+/* --- How full, how well ----------------------------------------------------------- */
 
 static struct kvol_volume_stats stats_of(struct fixture *f, const char *name)
 {

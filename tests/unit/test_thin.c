@@ -12,7 +12,7 @@
 
 #include "thin.h"
 
-/* --- Writing ------------------------------------------------------------------------ */
+/* --- Writing ---------------------------------------------------------------------- */
 
 static void tables_are_as_the_kernel_documents_them(void **state)
 {
@@ -93,7 +93,7 @@ static void longest_line_fits(void **state)
 	assert_true(strlen(buf) < KV_THIN_LINE - 1);
 }
 
-/* --- Reading ------------------------------------------------------------------------ */
+/* --- Reading ---------------------------------------------------------------------- */
 
 /* The words between mode and needs_check of an ordinary pool. */
 #define USUAL "discard_passdown error_if_no_space"

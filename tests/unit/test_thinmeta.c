@@ -89,8 +89,7 @@ static int read_disk(void *arg, uint64_t block, void *buf)
 	return 0;
 }
 
-/* --- Building
- * ----------------------------------------------------------------------------- */
+/* --- Building --------------------------------------------------------------------- */
 
 static void put_super(struct disk *d, uint64_t details_root)
 {
@@ -211,7 +210,7 @@ static void expect_super_error(struct disk *d, int r)
 	expect_error(d, 0, r);
 }
 
-/* --- All of them --- */
+/* --- All of them ------------------------------------------------------------------ */
 
 /* Lists in steps of n, and expects what is in the fixture's two leaves. */
 static void expect_list(struct disk *d, unsigned n)
@@ -306,8 +305,7 @@ static void needs_check_and_counter_are_in_the_superblock(void **state)
 	assert_int_equal(kv_thinmeta_set_time(garbage, 1), -EUCLEAN);
 }
 
-/* --- What is there
- * ------------------------------------------------------------------------ */
+/* --- What is there ---------------------------------------------------------------- */
 
 static void the_superblock_is_read(void **state)
 {
@@ -409,8 +407,7 @@ static void trees_may_be_as_deep_as_the_kernel_makes_them_and_no_deeper(void **s
 	expect_error(*state, 50, -EUCLEAN);
 }
 
-/* --- What contradicts itself
- * -------------------------------------------------------------- */
+/* --- What contradicts itself ------------------------------------------------------ */
 
 static void a_bad_superblock_is_refused(void **state)
 {
@@ -610,8 +607,7 @@ static void noise_is_survived(void **state)
 	expect_found(d, 50);
 }
 
-/* --- What cannot be read, and what moves
- * -------------------------------------------------- */
+/* --- What cannot be read, and what moves ------------------------------------------ */
 
 static void read_errors_are_passed_on(void **state)
 {

@@ -97,7 +97,7 @@ static int read_disk(void *arg, uint64_t block, void *buf)
 	return 0;
 }
 
-/* --- Building --- */
+/* --- Building --------------------------------------------------------------------- */
 
 static unsigned put_node(struct disk *d, unsigned block, bool leaf, uint32_t value_size,
 			 const uint64_t *keys, const void *values, unsigned n)
@@ -208,7 +208,7 @@ static void build(struct disk *d)
 	put_super(d, HELD);
 }
 
-/* --- What the kernel does --- */
+/* --- What the kernel does --------------------------------------------------------- */
 
 static uint32_t draw(struct disk *d, uint32_t n)
 {
@@ -295,7 +295,7 @@ static void check(struct disk *d, unsigned i)
 	assert_true(d->reads <= 2 * d->next + 4 * DEVICES);
 }
 
-/* --- Tests --- */
+/* --- Tests ------------------------------------------------------------------------ */
 
 static int setup(void **state)
 {

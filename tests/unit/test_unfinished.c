@@ -71,7 +71,7 @@ static void assert_slots_empty(struct fixture *f)
 			assert_int_equal(word, 0);
 }
 
-/* --- The next call --- */
+/* --- The next call ---------------------------------------------------------------- */
 
 static int do_pool_stat(struct kvol_pool *p)
 {
@@ -320,7 +320,7 @@ static void nothing_but_a_look_when_nothing_is_frozen(void **state)
 	assert_int_equal(faccessat(dir, "unfinished", F_OK, 0), -1);
 }
 
-/* --- The living --- */
+/* --- The living ------------------------------------------------------------------- */
 
 static _Atomic unsigned n_looks;
 
@@ -474,7 +474,7 @@ static void call_waits_for_the_one_who_thaws(void **state)
 	assert_null(fault);
 }
 
-/* --- Waiting --- */
+/* --- Waiting ---------------------------------------------------------------------- */
 
 static void *expand_w(void *arg)
 {
@@ -515,7 +515,7 @@ static void waiting_call_thaws(void **state)
 	assert_null(fault);
 }
 
-/* --- Slots --- */
+/* --- Slots ------------------------------------------------------------------------ */
 
 static void more_suspends_than_slots_wait_and_end_at_their_deadline(void **state)
 {
@@ -612,7 +612,7 @@ static void slot_of_no_volume_is_emptied(void **state)
 	assert_slots_empty(f);
 }
 
-/* --- Commits --- */
+/* --- Commits ---------------------------------------------------------------------- */
 
 static bool dying, failing;
 

@@ -15,7 +15,7 @@
 
 #include "util.h"
 
-/* --- Cleanup ------------------------------------------------------------------------ */
+/* --- Cleanup ---------------------------------------------------------------------- */
 
 static void close_keeps_errno_and_gives_minus_one(void **state)
 {
@@ -62,7 +62,7 @@ static void fd_is_closed_at_the_end_of_its_scope(void **state)
 	assert_int_equal(fcntl(number, F_GETFD), -1);
 }
 
-/* --- Time --------------------------------------------------------------------------- */
+/* --- Time ------------------------------------------------------------------------- */
 
 static void deadlines_saturate(void **state)
 {
@@ -101,7 +101,7 @@ static void backoff_takes_any_step(void **state)
 	assert_true(step == UINT_MAX);
 }
 
-/* --- Strings ------------------------------------------------------------------------ */
+/* --- Strings ---------------------------------------------------------------------- */
 
 static void strcpy_terminates_and_tells_what_did_not_fit(void **state)
 {
@@ -235,7 +235,7 @@ static void line_is_cut_between_characters(void **state)
 	assert_string_equal(buf, "...");
 }
 
-/* --- Numbers ------------------------------------------------------------------------ */
+/* --- Numbers ---------------------------------------------------------------------- */
 
 static void rounding_saturates(void **state)
 {
@@ -287,7 +287,7 @@ static void hash_is_fnv_1a(void **state)
 	assert_true(kv_hash64("a", 1, 1) != kv_hash64("a", 1, 0));
 }
 
-/* --- Files -------------------------------------------------------------------------- */
+/* --- Files ------------------------------------------------------------------------ */
 
 struct dir {
 	char path[64];

@@ -14,8 +14,7 @@
 #include "fixture.h"
 #include "verb.h"
 
-/* --- Creating
- * -------------------------------------------------------------------------------- */
+/* --- Creating --------------------------------------------------------------------- */
 
 static void created_volume_is_there_and_inactive(void **state)
 {
@@ -233,8 +232,7 @@ static void what_could_not_be_undone_is_done_by_the_next_open(void **state)
 	assert_int_equal(query(f, "SELECT count(*) FROM reservation"), 0);
 }
 
-/* --- The pool's states
- * ----------------------------------------------------------------------- */
+/* --- The pool's states ------------------------------------------------------------ */
 
 static void pool_states_refuse_with_their_reasons(void **state)
 {
@@ -377,8 +375,7 @@ static void refused_message_is_passed_on(void **state)
 	assert_int_equal(model_thins(disk_of(f)), 1);
 }
 
-/* --- Limits
- * ---------------------------------------------------------------------------------- */
+/* --- Limits ----------------------------------------------------------------------- */
 
 static void max_volumes_is_exact(void **state)
 {
@@ -411,8 +408,7 @@ static void max_volumes_is_exact(void **state)
 	assert_int_equal(pool_info(f).n_volumes, 21);
 }
 
-/* --- Deleting
- * -------------------------------------------------------------------------------- */
+/* --- Deleting --------------------------------------------------------------------- */
 
 static void delete_frees_name_id_and_blocks(void **state)
 {
@@ -524,8 +520,7 @@ static void failed_commit_of_delete_keeps_the_volume(void **state)
 	succeeds(f, kvol_delete(f->pool, "v", 0, &f->e));
 }
 
-/* --- Handles, threads, processes
- * ------------------------------------------------------------- */
+/* --- Handles, threads, processes -------------------------------------------------- */
 
 static int use_inherited(void *arg)
 {
