@@ -7,6 +7,7 @@ examples_kvolctl_kvolctl_SOURCES = \
 	examples/kvolctl/kvolctl.h \
 	examples/kvolctl/label.c \
 	examples/kvolctl/list.c \
+	examples/kvolctl/listing.c \
 	examples/kvolctl/pool.c \
 	examples/kvolctl/publish.c \
 	examples/kvolctl/repair.c \

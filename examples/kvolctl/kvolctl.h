@@ -139,9 +139,21 @@ struct table {
 	size_t n_cells, n_allocated;
 };
 
-int table_add(struct table *table, const char *cell); /* "" shows as "-"; 0 or -ENOMEM */
+/* A cell for each column; "" shows as "-"; 0 or -ENOMEM. */
+int table_add_row(struct table *table, const char *const *cells);
 void table_print(const struct table *table);
 void table_free(struct table *table);
+
+/* listing.c: what an iterator gives, as a table or as JSON. */
+struct listing {
+	int (*next)(void *iter, void *info); /* fills info: 1, 0 at the end, or an error */
+	void (*print_json)(const void *info);
+	int (*add_row)(struct table *table, const void *info);
+	const struct column *columns;
+	size_t n_columns;
+};
+int print_listing(const struct invocation *inv, const struct listing *l, void *iter,
+		  void *info);
 size_t text_width(const char *text);
 
 /* secret.c: what is in a file, or comes on standard input for "-"; in locked memory, which

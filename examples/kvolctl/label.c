@@ -115,8 +115,10 @@ int run_labels(struct invocation *inv)
 	return DONE;
 }
 
-static void print_publish_json(const struct kvol_publish_info *info)
+static void print_publish_json(const void *item)
 {
+	const struct kvol_publish_info *info = item;
+
 	json_open('{');
 	json_pair_number("flags", info->flags);
 	json_pair_string("volume", info->volume);
@@ -139,8 +141,9 @@ static const struct column publish_columns[] = {
 
 #define N_PUBLISH_COLUMNS (sizeof(publish_columns) / sizeof(publish_columns[0]))
 
-static int add_publish(struct table *table, const struct kvol_publish_info *info)
+static int add_publish(struct table *table, const void *item)
 {
+	const struct kvol_publish_info *info = item;
 	const char *mode[] = { "rw", "ro", "rw,block", "ro,block" };
 	char device[DEVICE_TEXT];
 	const char *cells[N_PUBLISH_COLUMNS] = {
@@ -151,53 +154,24 @@ static int add_publish(struct table *table, const struct kvol_publish_info *info
 		format_device(info->dev_major, info->dev_minor, device),
 		info->mount_namespace,
 	};
-	int r = 0;
 
-	for (size_t i = 0; i < N_PUBLISH_COLUMNS && r == 0; i++)
-		r = table_add(table, cells[i]);
-	return r;
+	return table_add_row(table, cells);
 }
 
-static int publishes_table(struct kvol_publish_iter *iter)
+static int next_publish(void *iter, void *info)
 {
-	struct table table = { .columns = publish_columns,
-			       .n_columns = N_PUBLISH_COLUMNS };
-	struct kvol_publish_info info = { .size = sizeof(info) };
-	int r;
-
-	while ((r = kvol_publish_iter_next(iter, &info)) > 0) {
-		r = add_publish(&table, &info);
-		if (r < 0)
-			break;
-		info.size = sizeof(info);
-	}
-	if (r == 0)
-		table_print(&table);
-	table_free(&table);
-	return r;
+	((struct kvol_publish_info *)info)->size = sizeof(struct kvol_publish_info);
+	return kvol_publish_iter_next(iter, info);
 }
 
-static int publishes_json(struct kvol_publish_iter *iter)
-{
-	struct kvol_publish_info info = { .size = sizeof(info) };
-	int r;
-
-	json_open('[');
-	while ((r = kvol_publish_iter_next(iter, &info)) > 0) {
-		json_line();
-		print_publish_json(&info);
-		info.size = sizeof(info);
-	}
-	fputs("\n", stdout);
-	json_close(']');
-	putchar('\n');
-	return r;
-}
+static const struct listing publishes = { next_publish, print_publish_json, add_publish,
+					  publish_columns, N_PUBLISH_COLUMNS };
 
 int run_publishes(struct invocation *inv)
 {
 	const char *name = inv->n_operands ? inv->operands[0] : NULL;
 	struct kvol_publish_iter *iter;
+	struct kvol_publish_info info;
 	struct kvol_error error;
 	int code = open_pool(inv);
 	int r;
@@ -206,7 +180,7 @@ int run_publishes(struct invocation *inv)
 		return code;
 	if (kvol_publish_list(inv->pool, name, &iter, &error) < 0)
 		return fail(&error);
-	r = inv->options[OPTION_JSON] ? publishes_json(iter) : publishes_table(iter);
+	r = print_listing(inv, &publishes, iter, &info);
 	kvol_publish_iter_free(iter);
 	return r < 0 ? fail_errno(r, "publishes") : DONE;
 }

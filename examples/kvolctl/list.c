@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * list, show. JSON is printed item by item; a table needs all items first for its widths.
- * When a listing breaks off, its JSON array is left open: no reader can take it for the
- * whole.
+ * list, show.
  */
 
 #include <errno.h>
@@ -51,8 +49,10 @@ const char *format_device(uint32_t dev_major, uint32_t dev_minor, char buf[DEVIC
 	return buf;
 }
 
-static void print_info_json(const struct kvol_info *info)
+static void print_info_json(const void *item)
 {
+	const struct kvol_info *info = item;
+
 	json_open('{');
 	json_pair_number("flags", info->flags);
 	json_pair_number("bytes", info->bytes);
@@ -71,27 +71,9 @@ static void print_info_json(const struct kvol_info *info)
 	json_close('}');
 }
 
-static int list_json(struct kvol_iter *iter)
+static int add_row(struct table *table, const void *item)
 {
-	struct kvol_info info = { .size = sizeof(info) };
-	int r;
-
-	json_open('[');
-	while ((r = kvol_iter_next(iter, &info)) > 0 && !ferror(stdout)) {
-		json_line();
-		print_info_json(&info);
-		info.size = sizeof(info);
-	}
-	if (r == 0) {
-		fputs("\n", stdout);
-		json_close(']');
-	}
-	putchar('\n');
-	return r < 0 ? r : 0;
-}
-
-static int add_row(struct table *table, const struct kvol_info *info)
-{
+	const struct kvol_info *info = item;
 	char bytes[SIZE_TEXT], allocated[SIZE_TEXT], targets[16], created[TIME_TEXT];
 	char device[DEVICE_TEXT];
 	const char *cells[N_LIST_COLUMNS] = {
@@ -107,36 +89,22 @@ static int add_row(struct table *table, const struct kvol_info *info)
 	};
 
 	(void)snprintf(targets, sizeof(targets), "%" PRIu32, info->n_targets);
-	for (size_t i = 0; i < N_LIST_COLUMNS; i++) {
-		int r = table_add(table, cells[i]);
-
-		if (r < 0)
-			return r;
-	}
-	return 0;
+	return table_add_row(table, cells);
 }
 
-static int list_table(struct kvol_iter *iter)
+static int next_info(void *iter, void *info)
 {
-	struct table table = { .columns = list_columns, .n_columns = N_LIST_COLUMNS };
-	struct kvol_info info = { .size = sizeof(info) };
-	int r;
-
-	while ((r = kvol_iter_next(iter, &info)) > 0) {
-		r = add_row(&table, &info);
-		if (r < 0)
-			break;
-		info.size = sizeof(info);
-	}
-	if (r == 0)
-		table_print(&table);
-	table_free(&table);
-	return r;
+	((struct kvol_info *)info)->size = sizeof(struct kvol_info);
+	return kvol_iter_next(iter, info);
 }
+
+static const struct listing volumes = { next_info, print_info_json, add_row, list_columns,
+					N_LIST_COLUMNS };
 
 int print_list(struct invocation *inv, const struct kvol_list_opts *opts)
 {
 	struct kvol_error error;
+	struct kvol_info info;
 	struct kvol_iter *iter;
 	int code = open_pool(inv);
 	int r;
@@ -145,7 +113,7 @@ int print_list(struct invocation *inv, const struct kvol_list_opts *opts)
 		return code;
 	if (kvol_list_filtered(inv->pool, opts, &iter, &error) < 0)
 		return fail(&error);
-	r = inv->options[OPTION_JSON] ? list_json(iter) : list_table(iter);
+	r = print_listing(inv, &volumes, iter, &info);
 	kvol_iter_free(iter);
 	return r < 0 ? fail_errno(r, "list") : DONE;
 }

@@ -38,7 +38,7 @@ size_t text_width(const char *text)
 	return width;
 }
 
-int table_add(struct table *table, const char *cell)
+static int add_cell(struct table *table, const char *cell)
 {
 	if (table->n_cells == table->n_allocated) {
 		size_t n = table->n_allocated ? 2 * table->n_allocated : 64;
@@ -54,6 +54,15 @@ int table_add(struct table *table, const char *cell)
 		return -ENOMEM;
 	table->n_cells++;
 	return 0;
+}
+
+int table_add_row(struct table *table, const char *const *cells)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < table->n_columns && r == 0; i++)
+		r = add_cell(table, cells[i]);
+	return r;
 }
 
 static size_t column_width(const struct table *table, size_t column)

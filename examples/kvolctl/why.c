@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * why: who holds a volume, one line or one JSON object each. A list that is not whole
- * ends in a failure, and its JSON array is left open.
+ * why: who holds a volume, one line or one JSON object each.
  */
 
 #include <inttypes.h>
@@ -40,8 +39,10 @@ static const char *why_word(uint32_t kind)
 	return kind && kind < sizeof(words) / sizeof(words[0]) ? words[kind] : "unknown";
 }
 
-static void print_json(const struct kvol_why_info *info)
+static void print_json(const void *item)
 {
+	const struct kvol_why_info *info = item;
+
 	json_open('{');
 	json_pair_string("kind", why_word(info->kind));
 	json_pair_number("flags", info->flags);
@@ -59,27 +60,9 @@ static void print_json(const struct kvol_why_info *info)
 	json_close('}');
 }
 
-static int why_json(struct kvol_why_iter *iter)
+static int add_row(struct table *table, const void *item)
 {
-	struct kvol_why_info info = { .size = sizeof(info) };
-	int r;
-
-	json_open('[');
-	while ((r = kvol_why_next(iter, &info)) > 0 && !ferror(stdout)) {
-		json_line();
-		print_json(&info);
-		info.size = sizeof(info);
-	}
-	if (r == 0) {
-		fputs("\n", stdout);
-		json_close(']');
-	}
-	putchar('\n');
-	return r < 0 ? r : 0;
-}
-
-static int add_row(struct table *table, const struct kvol_why_info *info)
-{
+	const struct kvol_why_info *info = item;
 	char pid[16] = "", uid[16] = "", how[HOW_TEXT] = "";
 	const char *cells[N_COLUMNS] = {
 		why_word(info->kind), pid, uid, info->what, how, info->target,
@@ -96,34 +79,21 @@ static int add_row(struct table *table, const struct kvol_why_info *info)
 		if (info->how & ways[i].bit)
 			used += (size_t)snprintf(how + used, sizeof(how) - used, "%s%s",
 						 used ? "," : "", ways[i].word);
-	for (size_t i = 0; i < N_COLUMNS; i++) {
-		int r = table_add(table, cells[i]);
-
-		if (r < 0)
-			return r;
-	}
-	return 0;
+	return table_add_row(table, cells);
 }
 
-static int why_table(struct kvol_why_iter *iter)
+static int next_info(void *iter, void *info)
 {
-	struct table table = { .columns = columns, .n_columns = N_COLUMNS };
-	struct kvol_why_info info = { .size = sizeof(info) };
-	int added = 0, r;
-
-	while (added == 0 && (r = kvol_why_next(iter, &info)) > 0) {
-		added = add_row(&table, &info);
-		info.size = sizeof(info);
-	}
-	if (added == 0)
-		table_print(&table);
-	table_free(&table);
-	return added < 0 ? added : r;
+	((struct kvol_why_info *)info)->size = sizeof(struct kvol_why_info);
+	return kvol_why_next(iter, info);
 }
+
+static const struct listing holders = { next_info, print_json, add_row, columns, N_COLUMNS };
 
 int run_why(struct invocation *inv)
 {
 	struct kvol_why_iter *iter;
+	struct kvol_why_info info;
 	struct kvol_error error;
 	int code = open_pool(inv);
 	int r;
@@ -132,7 +102,7 @@ int run_why(struct invocation *inv)
 		return code;
 	if (kvol_why(inv->pool, inv->operands[0], 0, &iter, &error) < 0)
 		return fail(&error);
-	r = inv->options[OPTION_JSON] ? why_json(iter) : why_table(iter);
+	r = print_listing(inv, &holders, iter, &info);
 	kvol_why_free(iter);
 	return r < 0 ? fail_errno(r, "the list is not whole") : DONE;
 }
