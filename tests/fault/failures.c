@@ -473,8 +473,8 @@ static void check_count(const char *what, size_t offset, const struct machine *i
 	/* A deactivation that stopped half-way is repeated. */
 	if (!strcmp(run.s->verb, "kvol_pool_deactivate") && KIND(run.kind) & IOCTL_KINDS)
 		return;
-	if (run.s->idle_left && KIND(run.kind) & IOCTL_KINDS &&
-	    is->devices == run.new.left.devices + 1)
+	if (KIND(run.kind) & IOCTL_KINDS && is->devices >= run.new.left.devices &&
+	    is->devices <= run.new.left.devices + run.s->idle_left)
 		return;
 	for (size_t i = 0; i < run.n_between; i++)
 		if (COUNT(is) == COUNT(&run.between[i].left))

@@ -39,7 +39,7 @@ struct scenario {
 	void (*stopped)(struct fixture *f);
 	bool running;	  /* the boot leaves nothing open, and is done once */
 	bool silent;	  /* it has no error struct to fill */
-	bool idle_left;	  /* a device that nobody uses may stay until the next open */
+	unsigned idle_left; /* devices that nobody uses may stay until the next open */
 	bool no_repeat;	  /* the call cannot be repeated on its handle */
 	bool cannot_fail; /* nothing in it can: it must not come to any point */
 };

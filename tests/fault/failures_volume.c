@@ -11,6 +11,7 @@
 #include "util.h"
 
 #define ANY_VOLUME "'v'|'x'|'raw'|'s'|'tank'"
+#define ANY_PUBLISH ANY_VOLUME "|target '|mount namespace '"
 #define GROWN	   (600 * MIB)
 
 /* --- Disks and boots -------------------------------------------------------------- */
@@ -382,9 +383,9 @@ static const struct scenario scenarios[] = {
 	  .call = call_create_ext4 },
 	{ "create of a template with an owner", "kvol_create", ANY_VOLUME, with_template,
 	  open_here, .call = call_create_owned },
-	{ "publish for the first time", "kvol_publish", ANY_VOLUME "|target '|mount namespace '", with_a_clone,
-	  open_here, .call = call_publish_clone, .between = "mount" },
-	{ "make a template", "kvol_template_make", "'template", with_template, open_here,
+	{ "publish for the first time", "kvol_publish", ANY_PUBLISH, with_a_clone, open_here,
+	  .call = call_publish_clone, .between = "mount" },
+	{ "make a template", "kvol_template_make", "'template|'tank'", with_template, open_here,
 	  .call = call_template_make },
 	{ "delete a template", "kvol_template_delete", "'template|template |'tank'",
 	  with_template, open_here, .call = call_template_delete },
@@ -393,10 +394,10 @@ static const struct scenario scenarios[] = {
 	{ "create thick", "kvol_create", ANY_VOLUME, empty_pool, ids_in_hand,
 	  .call = call_create_thick },
 	{ "expand thick", "kvol_expand", ANY_VOLUME, one_thick, open_here,
-	  .call = call_expand_thick, .between = "fs grow|commit#3", .idle_left = true },
+	  .call = call_expand_thick, .between = "fs grow|commit#3", .idle_left = 2 },
 	{ "expand a published thick", "kvol_expand", ANY_VOLUME, one_thick, published,
 	  .call = call_expand_thick, .between = "fs grow|commit#3" },
-	{ "publish thick", "kvol_publish", ANY_VOLUME "|target '", one_thick, open_here,
+	{ "publish thick", "kvol_publish", ANY_PUBLISH, one_thick, open_here,
 	  .call = call_publish_thick, .between = "!target attach" },
 	{ "create with an owner", "kvol_create", ANY_VOLUME, empty_pool, ids_in_hand,
 	  .call = call_create_owned },
@@ -420,13 +421,13 @@ static const struct scenario scenarios[] = {
 	{ "clone of btrfs", "kvol_clone", ANY_VOLUME "|'b'", one_of_each, open_here,
 	  .call = call_clone_btrfs },
 	{ "expand", "kvol_expand", ANY_VOLUME, one_of_each, open_here,
-	  .call = call_expand, .between = "fs grow|commit#2", .idle_left = true },
+	  .call = call_expand, .between = "fs grow|commit#2", .idle_left = 1 },
 	{ "expand a published", "kvol_expand", ANY_VOLUME, one_of_each, published,
 	  .call = call_expand, .between = "fs grow|commit#2" },
 	{ "expand a block", "kvol_expand", ANY_VOLUME, one_of_each, published_as_block,
 	  .call = call_expand },
 	{ "expand a half-grown", "kvol_expand", ANY_VOLUME, half_grown, open_here,
-	  .call = call_expand, .between = "commit", .idle_left = true },
+	  .call = call_expand, .between = "commit", .idle_left = 1 },
 	{ "expand raw", "kvol_expand", ANY_VOLUME, one_of_each, open_here,
 	  .call = call_expand_raw },
 	{ "expand a raw block", "kvol_expand", ANY_VOLUME, one_of_each,

@@ -197,20 +197,21 @@ static bool takes_no_discards(const struct model_table *t)
 	return below && below->no_discards;
 }
 
-/* Nothing is lost by a smaller one below a device that does not reach so far. */
-static bool fits_upper(const struct model_dev *d, uint64_t sectors)
+/* Nothing is lost by a smaller one that nobody has open, or that ends behind every device
+ * on top of it. */
+static bool is_seen_beyond(const struct model_dev *d, uint64_t sectors)
 {
-	bool found = false;
+	unsigned uppers = 0;
 
 	for (struct model_dev *u = model->devs; u < model->devs + MODEL_DEVS; u++) {
 		if (!u->used || !u->table.live ||
 		    u->table.below[0] != model_dev_number(d))
 			continue;
 		if (u->table.offset + u->table.sectors > sectors)
-			return false;
-		found = true;
+			return true;
+		uppers++;
 	}
-	return found;
+	return model_openers(model_dev_number(d)) > uppers;
 }
 
 static int put_table(const char *uuid, const struct model_table *t)
@@ -219,7 +220,8 @@ static int put_table(const char *uuid, const struct model_table *t)
 
 	if (!d)
 		return -ENXIO;
-	if (d->table.live && d->table.sectors > t->sectors && !fits_upper(d, t->sectors))
+	if (d->table.live && d->table.sectors > t->sectors &&
+	    is_seen_beyond(d, t->sectors))
 		model_disaster("%s: a smaller table was loaded", d->id.name);
 	d->table = *t;
 	d->table.live = true;
