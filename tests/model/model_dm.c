@@ -197,10 +197,11 @@ static bool takes_no_discards(const struct model_table *t)
 	return below && below->no_discards;
 }
 
-/* Nothing is lost by a smaller one that nobody has open, or that ends behind every device
- * on top of it. */
-static bool is_seen_beyond(const struct model_dev *d, uint64_t sectors)
+/* Nothing is lost by a smaller one that ends behind every device on top of it and behind
+ * its file system, and that nobody has open. */
+static bool is_used_beyond(const struct model_dev *d, uint64_t sectors)
 {
+	const struct model_thin *thin = model_thin_under(model_dev_number(d));
 	unsigned uppers = 0;
 
 	for (struct model_dev *u = model->devs; u < model->devs + MODEL_DEVS; u++) {
@@ -211,7 +212,8 @@ static bool is_seen_beyond(const struct model_dev *d, uint64_t sectors)
 			return true;
 		uppers++;
 	}
-	return model_openers(model_dev_number(d)) > uppers;
+	return model_openers(model_dev_number(d)) > uppers ||
+	       (thin && thin->content.bytes > sectors * KV_SECTOR);
 }
 
 static int put_table(const char *uuid, const struct model_table *t)
@@ -221,7 +223,7 @@ static int put_table(const char *uuid, const struct model_table *t)
 	if (!d)
 		return -ENXIO;
 	if (d->table.live && d->table.sectors > t->sectors &&
-	    is_seen_beyond(d, t->sectors))
+	    is_used_beyond(d, t->sectors))
 		model_disaster("%s: a smaller table was loaded", d->id.name);
 	d->table = *t;
 	d->table.live = true;

@@ -164,6 +164,7 @@ static void names_and_uuids_are_taken_once(void **state)
 /* The teardown's assertions have something to see. */
 static void disasters_are_seen(void **state)
 {
+	_cleanup_close_ int fd = -1;
 	struct fixture *f = *state;
 	dev_t dev;
 	struct kv_dm_id id;
@@ -182,8 +183,16 @@ static void disasters_are_seen(void **state)
 	assert_int_equal(message(f, "create_snap 8 7"), 0);
 	assert_string_equal(model->disaster, "");
 	assert_int_equal(kv_dm_resume(&f->pool->dm, id.uuid), 0);
+	fd = kv_blockdev_open(dev, O_RDWR);
 	assert_int_equal(halve(f), 0);
-	assert_string_not_equal(model->disaster, ""); /* smaller */
+	assert_string_not_equal(model->disaster, ""); /* smaller, for who has it open */
+	model->disaster[0] = '\0';
+	fd = kv_close(fd);
+	assert_int_equal(kv_device_deactivate(f->pool, 7, 0), 0);
+	assert_int_equal(activate(f, &dev), 0);
+	model_thin(disk_of(f), 7)->content.bytes = MIB;
+	assert_int_equal(halve(f), 0);
+	assert_string_not_equal(model->disaster, ""); /* than its file system */
 	model->disaster[0] = '\0';
 }
 
