@@ -151,14 +151,24 @@ pkg_install_go()
 	fi
 }
 
+# Where a release's packages come from; nothing where their lists have never been fetched.
+pkg_archive()
+{
+	# shellcheck disable=SC2016 # apt's own variable
+	apt-get indextargets --format '$(REPO_URI)' "Codename: $1" "Component: main" | head -n 1
+}
+
 pkg_backport_go()
 {
 	local release lists=$top/build/apt from options package
 	# shellcheck source=/dev/null
 	release=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
-	# shellcheck disable=SC2016 # apt's own variable
-	from=$(apt-get indextargets --format '$(REPO_URI)' "Codename: $release" "Component: main" | head -n 1)
-	[ -n "$from" ] || { apt-get update && return 1; }
+	from=$(pkg_archive "$release")
+	if [ -z "$from" ]; then
+		apt-get update || return 1
+		from=$(pkg_archive "$release")
+	fi
+	[ -n "$from" ] || return 1
 	mkdir -p "$lists/partial"
 	echo "deb $from $release-backports main" >"$lists.list"
 	options=(-o "Dir::Etc::sourcelist=$lists.list" -o Dir::Etc::sourceparts=/dev/null -o "Dir::State::lists=$lists")
