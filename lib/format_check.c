@@ -165,13 +165,20 @@ static int find_active(struct kv_format *f, struct kvol_error *e)
 	return r == 0;
 }
 
+/* Twice, whatever failed: a pool that is left up keeps its disk busy, and nobody asked for
+ * it. */
 static int put_down(struct kvol_pool *pool, struct kvol_error *e)
 {
+	struct kvol_error why;
 	int r = kvol_pool_deactivate(pool, NULL);
 
-	if (r < 0 && r != -EBUSY)
-		r = kvol_pool_deactivate(pool, e);
-	return r == -EBUSY ? 0 : r; /* somebody has opened it since: let him */
+	if (r < 0)
+		r = kvol_pool_deactivate(pool, &why);
+	if (r == 0 || r == -EBUSY) /* somebody has opened it since: let him */
+		return 0;
+	if (e)
+		*e = why;
+	return r;
 }
 
 /* Opening is the only way to read a pool's name. It goes down again if it was down
