@@ -35,7 +35,7 @@ struct metadata {
 	struct kv_repair_source source; /* the device, past the page cache */
 	char token[KV_UUID_LEN + 1];
 	struct kv_repair_file made; /* TOKEN.new */
-	bool guessed;		    /* thin_repair had to look for the trees */
+	int roots;		    /* 0, or why thin_repair had to look for the trees */
 };
 
 /* --- Programs --------------------------------------------------------------------- */
@@ -126,13 +126,13 @@ static int make(struct metadata *m, struct kvol_error *e)
 	struct overrides o;
 	int r;
 
-	m->guessed = kv_thinmeta_roots(kv_repair_read, &m->source) < 0;
-	if (!m->guessed)
+	m->roots = kv_thinmeta_roots(kv_repair_read, &m->source);
+	if (m->roots == 0)
 		return thin_repair(m, NULL, e);
 	kv_log(&x->ctx->log, LOG_WARNING,
-	       "'%s': what leads to the volumes is lost: thin_repair has to look for it, "
-	       "and what it finds may be old",
-	       x->path);
+	       "'%s': what leads to the volumes is lost (%s): thin_repair has to look for "
+	       "it, and what it finds may be old",
+	       x->path, strerror(-m->roots));
 	r = kv_thinmeta_super(kv_repair_read, &m->source, &super);
 	if (r == 0) {
 		r = thin_repair(m, NULL, e);
@@ -149,6 +149,20 @@ static int make(struct metadata *m, struct kvol_error *e)
 }
 
 /* --- Judging it ------------------------------------------------------------------- */
+
+static int refuse_what_was_found(const struct metadata *m, struct kvol_error *e)
+{
+	static const char unless[] = "what thin_repair found may be old: it is written only "
+				     "if that is accepted";
+
+	if (m->roots != -EUCLEAN)
+		return kv_error_errno(e, m->roots,
+				      "'%s': %s; read what leads to the volumes",
+				      m->x->path, unless);
+	return kv_error(e, -EUCLEAN, KVOL_R_CORRUPT,
+			"'%s': what leads to the volumes is lost, and %s", m->x->path,
+			unless);
+}
 
 static int judge(struct metadata *m, struct kvol_error *e)
 {
@@ -181,12 +195,8 @@ static int judge(struct metadata *m, struct kvol_error *e)
 				" (such as '%.60s'): it is written only if that is "
 				"accepted",
 				x->path, t.lost, t.cut, t.example);
-	if (m->guessed && !kv_repair_checks(x) && !(x->o.flags & KVOL_REPAIR_ACCEPT))
-		return kv_error(e, -EUCLEAN, KVOL_R_CORRUPT,
-				"'%s': what leads to the volumes is lost, and what "
-				"thin_repair found may be old: it is written only if "
-				"that is accepted",
-				x->path);
+	if (m->roots && !kv_repair_checks(x) && !(x->o.flags & KVOL_REPAIR_ACCEPT))
+		return refuse_what_was_found(m, e);
 	if (t.lost || t.cut) {
 		x->info.n_lost = t.lost;
 		kv_repair_found(x, KVOL_FAULT_VOLUMES,
