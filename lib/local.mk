@@ -37,7 +37,9 @@ layer2_sources = \
 	lib/thinnode.c \
 	lib/thinnode.h \
 	lib/thinusage.c \
-	lib/thinusage.h
+	lib/thinusage.h \
+	lib/thinwalk.c \
+	lib/thinwalk.h
 
 # L1: adapters, one foreign library or kernel interface each.
 layer1_sources = \
@@ -99,6 +101,8 @@ layer3_sources = \
 	lib/ids.h \
 	lib/lock.c \
 	lib/lock.h \
+	lib/metasnap.c \
+	lib/metasnap.h \
 	lib/pool_state.c \
 	lib/pool_state.h \
 	lib/publication.c \

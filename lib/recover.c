@@ -411,7 +411,7 @@ int kv_recover(struct kvol_pool *pool, struct kvol_error *e)
 	r = settle_epoch(pool, e);
 	if (r < 0 || pool->audit || !writable(pool))
 		return r;
-	kv_usage_recover(pool);
+	kv_metasnap_recover(pool);
 	r = settle_snapshots(pool);
 	if (r == 0)
 		r = reservations(pool);

@@ -14,30 +14,19 @@
  * So a mapping that is not older than its device's time is exclusive. The others are
  * marked in a map of the pool's blocks, and taken out of it by the mappings of all other
  * devices whose time is later than the oldest of them. Trees that were copied share nodes:
- * none is read twice.
- *
- * Nothing that is read is believed (thinnode.c). Frees what it allocates.
+ * none is read twice. Frees what it allocates.
  */
 #include <errno.h>
 #include <stdlib.h>
 
 #include "thin.h"
-#include "thinnode.h"
 #include "thinusage.h"
-
-/* Bits of a mapping's value below its block. */
-#define TIME_BITS 24
-#define TIME_MASK ((UINT64_C(1) << TIME_BITS) - 1)
+#include "thinwalk.h"
 
 #define DEVICES_AT_ONCE 64
 
-struct walk {
-	kv_thinmeta_read_fn *read;
-	void *arg;
-	struct kv_thinmeta_super super;
-	uint64_t data_blocks;
-	unsigned char *buffers;	 /* one for each level of a tree */
-	unsigned char *seen;	 /* nodes, by their number */
+struct count {
+	struct kv_thinwalk w;
 	unsigned char *unproven; /* blocks that others may have */
 	uint64_t n_unproven;
 	uint32_t time; /* of the device asked about */
@@ -63,119 +52,51 @@ static bool test_and_clear(unsigned char *bits, uint64_t i)
 	return was;
 }
 
-typedef int mapping_fn(struct walk *w, uint64_t block, uint32_t time);
-
-/* Calls fn for each mapping below a node. With `once`, not for what was seen before. */
-static int walk_node(struct walk *w, uint64_t number, const struct kv_thinrange *range,
-		     unsigned depth, bool once, mapping_fn *fn)
-{
-	unsigned char *buf = w->buffers + (size_t)depth * KV_THINMETA_BLOCK;
-	struct kv_thinnode node;
-	struct kv_thinrange below;
-	uint64_t value;
-	int r;
-
-	if (depth == KV_THINNODE_DEPTH || number >= w->super.metadata_blocks)
-		return -EUCLEAN;
-	if (once && test_and_set(w->seen, number))
-		return 0;
-	r = kv_thinnode_read(w->read, w->arg, number, w->super.metadata_blocks, range,
-			     sizeof(uint64_t), buf, &node);
-	if (r == 0 && !node.n && depth) /* it could stand anywhere, and often */
-		r = -EUCLEAN;
-	for (uint32_t i = 0; r == 0 && i < node.n; i++) {
-		value = kv_thinnode_value(&node, i);
-		if (node.leaf) {
-			r = value >> TIME_BITS < w->data_blocks
-				    ? fn(w, value >> TIME_BITS,
-					 (uint32_t)(value & TIME_MASK))
-				    : -EUCLEAN;
-			continue;
-		}
-		below = kv_thinnode_below(&node, i, range);
-		r = walk_node(w, value, &below, depth + 1, once, fn);
-	}
-	return r;
-}
-
-/* The root of a device's own tree: a leaf's value in the tree of devices. */
-static int find_root(struct walk *w, uint32_t id, uint64_t *ret)
-{
-	struct kv_thinrange range = { 0, (uint64_t)KV_THIN_ID_MAX + 1 };
-	uint64_t number = w->super.data_mapping_root;
-	struct kv_thinnode node;
-	uint32_t i;
-	int r;
-
-	for (unsigned depth = 0; depth < KV_THINNODE_DEPTH; depth++) {
-		r = kv_thinnode_read(w->read, w->arg, number, w->super.metadata_blocks,
-				     &range, sizeof(uint64_t), w->buffers, &node);
-		if (r < 0)
-			return r;
-		i = kv_thinnode_count_up_to(&node, id);
-		if (!i || (node.leaf && kv_thinnode_key(&node, i - 1) != id))
-			return -ENODATA;
-		number = kv_thinnode_value(&node, i - 1);
-		if (node.leaf) {
-			*ret = number;
-			return 0;
-		}
-		range = kv_thinnode_below(&node, i - 1, &range);
-	}
-	return -EUCLEAN;
-}
-
-static int walk_device(struct walk *w, uint32_t id, bool once, mapping_fn *fn)
-{
-	const struct kv_thinrange all = { 0, UINT64_MAX };
-	uint64_t root;
-	int r = find_root(w, id, &root);
-
-	return r < 0 ? r : walk_node(w, root, &all, 0, once, fn);
-}
-
 /* Of the device asked about. */
-static int take_down(struct walk *w, uint64_t block, uint32_t time)
+static int take_down(void *arg, const struct kv_thinmapping *m)
 {
-	if (time >= w->time) {
-		w->usage.exclusive++;
+	struct count *c = arg;
+
+	if (m->time >= c->time) {
+		c->usage.exclusive++;
 		return 0;
 	}
-	if (test_and_set(w->unproven, block))
+	if (test_and_set(c->unproven, m->block))
 		return -EUCLEAN; /* twice in one device */
-	if (time < w->oldest)
-		w->oldest = time;
-	w->n_unproven++;
+	if (m->time < c->oldest)
+		c->oldest = m->time;
+	c->n_unproven++;
 	return 0;
 }
 
 /* Of another. */
-static int strike_out(struct walk *w, uint64_t block, uint32_t time)
+static int strike_out(void *arg, const struct kv_thinmapping *m)
 {
-	(void)time;
-	if (test_and_clear(w->unproven, block)) {
-		w->n_unproven--;
-		w->usage.shared++;
+	struct count *c = arg;
+
+	if (test_and_clear(c->unproven, m->block)) {
+		c->n_unproven--;
+		c->usage.shared++;
 	}
 	return 0;
 }
 
-static int walk_others(struct walk *w, uint32_t id)
+static int walk_others(struct count *c, uint32_t id)
 {
 	struct kv_thinmeta_entry entries[DEVICES_AT_ONCE];
 	uint32_t from = 0;
 	int n, r;
 
-	while (w->n_unproven && from <= KV_THIN_ID_MAX) {
-		n = kv_thinmeta_list_at(w->read, w->arg, &w->super, from, entries,
+	while (c->n_unproven && from <= KV_THIN_ID_MAX) {
+		n = kv_thinmeta_list_at(c->w.read, c->w.arg, &c->w.super, from, entries,
 					DEVICES_AT_ONCE, &from);
 		if (n < 0)
 			return n;
-		for (int i = 0; i < n && w->n_unproven; i++) {
+		for (int i = 0; i < n && c->n_unproven; i++) {
 			if (entries[i].id == id ||
-			    entries[i].device.snapshotted_time <= w->oldest)
+			    entries[i].device.snapshotted_time <= c->oldest)
 				continue;
-			r = walk_device(w, entries[i].id, true, strike_out);
+			r = kv_thinwalk_device(&c->w, entries[i].id, true, strike_out, c);
 			if (r < 0)
 				return r == -ENODATA ? -EUCLEAN : r;
 		}
@@ -183,41 +104,36 @@ static int walk_others(struct walk *w, uint32_t id)
 	return 0;
 }
 
-static int start(struct walk *w, uint64_t held, uint32_t id)
+static int start(struct count *c, uint32_t id)
 {
 	struct kv_thinmeta_device device;
-	int r;
+	int r = kv_thinmeta_device_at(c->w.read, c->w.arg, &c->w.super, id, &device);
 
-	r = kv_thinmeta_held(w->read, w->arg, held, &w->super);
-	if (r == 0)
-		r = kv_thinmeta_device_at(w->read, w->arg, &w->super, id, &device);
 	if (r < 0)
 		return r;
-	w->time = w->oldest = device.snapshotted_time;
-	w->buffers = aligned_alloc(KV_THINMETA_BLOCK,
-				   KV_THINNODE_DEPTH * KV_THINMETA_BLOCK);
-	w->seen = calloc(w->super.metadata_blocks / 8 + 1, 1);
-	w->unproven = calloc(w->data_blocks / 8 + 1, 1);
-	return w->buffers && w->seen && w->unproven ? 0 : -ENOMEM;
+	c->time = c->oldest = device.snapshotted_time;
+	c->unproven = calloc(c->w.data_blocks / 8 + 1, 1);
+	return c->unproven ? 0 : -ENOMEM;
 }
 
 int kv_thinusage(kv_thinmeta_read_fn *read, void *arg, uint64_t held,
 		 uint64_t data_blocks, uint32_t id, struct kv_thinusage *ret)
 {
-	struct walk w = { .read = read, .arg = arg, .data_blocks = data_blocks };
+	struct count c = { .n_unproven = 0 };
 	int r;
 
-	r = start(&w, held, id);
+	r = kv_thinwalk_start(&c.w, read, arg, held, data_blocks);
 	if (r == 0)
-		r = walk_device(&w, id, false, take_down);
+		r = start(&c, id);
 	if (r == 0)
-		r = walk_others(&w, id);
+		r = kv_thinwalk_device(&c.w, id, false, take_down, &c);
+	if (r == 0)
+		r = walk_others(&c, id);
 	if (r == 0) {
-		ret->exclusive = w.usage.exclusive + w.n_unproven;
-		ret->shared = w.usage.shared;
+		ret->exclusive = c.usage.exclusive + c.n_unproven;
+		ret->shared = c.usage.shared;
 	}
-	free(w.unproven);
-	free(w.seen);
-	free(w.buffers);
+	free(c.unproven);
+	kv_thinwalk_end(&c.w);
 	return r;
 }

@@ -9,6 +9,7 @@
 #include "crypt.h"
 #include "fs.h"
 #include "host.h"
+#include "metasnap.h"
 #include "opts.h"
 #include "pool_state.h"
 #include "publication.h"
@@ -283,9 +284,6 @@ int kv_leftover_remove(const struct kv_dm *dm, int run_fd);
 /* Removes what a killed activation left of a pool that is about to be wiped. -EBUSY:
  * somebody uses it. */
 int kv_leftover_remove_pool(const struct kv_dm *dm, int run_fd, const char *uuid);
-
-/* Lets the metadata snapshot of a dead process go. */
-void kv_usage_recover(const struct kvol_pool *pool);
 
 int kv_recover(struct kvol_pool *pool, struct kvol_error *e);
 
