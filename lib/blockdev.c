@@ -21,6 +21,7 @@
 #include <linux/fs.h>
 #include <linux/mount.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
@@ -33,6 +34,7 @@
 #define NODE_NAME  "dev"
 #define PAGE	   4096
 #define ZERO_CHUNK 65536u
+#define COPY_CHUNK (UINT64_C(1) << 20)
 
 /* --- Paths ------------------------------------------------------------------------ */
 
@@ -319,6 +321,47 @@ int kv_blockdev_touch(int fd, uint64_t offset, uint64_t step, uint64_t count)
 
 	for (; r == 0 && count; count--, offset += step)
 		r = kv_pwrite_full(fd, zeros, sizeof(zeros), offset);
+	return r;
+}
+
+static bool is_zero(const char *p, uint64_t n)
+{
+	return !p[0] && !memcmp(p, p + 1, n - 1);
+}
+
+/* Whatever is between pieces of zeros, each by one write. */
+static int write_data(int fd, const char *buf, uint64_t bytes, uint64_t offset)
+{
+	uint64_t from = 0, n;
+	int r = 0;
+
+	for (uint64_t to = 0; r == 0 && to < bytes; to += n) {
+		n = bytes - to < ZERO_CHUNK ? bytes - to : ZERO_CHUNK;
+		if (!is_zero(buf + to, n))
+			continue;
+		if (from < to)
+			r = kv_pwrite_full(fd, buf + from, to - from, offset + from);
+		from = to + n;
+	}
+	return r < 0 || from == bytes
+		       ? r
+		       : kv_pwrite_full(fd, buf + from, bytes - from, offset + from);
+}
+
+int kv_blockdev_copy(int from_fd, uint64_t from, int to_fd, uint64_t to, uint64_t bytes)
+{
+	uint64_t n = bytes < COPY_CHUNK ? bytes : COPY_CHUNK;
+	_cleanup_free_ char *buf = aligned_alloc(PAGE, kv_round_up(n, PAGE));
+	int r = 0;
+
+	if (!buf)
+		return -ENOMEM;
+	for (; r == 0 && bytes; from += n, to += n, bytes -= n) {
+		n = bytes < n ? bytes : n;
+		r = kv_pread_full(from_fd, buf, n, from);
+		if (r == 0)
+			r = write_data(to_fd, buf, n, to);
+	}
 	return r;
 }
 

@@ -28,6 +28,10 @@ int kv_blockdev_zero(int fd, uint64_t offset, uint64_t bytes);
 /* Writes a page of zeros at offset and every `step` bytes on from there, `count` times;
  * what comes of it is told by kv_blockdev_flush on the same fd. */
 int kv_blockdev_touch(int fd, uint64_t offset, uint64_t step, uint64_t count);
+/* Copies to a device that reads as zeros there, so that zeros need not be written. Both
+ * are opened with O_DIRECT: neither goes by what the page cache has of the other's blocks
+ * under another name. */
+int kv_blockdev_copy(int from_fd, uint64_t from, int to_fd, uint64_t to, uint64_t bytes);
 /* Until its next table device-mapper's device takes no discards. -EOPNOTSUPP: no /sys. */
 int kv_blockdev_no_discards(dev_t dev);
 /* Claims a whole device as its owner for as long as the fd is open (O_EXCL): -EBUSY if it

@@ -6,7 +6,8 @@
  * metadata.
  *
  * An empty file system is not made but cloned of the pool's template (template.c), if
- * nothing stands against it; the template itself is created in here as volumes are.
+ * nothing stands against it, or copied of it when snapshots run low; the template itself
+ * is created in here as volumes are.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -75,10 +76,14 @@ static int admit(struct kvol_pool *pool, struct wanted *w, struct kvol_error *e)
 	return kv_thick_check(pool, &row, 0, w->bytes, e);
 }
 
+enum method { BY_MAKING, BY_CLONE, BY_COPY };
+
 /* How one attempt goes about it. */
 struct attempt {
+	enum method method;
 	struct kv_id id;
-	struct kv_template from; /* what it is cloned of, if contents.copied */
+	struct kv_template from; /* for a clone or a copy; then contents.copied, too */
+	bool lost;		 /* ... but the pool does not have its blocks any more */
 	struct kv_contents contents;
 	struct kv_lock lock; /* its own */
 };
@@ -92,20 +97,23 @@ static bool may_copy(const struct wanted *w)
 	       !w->contents.secret.data && !w->contents.thick;
 }
 
-/* The id, and the template if it is to be cloned. */
+/* The id, and the template if there is to be one. */
 static int prepare(struct kvol_pool *pool, const struct wanted *w, struct attempt *a,
 		   struct kvol_error *e)
 {
 	int r = 0;
 
 	a->contents = w->contents;
-	if (may_copy(w) && kv_ids_plenty(pool)) {
+	if (may_copy(w)) {
 		r = kv_template_take(pool, w->contents.fs, w->bytes, &a->from, e);
-		a->contents.copied = r == 0;
 		if (r < 0)
 			kv_error_within(e, "volume '%s'", w->name);
+		if (r == 0)
+			a->method = kv_ids_plenty(pool) ? BY_CLONE : BY_COPY;
+		a->contents.copied = r == 0;
 	}
-	return r < 0 ? r : kv_ids_take(pool, a->contents.copied, w->name, &a->id, e);
+	return r < 0 ? r
+		     : kv_ids_take(pool, a->method == BY_CLONE, w->name, &a->id, e);
 }
 
 /* Is there anything to do on its device before it is there? */
@@ -115,22 +123,36 @@ static bool must_fill(const struct attempt *a)
 				  : kv_contents_any(&a->contents);
 }
 
-static int make_blocks(struct kvol_pool *pool, const struct wanted *w,
-		       const struct attempt *a, bool *made, struct kvol_error *e)
+static int make_device(struct kvol_pool *pool, const struct attempt *a, bool *made)
 {
 	char msg[KV_THIN_LINE];
 	int r;
 
-	r = a->contents.copied ? kv_thin_msg_snapshot(msg, a->id.id, a->from.row.id)
-			       : kv_thin_msg_create(msg, a->id.id);
+	r = a->method == BY_CLONE ? kv_thin_msg_snapshot(msg, a->id.id, a->from.row.id)
+				  : kv_thin_msg_create(msg, a->id.id);
 	if (r == 0)
 		r = kv_pool_send(pool, msg);
 	*made = r == 0;
-	if (r == -ENODATA && a->contents.copied)
-		return AGAIN; /* a repair has lost the template */
-	if (r == 0)
-		r = kv_pool_verify(pool);
-	return r < 0 ? kv_pool_error(pool, r, "create the thin device", w->name, e) : 0;
+	return r == 0 ? kv_pool_verify(pool) : r;
+}
+
+/* What its thin device is made of. AGAIN: a repair has lost the template. */
+static int make_blocks(struct kvol_pool *pool, const struct wanted *w, struct attempt *a,
+		       const struct kv_row *row, bool *made, struct kvol_error *e)
+{
+	int r = make_device(pool, a, made);
+
+	a->lost = r == -ENODATA && a->method == BY_CLONE && !*made;
+	if (a->lost)
+		return AGAIN;
+	if (r < 0)
+		return kv_pool_error(pool, r, "create the thin device", w->name, e);
+	if (a->method != BY_COPY)
+		return 0;
+	r = kv_template_copy(pool, &a->from, row, e);
+	a->lost = r == KV_COPY_LOST;
+	a->contents.copied = r == 0;
+	return a->lost ? AGAIN : r < 0 ? r : 0;
 }
 
 static int insert(struct kvol_pool *pool, const struct wanted *w, const struct kv_row *row,
@@ -162,7 +184,7 @@ static int create_with_id(struct kvol_pool *pool, const struct wanted *w,
 		(void)kv_strcpy(row.fs_type, sizeof(row.fs_type), w->contents.fs->name);
 	row.flags = flags_of(w);
 	if (r == 0)
-		r = make_blocks(pool, w, a, &made, e);
+		r = make_blocks(pool, w, a, &row, &made, e);
 	if (r == 0 && must_fill(a))
 		r = kv_contents_make(pool, &row, &a->contents, e);
 	else if (r == 0 && a->contents.copied)
@@ -171,7 +193,7 @@ static int create_with_id(struct kvol_pool *pool, const struct wanted *w,
 		r = insert(pool, w, &row, e);
 	if (r != 0) {
 		kv_volume_undo(pool, &a->id, made);
-		if (r == AGAIN && !made)
+		if (a->lost)
 			kv_template_lost(pool, &a->from);
 		return r;
 	}
@@ -188,7 +210,7 @@ static int create_prepared(struct kvol_pool *pool, struct wanted *w, struct atte
 
 	/* For a recovery elsewhere that meets the device while it is filled, or the row
 	 * before it is published. */
-	if (must_fill(a) || w->ephemeral)
+	if (must_fill(a) || a->method == BY_COPY || w->ephemeral)
 		r = kv_lock_volume(pool, a->id.id, kv_deadline(KV_LOCK_WAIT_MS), &a->lock);
 	if (r < 0) {
 		kv_ids_done(pool, &a->id, false);

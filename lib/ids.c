@@ -153,6 +153,13 @@ static struct kv_range *usable(const struct kv_ids *ids, bool for_snapshot)
 	return NULL;
 }
 
+void kv_ids_counted(struct kvol_pool *pool, uint64_t snapshots)
+{
+	pthread_mutex_lock(&pool->ids.mutex);
+	pool->ids.taken = snapshots;
+	pthread_mutex_unlock(&pool->ids.mutex);
+}
+
 bool kv_ids_plenty(struct kvol_pool *pool)
 {
 	uint64_t taken;

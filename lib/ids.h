@@ -36,6 +36,8 @@ int kv_ids_init(struct kvol_pool *pool);
 /* Takes an id: mostly from memory; every 64th or so costs a commit and a message. */
 int kv_ids_take(struct kvol_pool *pool, bool for_snapshot, const char *name,
 		struct kv_id *ret, struct kvol_error *e);
+/* The pool's life has seen so many snapshots; somebody else took some. */
+void kv_ids_counted(struct kvol_pool *pool, uint64_t snapshots);
 /* Are there snapshots enough left to spend them on what can be had without? */
 bool kv_ids_plenty(struct kvol_pool *pool);
 /* The id has a row now, or nothing was left of it; `dirty` when that is not certain. */

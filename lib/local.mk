@@ -158,6 +158,7 @@ layer4_sources = \
 	lib/stat.c \
 	lib/template.c \
 	lib/template.h \
+	lib/template_copy.c \
 	lib/thick.c \
 	lib/unpublish.c \
 	lib/usage.c \

@@ -375,6 +375,7 @@ static int settle_snapshots(struct kvol_pool *pool)
 	       " snapshots, the catalogue %" PRIu64
 	       ": somebody else has used the thin pool",
 	       pool->conf.name, time, row.snapshots);
+	kv_ids_counted(pool, time);
 	return kv_catalogue_count_snapshots(pool->cat, time);
 }
 

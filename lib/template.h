@@ -22,6 +22,14 @@ void kv_template_release(struct kv_template *t);
  * makes another. */
 void kv_template_lost(struct kvol_pool *pool, struct kv_template *t);
 
+/* Copies its blocks to the thin device of a row that is not committed yet, empty, and
+ * inactive again afterwards. Not now: the file system is to be made; lost: the pool does
+ * not have the template's blocks. */
+#define KV_COPY_NOT_NOW 1
+#define KV_COPY_LOST	2
+int kv_template_copy(struct kvol_pool *pool, const struct kv_template *t,
+		     const struct kv_row *row, struct kvol_error *e);
+
 /* Makes it as volumes are made (create.c). 0: it is there. */
 int kv_volume_make_template(struct kvol_pool *pool, const char *name,
 			    const struct kv_fs *fs, uint64_t bytes, struct kvol_error *e);

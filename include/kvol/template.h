@@ -10,8 +10,9 @@
  * before its first mount. There is one template for each file system and size, and for each mkfs,
  * by its program's size and date and that of its configuration. kvol_create makes those that it
  * lacks; a pool keeps the 16 newest. An encrypted or thick volume cannot be a clone, and has its own
- * mkfs; so has every volume once the kernel's count of snapshots (struct kvol_pool_info) is within
- * 2^20 of its end.
+ * mkfs. Once the kernel's count of snapshots (struct kvol_pool_info) is within 2^20 of its end, the
+ * rest is for snapshots and clones that are asked for: volumes are copies of the template, of what
+ * mkfs has written, which takes longer and no snapshot.
  *
  * Templates are in no count, limit or listing of volumes, but in kvol_list_filtered with
  * KVOL_LIST_TEMPLATES. They have the pool's space that their file system takes: with ext4 4 to

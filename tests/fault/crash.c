@@ -96,6 +96,14 @@ void write_mark(struct kvol_pool *pool, const char *name, uint64_t mark)
 	thin->content.mark = thin->flushed.mark = mark;
 }
 
+void leave_snapshots(struct kvol_pool *pool, uint32_t n)
+{
+	struct model_disk *disk = model_disk(pool->device);
+
+	disk->metadata.time = (uint32_t)KV_SNAPSHOTS_MAX - n;
+	disk->stale = true;
+}
+
 /* --- Dying ------------------------------------------------------------------------ */
 
 #define WATCHED_MAX 4096

@@ -52,6 +52,8 @@ void machine_end(struct machine *m);
 
 /* One volume's contents get an identity, as if somebody had written something. */
 void write_mark(struct kvol_pool *pool, const char *name, uint64_t mark);
+/* The kernel counts snapshots as if so many were left. */
+void leave_snapshots(struct kvol_pool *pool, uint32_t n);
 
 /* Dies at its nth step from here on; 0: not at all. *ret_steps is how many there were
  * since. */

@@ -39,6 +39,15 @@ static void with_template(struct fixture *f)
 	model_file("/x", S_IFDIR);
 }
 
+/* So it is copied, not cloned. */
+static void with_few_snapshots_left(struct fixture *f)
+{
+	with_template(f);
+	close_pool(f);
+	doctor(f, "UPDATE pool SET snapshots = (1 << 24) - (1 << 16) - 1000");
+	open_pool(f);
+}
+
 /* Never mounted: it has its template's identity yet. */
 static void with_a_clone(struct fixture *f)
 {
@@ -381,6 +390,9 @@ static const struct scenario scenarios[] = {
 	  .call = call_create_ext4 },
 	{ "create of a template", "kvol_create", ANY_VOLUME, with_template, open_here,
 	  .call = call_create_ext4 },
+	{ "create as a copy of a template", "kvol_create", ANY_VOLUME,
+	  with_few_snapshots_left, open_here, .call = call_create_ext4,
+	  .between = "message release_metadata_snap" },
 	{ "create of a template with an owner", "kvol_create", ANY_VOLUME, with_template,
 	  open_here, .call = call_create_owned },
 	{ "publish for the first time", "kvol_publish", ANY_PUBLISH, with_a_clone, open_here,

@@ -446,6 +446,70 @@ int kv_blockdev_touch(int fd, uint64_t offset, uint64_t step, uint64_t count)
 	return r;
 }
 
+/* The thin device that had a block of the pool's first, before any copy of it. */
+static struct model_thin *first_with(struct model_disk *disk, uint64_t block,
+				     unsigned *ret_at)
+{
+	struct model_thin *first = NULL;
+
+	for (struct model_thin *t = disk->metadata.thins;
+	     t < disk->metadata.thins + MODEL_THINS; t++) {
+		if (!t->used || (first && t->created >= first->created))
+			continue;
+		for (unsigned i = 0; i < t->n_blocks; i++)
+			if (t->blocks[i].block == block) {
+				first = t;
+				*ret_at = i;
+			}
+	}
+	return first;
+}
+
+/* From the pool's data to a thin device. A file system is there with its last block. */
+static int copy(const struct model_hold *from, uint64_t block, uint64_t n,
+		const struct model_hold *to, uint64_t at)
+{
+	struct model_disk *disk = model_disk_under(from->dev, NULL);
+	struct model_thin *source, *thin = model_thin_under(to->dev);
+	unsigned source_at = 0;
+
+	for (; n; n--, block++, at++) {
+		source = first_with(disk, block, &source_at);
+		model_need(source && source_at == at, "copying what is not there");
+		if (!model_free_blocks(to->dev))
+			return -ENOSPC;
+		model_write(to->dev, (unsigned)at, 1);
+		thin->content.torn = thin->n_blocks < source->n_blocks;
+		if (!thin->content.torn)
+			thin->content = source->content;
+	}
+	return 0;
+}
+
+int kv_blockdev_copy(int from_fd, uint64_t from, int to_fd, uint64_t to, uint64_t bytes)
+{
+	struct model_hold *from_hold, *to_hold;
+	uint64_t block;
+	int r = model_step("device copy");
+
+	if (r < 0)
+		return r;
+	model_lock();
+	from_hold = model_hold_of(from_fd);
+	to_hold = model_hold_of(to_fd);
+	model_need(from_hold && to_hold && model_thin_under(to_hold->dev),
+		   "copying to what is no volume");
+	r = model_wait_running(to_hold->dev);
+	block = model_disk_of_thin(to_hold->dev)->metadata.block_sectors * KV_SECTOR;
+	if (r == 0 && to + bytes > model_dev_bytes(to_hold->dev))
+		r = -ENOSPC;
+	if (r == 0)
+		r = copy(from_hold, from / block, (bytes + block - 1) / block, to_hold,
+			 to / block);
+	model_unlock();
+	return r;
+}
+
 int kv_blockdev_no_discards(dev_t dev)
 {
 	struct model_dev *d;

@@ -9,6 +9,8 @@
 
 #define EACH 3
 
+#define FEW_LEFT ((1u << 24) - (1u << 16) - (1u << 19))
+
 struct type {
 	const char *name;
 	uint64_t bytes;
@@ -129,6 +131,59 @@ static void grown_before_it_was_ever_mounted(void **state)
 	}
 }
 
+/* As if the pool had lived long: what is left of its snapshots is for snapshots. */
+static void leave_few_snapshots(void)
+{
+	assert_ok(kvol_pool_deactivate(pool, &err));
+	assert_sh("loop=$(losetup -f -P --show %s) && mount ${loop}p1 %s && "
+		  "sqlite3 %s/catalogue.db 'UPDATE pool SET snapshots = %u'; r=$?; "
+		  "umount ${loop}p1 && losetup -d $loop && exit $r",
+		  pool_path, make_dir("catalogue"), in_dir("catalogue"), FEW_LEFT);
+	pool_reopen();
+}
+
+static void made_at(const char *name, char ret[64])
+{
+	assert_ok(publish(name, make_file("dev"), KVOL_PUBLISH_BLOCK, NULL));
+	assert_sh("dumpe2fs -h %s 2>&1 | sed -n 's/^Filesystem created: *//p'",
+		  in_dir("dev"));
+	assert_true(snprintf(ret, 64, "%s", sh_output()) > 10);
+	assert_ok(kvol_unpublish(pool, name, in_dir("dev"), NULL, &err));
+}
+
+/* Of one mkfs, block by block, and file systems of their own all the same. */
+static void copied_where_snapshots_run_low(void **state)
+{
+	char first[64], second[64];
+	uint64_t left;
+
+	(void)state;
+	leave_few_snapshots();
+	left = pool_info().snapshots_left;
+	assert_ok(create_fs("first", MIB(96), "ext4"));
+	(void)sleep(2);
+	assert_ok(create_fs("second", MIB(96), "ext4"));
+	made_at("first", first);
+	made_at("second", second);
+	assert_string_equal(first, second);
+	for (size_t i = 0; i < N_OF(types); i++) {
+		const struct type *t = &types[i];
+
+		assert_ok(create_fs("copy0", t->bytes, t->name));
+		assert_ok(create_fs("copy1", t->bytes, t->name));
+		assert_string_not_equal(info_of("copy0").uuid, info_of("copy1").uuid);
+		check(t, "copy0");
+		assert_ok(kvol_publish(pool, "copy1", make_dir("copy1"), NULL, &err));
+		write_file(in_dir("copy1/file"), "of a copy");
+		assert_ok(kvol_unpublish(pool, "copy1", in_dir("copy1"), NULL, &err));
+		check(t, "copy1");
+		assert_ok(kvol_delete(pool, "copy0", 0, &err));
+		assert_ok(kvol_delete(pool, "copy1", 0, &err));
+	}
+	pool_reopen();
+	assert_int_equal(pool_info().snapshots_left, left);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -137,6 +192,7 @@ int main(void)
 		cmocka_unit_test(template_may_go_and_its_volumes_stay),
 		cmocka_unit_test(large_one_is_as_large),
 		cmocka_unit_test(grown_before_it_was_ever_mounted),
+		cmocka_unit_test(copied_where_snapshots_run_low),
 	};
 
 	need_device_mapper();

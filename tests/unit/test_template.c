@@ -253,19 +253,135 @@ static void one_that_the_pool_has_lost_is_made_again(void **state)
 	assert_int_equal(model_thins(disk_of(f)), 2);
 }
 
+#define FEW_LEFT ((1 << 24) - (1 << 16) - (1 << 20))
+
+static void few_left(struct fixture *f)
+{
+	char sql[64];
+
+	close_pool(f);
+	(void)snprintf(sql, sizeof(sql), "UPDATE pool SET snapshots = %d", FEW_LEFT);
+	doctor(f, sql);
+	open_pool(f);
+}
+
 /* The kernel never stops counting: what is left is for those who need it. */
 static void scarce_snapshots_are_not_spent_on_creations(void **state)
+{
+	static const char *const types[] = { "ext4", "xfs", "btrfs" };
+	struct fixture *f = *state;
+	struct model_thin *copy;
+	char path[32];
+
+	few_left(f);
+	for (size_t i = 0; i < KV_ARRAY_SIZE(types); i++) {
+		(void)snprintf(path, sizeof(path), "/%s", types[i]);
+		assert_int_equal(create(f, types[i], types[i], SIZE), 0);
+		assert_int_equal(query(f, templates), i + 1);
+		assert_null(dev_of(f, types[i], false));
+		copy = thin_of(f, types[i]);
+		assert_string_equal(copy->content.fs, types[i]);
+		assert_false(copy->content.torn);
+		publish_at(f, types[i], path);
+		assert_string_equal(copy->content.uuid, info_of(f, types[i]).uuid);
+	}
+	assert_false(disk_of(f)->metadata.snapshot);
+	succeeds(f, kvol_snapshot(f->pool, "ext4", "s", NULL, &f->e));
+	assert_true(query(f, snapshots) > FEW_LEFT);
+}
+
+/* Where the kernel's count is ahead of the catalogue's, at once. */
+static void others_snapshots_make_them_scarce(void **state)
 {
 	struct fixture *f = *state;
 
 	close_pool(f);
-	doctor(f, "UPDATE pool SET snapshots = (1 << 24) - (1 << 16) - (1 << 20)");
+	disk_of(f)->metadata.time = FEW_LEFT;
+	model_render(disk_of(f), -1);
 	open_pool(f);
 	assert_int_equal(create(f, "v", "ext4", SIZE), 0);
-	assert_int_equal(query(f, templates), 0);
+	assert_int_equal(query(f, templates), 1);
+}
+
+static void root_directory_is_given_away_in_a_copy_too(void **state)
+{
+	struct kvol_create_opts o = { .size = sizeof(o),
+				      .fs_type = "ext4",
+				      .flags = KVOL_CREATE_OWNER,
+				      .uid = 7,
+				      .gid = 8 };
+	struct fixture *f = *state;
+
+	few_left(f);
+	succeeds(f, kvol_create(f->pool, "v", SIZE, &o, &f->e));
+	assert_int_equal(thin_of(f, "v")->content.uid, 7);
 	assert_string_equal(thin_of(f, "v")->content.uuid, info_of(f, "v").uuid);
-	succeeds(f, kvol_snapshot(f->pool, "v", "s", NULL, &f->e));
-	assert_true(query(f, snapshots) > (1 << 24) - (1 << 16) - (1 << 20));
+	(void)create(f, "w", "ext4", SIZE);
+	assert_int_equal(thin_of(f, "w")->content.uid, 0);
+}
+
+/* Its last block is the pool's, but ends with the volume. */
+static void copy_ends_where_the_volume_does(void **state)
+{
+	struct fixture *f = *state;
+
+	few_left(f);
+	assert_int_equal(create(f, "v", "ext4", SIZE + 4096), 0);
+	assert_int_equal(thin_of(f, "v")->content.bytes, SIZE + 4096);
+}
+
+/* Somebody looks at the metadata: mkfs does not need to. */
+static void nobody_waits_long_for_the_metadata(void **state)
+{
+	_cleanup_lock_ struct kv_lock lock = KV_LOCK_NONE;
+	_cleanup_close_ int dir = -1;
+	struct fixture *f = *state;
+
+	few_left(f);
+	succeeds(f, kvol_template_make(f->pool, "ext4", SIZE, &f->e));
+	dir = open_run_pool(f);
+	assert_int_equal(kv_lock_take(dir, KV_LOCK_SNAPSHOT, 0, &lock), 0);
+	model->deadline_divisor = 20;
+	assert_int_equal(create(f, "v", "ext4", SIZE), 0);
+	assert_string_equal(thin_of(f, "v")->content.fs, "ext4");
+	assert_string_equal(thin_of(f, "v")->content.uuid, info_of(f, "v").uuid);
+}
+
+static void lost_one_is_made_again_for_a_copy(void **state)
+{
+	struct fixture *f = *state;
+
+	few_left(f);
+	succeeds(f, kvol_template_make(f->pool, "ext4", SIZE, &f->e));
+	model_thin(disk_of(f), (uint32_t)query(f, "SELECT id FROM volume"))->used = false;
+	assert_int_equal(create(f, "v", "ext4", SIZE), 0);
+	assert_int_equal(query(f, templates), 1);
+	assert_int_equal(model_thins(disk_of(f)), 2);
+	assert_string_equal(thin_of(f, "v")->content.fs, "ext4");
+}
+
+static void failures_of_a_copy_leave_nothing(void **state)
+{
+	static const char *const steps[] = { "message reserve_metadata_snap",
+					     "message release_metadata_snap",
+					     "device copy", "device flush", "commit" };
+	struct kvol_create_opts o = { .size = sizeof(o), .fs_type = "ext4" };
+	struct fixture *f = *state;
+
+	few_left(f);
+	succeeds(f, kvol_template_make(f->pool, "ext4", SIZE, &f->e));
+	for (size_t i = 0; i < KV_ARRAY_SIZE(steps); i++) {
+		model_fail(steps[i], 1, -EIO);
+		assert_true(kvol_create(f->pool, "v", SIZE, &o, &f->e) < 0);
+		reopen_pool(f);
+		assert_false(exists(f, "v"));
+		assert_int_equal(model_thins(disk_of(f)), 1);
+		assert_false(disk_of(f)->metadata.snapshot);
+	}
+	model_fail("device copy", 1, -ENOSPC);
+	fails(f, kvol_create(f->pool, "v", SIZE, &o, &f->e), -ENOSPC,
+	      KVOL_R_NO_DATA_SPACE);
+	(void)create(f, "v", "ext4", SIZE);
 }
 
 static void bad_arguments_are_refused(void **state)
@@ -351,6 +467,12 @@ int main(void)
 		on_pool(deleted_ones_are_made_again),
 		on_pool(one_that_the_pool_has_lost_is_made_again),
 		on_pool(scarce_snapshots_are_not_spent_on_creations),
+		on_pool(others_snapshots_make_them_scarce),
+		on_pool(root_directory_is_given_away_in_a_copy_too),
+		on_pool(copy_ends_where_the_volume_does),
+		on_pool(nobody_waits_long_for_the_metadata),
+		on_pool(lost_one_is_made_again_for_a_copy),
+		on_pool(failures_of_a_copy_leave_nothing),
 		on_pool(bad_arguments_are_refused),
 		on_pool(one_that_is_not_what_its_name_says_is_refused),
 		on_pool(failures_leave_nothing),
