@@ -557,6 +557,40 @@ static void touching_writes_a_page_at_each_step(void **state)
 	assert_int_equal(kv_blockdev_touch(device, 0, 4096, 1), -EBADF);
 }
 
+static void copying_leaves_zeros_out(void **state)
+{
+	/* Pieces of 64 KiB: zeros or not. The last is a page. */
+	static const char pieces[] = "..x.xx...xxxxxxx..xx.x.........xxx..x.x.......x";
+	const uint64_t piece = 65536, bytes = (sizeof(pieces) - 2) * piece + 4096;
+	const int from = fd_of(DEV, 0), to = fd_of(DEV, 0);
+	const char *data = "data";
+
+	(void)state;
+	assert_int_equal(ftruncate(to, 128 * piece), 0);
+	assert_int_equal(ftruncate(from, 128 * piece), 0);
+	for (unsigned i = 0; pieces[i]; i++)
+		if (pieces[i] == 'x')
+			assert_int_equal(pwrite(from, data, 4, (off_t)(i * piece + 4092)),
+					 4);
+	/* Where it writes is seen by what was there. */
+	for (uint64_t at = 0; at < 64 * piece; at += 4096)
+		assert_int_equal(pwrite(to, "old", 3, (off_t)at), 3);
+	assert_int_equal(kv_blockdev_copy(from, 0, to, 4 * piece, bytes), 0);
+	for (unsigned i = 0; pieces[i]; i++) {
+		off_t at = (off_t)((i + 4) * piece);
+		char got[4];
+
+		assert_int_equal(zeroed(to, at, 3), pieces[i] == 'x');
+		assert_int_equal(pread(to, got, 4, at + 4092), 4);
+		assert_int_equal(!memcmp(got, data, 4), pieces[i] == 'x');
+	}
+	assert_false(zeroed(to, (off_t)(3 * piece), 3));
+	assert_false(zeroed(to, (off_t)(4 * piece + bytes), 3));
+	close(from);
+	assert_int_equal(kv_blockdev_copy(from, 0, to, 0, 4096), -EBADF);
+	close(to);
+}
+
 /* Where it is told in sysfs. */
 static void discards_are_switched_off_in_sysfs(void **state)
 {
@@ -611,6 +645,7 @@ int main(void)
 		T(flush_and_discard_say_what_went_wrong),
 		T(zeros_are_written_where_the_device_cannot),
 		T(touching_writes_a_page_at_each_step),
+		T(copying_leaves_zeros_out),
 		T(discards_are_switched_off_in_sysfs),
 		T(zeros_that_cannot_be_written_are_an_error),
 	};

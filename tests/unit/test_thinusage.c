@@ -16,6 +16,7 @@
 #include <cmocka.h>
 
 #include "thinusage.h"
+#include "thinwalk.h"
 
 #define N_BLOCKS    4096u /* of metadata */
 #define DATA_BLOCKS 4096u
@@ -295,6 +296,45 @@ static void check(struct disk *d, unsigned i)
 	assert_true(d->reads <= 2 * d->next + 4 * DEVICES);
 }
 
+struct expected {
+	const struct device *dev;
+	unsigned at;
+};
+
+static int is_next(void *arg, const struct kv_thinmapping *m)
+{
+	struct expected *x = arg;
+	const struct mapping *want;
+
+	while (x->at < VIRTUAL && !x->dev->map[x->at].there)
+		x->at++;
+	assert_true(x->at < VIRTUAL);
+	want = &x->dev->map[x->at];
+	assert_int_equal(m->at, x->at++);
+	assert_int_equal(m->block, want->block);
+	assert_int_equal(m->time, want->time);
+	return 0;
+}
+
+/* All mappings, in their order. */
+static void check_walk(struct disk *d, unsigned i)
+{
+	struct expected x = { .dev = &d->devices[i] };
+	struct kv_thinwalk w;
+
+	assert_int_equal(kv_thinwalk_start(&w, read_disk, d, HELD, DATA_BLOCKS), 0);
+	assert_int_equal(kv_thinwalk_device(&w, i, false, is_next, &x), 0);
+	kv_thinwalk_end(&w);
+	while (x.at < VIRTUAL)
+		assert_false(x.dev->map[x.at++].there);
+}
+
+static int stop_at_third(void *arg, const struct kv_thinmapping *m)
+{
+	(void)m;
+	return ++*(int *)arg == 3 ? -ECANCELED : 0;
+}
+
 /* --- Tests ------------------------------------------------------------------------ */
 
 static int setup(void **state)
@@ -329,9 +369,28 @@ static void any_history_is_counted_right(void **state)
 			act(d);
 		build(d);
 		for (unsigned i = 0; i < DEVICES; i++)
-			if (d->devices[i].there)
+			if (d->devices[i].there) {
 				check(d, i);
+				check_walk(d, i);
+			}
 	}
+}
+
+static void walk_ends_where_it_is_told_to(void **state)
+{
+	struct disk *d = *state;
+	struct kv_thinwalk w;
+	int n = 0;
+
+	create(d, 0);
+	for (unsigned v = 0; v < 50; v++)
+		write_block(d, 0, v);
+	build(d);
+	assert_int_equal(kv_thinwalk_start(&w, read_disk, d, HELD, DATA_BLOCKS), 0);
+	assert_int_equal(kv_thinwalk_device(&w, 0, false, stop_at_third, &n), -ECANCELED);
+	assert_int_equal(n, 3);
+	assert_int_equal(kv_thinwalk_device(&w, 1, false, stop_at_third, &n), -ENODATA);
+	kv_thinwalk_end(&w);
 }
 
 /* A device that was never copied costs its own tree alone. */
@@ -443,6 +502,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		on_disk(any_history_is_counted_right),
+		on_disk(walk_ends_where_it_is_told_to),
 		on_disk(others_are_not_read_without_need),
 		on_disk(what_is_not_there_is_told),
 		on_disk(failed_reads_are_passed_on),
