@@ -79,6 +79,7 @@ uint64_t now_ns(void);
 struct crowd {
 	int n;
 	bool processes;
+	int volumes; /* that they go over, one after the other; 0: one each */
 };
 /* How long it takes N_THREADS threads to have N_FLEET volumes appear, in ms. */
 double fleet_ms(const struct contestant *c);

@@ -17,7 +17,7 @@
 struct worker {
 	const struct contestant *c;
 	void (*work)(const struct worker *w);
-	int number, of, round;
+	int number, of, volumes, round;
 	pthread_t thread;
 	pid_t pid;
 };
@@ -87,6 +87,11 @@ static double run_processes(struct worker *workers, int n)
 	return (double)(now_ns() - from) / 1e6;
 }
 
+static int volumes_of(struct crowd crowd)
+{
+	return crowd.volumes ? crowd.volumes : crowd.n;
+}
+
 static double run(const struct contestant *c, void (*work)(const struct worker *w),
 		  struct crowd crowd, int round)
 {
@@ -97,6 +102,7 @@ static double run(const struct contestant *c, void (*work)(const struct worker *
 					      .work = work,
 					      .number = t,
 					      .of = crowd.n,
+					      .volumes = volumes_of(crowd),
 					      .round = round };
 	return crowd.processes ? run_processes(workers, crowd.n)
 			       : run_threads(workers, crowd.n);
@@ -140,19 +146,22 @@ double cycles_per_second(const struct contestant *c, struct crowd crowd, int rou
 static void take(const struct worker *w)
 {
 	for (int i = 0; i < SNAPSHOTS; i++)
-		w->c->snapshot(w->number, i);
+		for (int v = w->number; v < w->volumes; v += w->of)
+			w->c->snapshot(v, i);
 }
 
 static void forget(const struct worker *w)
 {
 	for (int i = 0; i < SNAPSHOTS; i++)
-		w->c->forget(w->number, i);
+		for (int v = w->number; v < w->volumes; v += w->of)
+			w->c->forget(v, i);
 }
 
 double snapshots_per_second(const struct contestant *c, struct crowd crowd, int round)
 {
 	double ms = run(c, take, crowd, round);
 
-	(void)run(c, forget, (struct crowd){ .n = crowd.n }, round);
-	return crowd.n * SNAPSHOTS / ms * 1e3;
+	crowd.processes = false;
+	(void)run(c, forget, crowd, round);
+	return volumes_of(crowd) * SNAPSHOTS / ms * 1e3;
 }
