@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * Templates: what mkfs made once, for every later volume of this size to be a clone of.
+ * Templates: what mkfs made once, for every later volume of this size to be a clone of, or
+ * a copy (template_copy.c).
  *
  * A template is a row of a kind of its own, whose name no volume can have: file system,
  * size, and a word for the mkfs that made it (kv_fs_recipe). It is made like a volume, is
  * never active afterwards and never written again, so that a clone of it needs no suspend.
  *
- * Who clones one shares its lock, who deletes it has the lock alone: a thin id that was
- * given to another volume meanwhile would be that volume's contents in a stranger's. One
- * makes a template at a time, and the others wait for it rather than run a mkfs each.
+ * Who clones or copies one shares its lock, who deletes it has the lock alone: a thin id
+ * that was given to another volume meanwhile would be that volume's contents in a
+ * stranger's. One makes a template at a time, and the others wait for it rather than run a
+ * mkfs each.
  *
  * A crash while one is made leaves what the creation of a volume leaves.
  */
