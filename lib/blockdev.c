@@ -324,11 +324,6 @@ int kv_blockdev_touch(int fd, uint64_t offset, uint64_t step, uint64_t count)
 	return r;
 }
 
-static bool is_zero(const char *p, uint64_t n)
-{
-	return !p[0] && !memcmp(p, p + 1, n - 1);
-}
-
 /* Whatever is between pieces of zeros, each by one write. */
 static int write_data(int fd, const char *buf, uint64_t bytes, uint64_t offset)
 {
@@ -337,7 +332,7 @@ static int write_data(int fd, const char *buf, uint64_t bytes, uint64_t offset)
 
 	for (uint64_t to = 0; r == 0 && to < bytes; to += n) {
 		n = bytes - to < ZERO_CHUNK ? bytes - to : ZERO_CHUNK;
-		if (!is_zero(buf + to, n))
+		if (!kv_is_zero(buf + to, n))
 			continue;
 		if (from < to)
 			r = kv_pwrite_full(fd, buf + from, to - from, offset + from);

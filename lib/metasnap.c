@@ -94,7 +94,6 @@ int kv_metasnap_let_go(struct kv_metasnap *m)
 int kv_metasnap_read(void *arg, uint64_t block, void *buf)
 {
 	const struct kv_metasnap *m = arg;
-
 	int r;
 
 	if (kv_expired(m->deadline))

@@ -216,3 +216,13 @@ int kv_pool_activate_error(const struct kvol_pool *pool, int r, const char *name
 				name);
 	return kv_error_errno(e, r, "volume '%s': activate", name);
 }
+
+int kv_pool_write_error(const struct kvol_pool *pool, int r, const char *name,
+			const char *step, struct kvol_error *e)
+{
+	if (r == -ENOSPC)
+		return kv_error(e, r, KVOL_R_NO_DATA_SPACE,
+				"volume '%s': %s: pool '%s' is full", name, step,
+				pool->conf.name);
+	return kv_error_errno(e, r, "volume '%s': %s", name, step);
+}

@@ -80,6 +80,9 @@ int kv_pool_error(const struct kvol_pool *pool, int r, const char *step, const c
 /* The same for a volume's device that could not be activated. */
 int kv_pool_activate_error(const struct kvol_pool *pool, int r, const char *name,
 			   struct kvol_error *e);
+/* ... or not be written. */
+int kv_pool_write_error(const struct kvol_pool *pool, int r, const char *name,
+			const char *step, struct kvol_error *e);
 /* Deletes a thin id: 0 when it is gone, or was not there. */
 int kv_pool_delete_id(const struct kvol_pool *pool, uint32_t id);
 

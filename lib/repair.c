@@ -115,11 +115,6 @@ int kv_repair_file_sync(const struct kv_repair_file *f)
 	return fsync(f->fd) < 0 || fsync(f->dir_fd) < 0 ? -errno : 0;
 }
 
-static bool is_zero(const char *p, uint64_t n)
-{
-	return !p[0] && !memcmp(p, p + 1, n - 1);
-}
-
 int kv_repair_copy(int from_fd, int to_fd, uint64_t skip, uint64_t bytes, bool sparse)
 {
 	_cleanup_free_ char *buf = aligned_alloc(COPY_ALIGN, COPY_CHUNK);
@@ -129,7 +124,7 @@ int kv_repair_copy(int from_fd, int to_fd, uint64_t skip, uint64_t bytes, bool s
 	for (uint64_t at = skip; r == 0 && at < bytes; at += n) {
 		n = bytes - at < COPY_CHUNK ? bytes - at : COPY_CHUNK;
 		r = kv_pread_full(from_fd, buf, n, at);
-		if (r == 0 && !(sparse && is_zero(buf, n)))
+		if (r == 0 && !(sparse && kv_is_zero(buf, n)))
 			r = kv_pwrite_full(to_fd, buf, n, at);
 	}
 	return r;

@@ -125,20 +125,15 @@ static int fill(const struct kvol_pool *pool, const struct kv_row *row,
 		return kv_pool_activate_error(pool, r, row->name, e);
 	r = copy_blocks(pool, l, row->bytes, device.dev);
 	s = kv_device_deactivate(pool, row->id, KV_DM_DEFERRED);
-	if (r == -ENOSPC)
-		return kv_error(e, r, KVOL_R_NO_DATA_SPACE,
-				"volume '%s': copy the template: pool '%s' is full",
-				row->name, pool->conf.name);
 	if (r < 0)
-		return kv_error_errno(e, r, "volume '%s': copy the template", row->name);
+		return kv_pool_write_error(pool, r, row->name, "copy the template", e);
 	return s < 0 ? kv_error_errno(e, s, "volume '%s': deactivate", row->name) : 0;
 }
 
 int kv_template_copy(struct kvol_pool *pool, const struct kv_template *t,
 		     const struct kv_row *row, struct kvol_error *e)
 {
-	struct list l = { .end = kv_round_up(row->bytes, pool->conf.block_bytes) /
-				 pool->conf.block_bytes };
+	struct list l = { .end = kv_div_round_up(row->bytes, pool->conf.block_bytes) };
 	int r = list_blocks(pool, t->row.id, &l);
 
 	if (r == 0)

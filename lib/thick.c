@@ -96,12 +96,8 @@ int kv_thick_fill(const struct kvol_pool *pool, const struct kv_row *row, dev_t 
 				      pool->conf.block_bytes, n);
 		if (r == 0)
 			r = kv_blockdev_flush(fd);
-		if (r == -ENOSPC)
-			return kv_error(e, r, KVOL_R_NO_DATA_SPACE,
-					"volume '%s': reserve it: pool '%s' is full",
-					row->name, pool->conf.name);
 		if (r < 0)
-			return kv_error_errno(e, r, "volume '%s': reserve it", row->name);
+			return kv_pool_write_error(pool, r, row->name, "reserve it", e);
 	}
 	return 0;
 }

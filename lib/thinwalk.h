@@ -17,9 +17,9 @@ struct kv_thinwalk {
 };
 
 struct kv_thinmapping {
-	uint64_t at; /* in the device, in blocks */
+	uint64_t at;	/* in the device, in blocks */
 	uint64_t block; /* of the pool's data, less than data_blocks */
-	uint32_t time; /* the count of the pool's snapshots when it was made */
+	uint32_t time;	/* the count of the pool's snapshots when it was made */
 };
 
 /* 0, or a negative errno, which ends the walk. */

@@ -207,6 +207,13 @@ void kv_str_line(char *dst, size_t size, const char *src)
 
 /* --- Numbers ---------------------------------------------------------------------- */
 
+bool kv_is_zero(const void *p, size_t n)
+{
+	const char *bytes = p;
+
+	return !bytes[0] && !memcmp(bytes, bytes + 1, n - 1);
+}
+
 uint64_t kv_round_up(uint64_t n, uint64_t multiple)
 {
 	uint64_t rest = multiple ? n % multiple : 0;

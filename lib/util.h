@@ -47,6 +47,8 @@ bool kv_control_char(uint32_t c); /* C0, DEL, C1 */
  * What does not fit is replaced by "...", between two characters. size is at least 4. */
 void kv_str_line(char *dst, size_t size, const char *src);
 
+bool kv_is_zero(const void *p, size_t n); /* n is not 0 */
+
 uint64_t kv_round_up(uint64_t n, uint64_t multiple);
 uint64_t kv_div_round_up(uint64_t n, uint64_t d);
 
